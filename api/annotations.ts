@@ -1,0 +1,32 @@
+/** The annotations under `fairlead.dev/` that rooms agree on. What they hold is JSON where a shape is given here. */
+
+/** On a route object while a run is live. Value: {@link RunMark}. The mesh then carries the weights by RTDS and logs attempts. */
+export const runAnnotation = "fairlead.dev/run";
+/** On a route object, written in the same patch as weight 0. Value: {@link RollbackMark}. Counts for that run only. */
+export const rollbackAnnotation = "fairlead.dev/rollback";
+/** What a person asked of a Canary: promote, abort, pause, resume, retry, skip, set-weight=N. */
+export const actionAnnotation = "fairlead.dev/action";
+/** For which revision the action was meant. */
+export const revisionAnnotation = "fairlead.dev/revision";
+export const byAnnotation = "fairlead.dev/by";
+export const reasonAnnotation = "fairlead.dev/reason";
+export const pausedAnnotation = "fairlead.dev/paused";
+
+/** Names the run whose weights a route carries, and its two arms. */
+export interface RunMark {
+  readonly canary: { readonly namespace: string; readonly name: string; readonly uid: string };
+  readonly run: string;
+  readonly revision: string;
+  /** Fully qualified hosts of the two destinations. */
+  readonly primaryHost: string;
+  readonly canaryHost: string;
+}
+
+export interface RollbackMark {
+  readonly id: string;
+  readonly run: string;
+  readonly revision: string;
+  readonly reason: string;
+  /** RFC 3339. */
+  readonly at: string;
+}
