@@ -1,0 +1,58 @@
+/**
+ * What the controller sees of this room: one analyst for the process, one analysis for each live run.
+ */
+import type { Run } from "../api/signals.ts";
+import type { Percent } from "../lib/units.ts";
+import type { Metric } from "./checks/metric.ts";
+import type { Check } from "./checks/types.ts";
+import type { AdvanceSettings, Judgement, JudgeSettings } from "./judge/types.ts";
+
+/** How one run is analysed; `readRunSettings` makes it from a Canary. */
+export interface RunSettings {
+  /** undefined where the guard is off and no `sequential` is asked: then only checks decide. */
+  readonly judge: JudgeSettings | undefined;
+  /** Whether every canary attempt failing ends the run at once. */
+  readonly tripWire: boolean;
+  readonly advance: AdvanceSettings;
+  /** What `checks()` measures at each tick, in the Canary's order. */
+  readonly metrics: readonly Metric[];
+}
+
+/** A roll-back verdict: something that must not wait for a tick. */
+export interface Harm {
+  readonly by: "trip-wire" | "harm";
+  /** One line for the event, the status and the route's rollback mark. */
+  readonly reason: string;
+  /** Epoch milliseconds. */
+  readonly at: number;
+  readonly judgement?: Judgement;
+}
+
+export interface RunAnalysis {
+  readonly run: Run;
+  readonly settings: RunSettings;
+  /**
+   * Tells the judge which weight the proxies now hold: from here on requests count for it. Call it when a step was
+   * acknowledged (the first time starts the run's clock), and with 0 when the canary takes no users' traffic.
+   */
+  setWeight(weight: Percent, at: number): void;
+  /** The latest judgement; undefined before the first poll or where nothing is judged. */
+  judgement(): Judgement | undefined;
+  /** Called once, at once, on a roll-back verdict; later handlers get a verdict that already fell. Returns what removes it. */
+  onHarm(handler: (harm: Harm) => void): () => void;
+  /** Called after each poll with its judgement, e.g. to step when evidence allows before the next tick. */
+  onJudgement(handler: (judgement: Judgement) => void): () => void;
+  /** Measures every metric over its interval that ends at `now`. Never rejects: what goes wrong is an inconclusive check. */
+  checks(now: number): Promise<readonly Check[]>;
+  /** The judge's state for the Canary's status (JSON text, under 1 kB in usual runs); give it to `start` after a restart. */
+  stored(): string;
+  /** Stops watching. Idempotent. */
+  close(): void;
+}
+
+export interface Analyst {
+  /** Begins to watch a run. `stored` is what `stored()` gave before a restart: unreadable text begins anew. */
+  start(run: Run, settings: RunSettings, stored?: string): RunAnalysis;
+  /** Stops every analysis. */
+  close(): void;
+}

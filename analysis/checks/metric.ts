@@ -1,0 +1,31 @@
+/** A metric of a Canary's analysis, ready to be measured. */
+import type { Milliseconds } from "../../lib/units.ts";
+import type { Provider } from "../providers/types.ts";
+
+export interface ThresholdRange {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+interface MetricBase {
+  readonly name: string;
+  readonly range: ThresholdRange;
+  readonly interval: Milliseconds;
+}
+
+export type Metric =
+  /** From the proxies' own counters of the last interval. */
+  | (MetricBase & { readonly kind: "signals"; readonly measure: "request-success-rate" | "request-duration" })
+  /** From a provider, by a query whose templates are filled in. `whole`: the value is cut to a whole number, as Flagger does for durations. */
+  | (MetricBase & {
+      readonly kind: "query";
+      readonly query: string;
+      readonly provider: Provider;
+      readonly whole: boolean;
+    })
+  /** Cannot be measured: always inconclusive, or failed where Flagger fails it. */
+  | (MetricBase & {
+      readonly kind: "broken";
+      readonly outcome: "failed" | "inconclusive";
+      readonly reason: string;
+    });
