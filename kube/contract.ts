@@ -16,6 +16,12 @@ export interface Connection {
   readonly token?: string | (() => string | Promise<string>);
   /** Sent as User-Agent and as field manager. Default `fairlead`. */
   readonly fieldManager?: string;
+  /** Name expected in the server's certificate, where it differs from the URL's (kubeconfig `tls-server-name`). */
+  readonly serverName?: string;
+  /** Accepts any server certificate (kubeconfig `insecure-skip-tls-verify`). */
+  readonly insecureSkipTlsVerify?: boolean;
+  /** The context's namespace: what a command without `-n` means. */
+  readonly namespace?: string;
 }
 
 export interface JsonPatchOperation {
@@ -49,23 +55,47 @@ export interface ApiStatus {
 /** Typed access to one API server over one pool of connections. Every call rejects with `ApiError` (see `error.ts`) on failure. */
 export interface Client {
   /** undefined where the object does not exist. */
-  get<T extends KubeObject>(kind: Kind<T>, namespace: string | undefined, name: string): Promise<T | undefined>;
-  list<T extends KubeObject>(kind: Kind<T>, options?: ListOptions): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string }>;
+  get<T extends KubeObject>(
+    kind: Kind<T>,
+    namespace: string | undefined,
+    name: string,
+  ): Promise<T | undefined>;
+  list<T extends KubeObject>(
+    kind: Kind<T>,
+    options?: ListOptions,
+  ): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string }>;
   create<T extends KubeObject>(kind: Kind<T>, object: T, options?: { readonly dryRun?: boolean }): Promise<T>;
   /** PUT: fails with Conflict where `metadata.resourceVersion` is stale. */
   replace<T extends KubeObject>(kind: Kind<T>, object: T, subresource?: "status"): Promise<T>;
-  patch<T extends KubeObject>(kind: Kind<T>, namespace: string | undefined, name: string, patch: Patch, subresource?: "status" | "scale"): Promise<T>;
+  patch<T extends KubeObject>(
+    kind: Kind<T>,
+    namespace: string | undefined,
+    name: string,
+    patch: Patch,
+    subresource?: "status" | "scale",
+  ): Promise<T>;
   /** Resolves also where the object is already gone. */
   delete<T extends KubeObject>(
     kind: Kind<T>,
     namespace: string | undefined,
     name: string,
-    options?: { readonly uid?: string; readonly gracePeriodSeconds?: number; readonly propagationPolicy?: "Background" | "Foreground" | "Orphan" },
+    options?: {
+      readonly uid?: string;
+      readonly gracePeriodSeconds?: number;
+      readonly propagationPolicy?: "Background" | "Foreground" | "Orphan";
+    },
   ): Promise<void>;
   /** Any other request, e.g. a token: JSON in, JSON out. */
-  request<T>(method: string, path: string, body?: unknown, options?: { readonly contentType?: string; readonly signal?: AbortSignal }): Promise<T>;
+  request<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    options?: { readonly contentType?: string; readonly signal?: AbortSignal },
+  ): Promise<T>;
   /** Raw text, e.g. a pod's log. */
   text(path: string, signal?: AbortSignal): Promise<string>;
+  /** An answer without end, e.g. a watch or a followed log: chunks as they come, on a connection of its own. */
+  stream(path: string, signal?: AbortSignal): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -87,9 +117,12 @@ export interface Snapshot {
 /** One watch a kind, shared by all who ask; keeps a snapshot current. */
 export interface Informers {
   /** Starts watching (idempotent); resolves when the first list is in the snapshot. */
-  watch(...kinds: readonly Kind<KubeObject>[]): Promise<void>;
+  watch(...kinds: readonly Kind[]): Promise<void>;
   snapshot(): Snapshot;
-  /** Handlers run after the snapshot holds the change. One that throws is logged, never ends the process. Returns what removes it. */
+  /**
+   * Handlers run after the snapshot holds the change, for changes from now on: what is there already stands in the snapshot.
+   * One that throws is logged, never ends the process. Returns what removes it.
+   */
   onChange<T extends KubeObject>(kind: Kind<T>, handler: (change: Change<T>) => void): () => void;
   /** Epoch milliseconds of the last word from the server, over all kinds. */
   lastSeen(): number;
@@ -102,7 +135,12 @@ export interface Recorder {
   event(object: KubeObject, type: "Normal" | "Warning", reason: string, message: string): void;
 }
 
-/** Changes an object's status from its newest version, again on conflict. `change` returns undefined to write nothing. */
+/**
+ * Changes an object's status from its newest version, again on conflict: no update of another writer is lost.
+ *
+ * `change` returns the whole new status (spread the old one to keep its fields), or undefined to write nothing.
+ * Resolves with what is stored then, or undefined where the object does not exist.
+ */
 export type PatchStatus = <T extends KubeObject>(
   kind: Kind<T>,
   ref: Pick<ResourceRef, "namespace" | "name">,
