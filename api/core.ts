@@ -5,6 +5,7 @@
  * Types only: the library's run time (90 MB) is never loaded for them.
  */
 import type {
+  CoreV1Event,
   V1ConfigMap,
   V1ContainerStatus,
   V1CustomResourceDefinition,
@@ -23,7 +24,6 @@ import type {
   V1ServiceAccount,
   V1ValidatingWebhookConfiguration,
   V2HorizontalPodAutoscaler,
-  CoreV1Event,
 } from "@kubernetes/client-node";
 import type { Kind, KubeObject, ObjectMeta } from "./resource.ts";
 
@@ -36,7 +36,8 @@ export type Wire<T> = T extends Date
       ? { readonly [Field in keyof T]: Wire<T[Field]> }
       : T;
 
-type Typed<T> = Omit<Wire<T>, "apiVersion" | "kind" | "metadata"> & KubeObject & { readonly metadata: ObjectMeta };
+type Typed<T> = Omit<Wire<T>, "apiVersion" | "kind" | "metadata"> &
+  KubeObject & { readonly metadata: ObjectMeta };
 
 export type Pod = Typed<V1Pod>;
 export type Service = Typed<V1Service>;
@@ -62,7 +63,13 @@ function core<T extends KubeObject>(kind: string, plural: string, namespaced = t
   return { group: "", version: "v1", kind, plural, namespaced };
 }
 
-function grouped<T extends KubeObject>(group: string, version: string, kind: string, plural: string, namespaced = true): Kind<T> {
+function grouped<T extends KubeObject>(
+  group: string,
+  version: string,
+  kind: string,
+  plural: string,
+  namespaced = true,
+): Kind<T> {
   return { group, version, kind, plural, namespaced };
 }
 
@@ -77,9 +84,37 @@ export const EventKind = core<Event>("Event", "events");
 export const DeploymentKind = grouped<Deployment>("apps", "v1", "Deployment", "deployments");
 export const ReplicaSetKind = grouped<ReplicaSet>("apps", "v1", "ReplicaSet", "replicasets");
 export const DaemonSetKind = grouped<DaemonSet>("apps", "v1", "DaemonSet", "daemonsets");
-export const EndpointSliceKind = grouped<EndpointSlice>("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices");
+export const EndpointSliceKind = grouped<EndpointSlice>(
+  "discovery.k8s.io",
+  "v1",
+  "EndpointSlice",
+  "endpointslices",
+);
 export const LeaseKind = grouped<Lease>("coordination.k8s.io", "v1", "Lease", "leases");
-export const HorizontalPodAutoscalerKind = grouped<HorizontalPodAutoscaler>("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers");
-export const CustomResourceDefinitionKind = grouped<CustomResourceDefinition>("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", false);
-export const MutatingWebhookConfigurationKind = grouped<MutatingWebhookConfiguration>("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", false);
-export const ValidatingWebhookConfigurationKind = grouped<ValidatingWebhookConfiguration>("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", false);
+export const HorizontalPodAutoscalerKind = grouped<HorizontalPodAutoscaler>(
+  "autoscaling",
+  "v2",
+  "HorizontalPodAutoscaler",
+  "horizontalpodautoscalers",
+);
+export const CustomResourceDefinitionKind = grouped<CustomResourceDefinition>(
+  "apiextensions.k8s.io",
+  "v1",
+  "CustomResourceDefinition",
+  "customresourcedefinitions",
+  false,
+);
+export const MutatingWebhookConfigurationKind = grouped<MutatingWebhookConfiguration>(
+  "admissionregistration.k8s.io",
+  "v1",
+  "MutatingWebhookConfiguration",
+  "mutatingwebhookconfigurations",
+  false,
+);
+export const ValidatingWebhookConfigurationKind = grouped<ValidatingWebhookConfiguration>(
+  "admissionregistration.k8s.io",
+  "v1",
+  "ValidatingWebhookConfiguration",
+  "validatingwebhookconfigurations",
+  false,
+);

@@ -69,17 +69,17 @@ function forTypes(schema: unknown, done: Map<unknown, JSONSchema>): JSONSchema {
   } = schema as Fields;
   const made: Fields = { ...rest };
   done.set(schema, made);
-  if (rest["x-kubernetes-int-or-string"] === true) made["type"] = ["integer", "string"];
-  else if (type !== undefined) made["type"] = nullable === true ? [type, "null"] : type;
+  if (rest["x-kubernetes-int-or-string"] === true) made.type = ["integer", "string"];
+  else if (type !== undefined) made.type = nullable === true ? [type, "null"] : type;
   if (properties)
-    made["properties"] = Object.fromEntries(
+    made.properties = Object.fromEntries(
       Object.entries(properties).map(([name, property]) => [
         name,
         property === undefined ? {} : named(name, property, done),
       ]),
     );
-  if (items !== undefined) made["items"] = forTypes(items, done);
-  if (additionalProperties !== undefined) made["additionalProperties"] = forTypes(additionalProperties, done);
+  if (items !== undefined) made.items = forTypes(items, done);
+  if (additionalProperties !== undefined) made.additionalProperties = forTypes(additionalProperties, done);
   return made;
 }
 

@@ -69,7 +69,13 @@ export interface Alert {
 
 export interface Hooks {
   /** `phase` is the Canary's phase as Flagger's payload carries it. Never throws: an error is an inconclusive answer. */
-  call(hook: Hook, phase: string, run: RunId, idempotencyId: string, signal: AbortSignal): Promise<HookAnswer>;
+  call(
+    hook: Hook,
+    phase: string,
+    run: RunId,
+    idempotencyId: string,
+    signal: AbortSignal,
+  ): Promise<HookAnswer>;
   gates(canary: CanaryRef, signal: AbortSignal): AsyncIterable<GateChange>;
   rollbacks(canary: CanaryRef, signal: AbortSignal): AsyncIterable<RollbackAsked>;
   /** Sent in the background; a dead receiver never slows a rollout. */
