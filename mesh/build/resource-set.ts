@@ -73,7 +73,7 @@ export function differenceOfLayers(from: Layers | undefined, to: Layers): Differ
   return {
     changed: told.flatMap((part) => part.changed),
     added: told.flatMap((part) => part.added),
-    removed: told.flatMap((part) => part.removed),
+    removed: told.flatMap((part) => part.removed).filter((name) => findResource(to, name) === undefined),
   };
 }
 

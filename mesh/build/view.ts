@@ -9,10 +9,13 @@ export interface View {
    * `resources.route` has the safe state there, and the keys of the layer rule.
    */
   readonly plainRoutes: Layers;
+  /** Keys of the layer `fl`. The same object while the same keys exist, whatever their values. */
+  readonly runtimeKeys: ReadonlySet<string>;
 }
 
 /** A view without anything, e.g. for a proxy that is not known yet. */
 export const emptyView: View = {
   resources: { runtime: [], cluster: [], endpoint: [], listener: [], route: [], secret: [] },
   plainRoutes: [],
+  runtimeKeys: new Set(),
 };

@@ -1,0 +1,150 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { type ServerDuplexStream, status } from "@grpc/grpc-js";
+import { type Node, NodeSchema } from "../../envoy/generated/envoy/config/core/v3/base_pb.js";
+import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/log.ts";
+import { type ResourceType, resourceTypes, typeUrls } from "../build/resource.ts";
+import type { View } from "../build/view.ts";
+import { readDeltaRequest } from "./request.ts";
+import { createResponses } from "./response.ts";
+import { type Acknowledgement, createDeltaStream, type DeltaStream, type Rejection } from "./stream.ts";
+
+type Call = ServerDuplexStream<Buffer, Buffer>;
+
+/** Who connects: the node it says it is, and the SPIFFE ID of its certificate (undefined on plaintext). */
+export interface Peer {
+  readonly node: Node;
+  readonly spiffeId: string | undefined;
+  readonly address: string;
+}
+
+export interface AdsOptions<Proxy> {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Recognises a proxy, or says why it is refused. */
+  readonly recognise: (peer: Peer) => Proxy | { readonly refused: string };
+  readonly viewOf: (proxy: Proxy) => View;
+  readonly onConnected?: (proxy: Proxy) => void;
+  readonly onClosed?: (proxy: Proxy) => void;
+  readonly onAcknowledged?: (proxy: Proxy, acknowledgement: Acknowledgement) => void;
+  readonly onRejected?: (proxy: Proxy, rejection: Rejection) => void;
+  readonly removalDelay?: number;
+  readonly patience?: number;
+}
+
+/** A proxy and its open stream. */
+export interface Connected<Proxy> {
+  readonly proxy: Proxy;
+  readonly stream: DeltaStream;
+  /** Epoch milliseconds. */
+  readonly since: number;
+}
+
+const typesByUrl = new Map<string, ResourceType>(resourceTypes.map((type) => [typeUrls[type], type]));
+
+/** The discovery service: one state machine a stream, one view a proxy. */
+export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
+  const { clock, logger, recognise, viewOf } = options;
+  const responses = createResponses();
+  const connections = new Set<Connected<Proxy>>();
+
+  /** Runs the handler of one message: what it throws ends this stream alone. */
+  function guarded(call: Call, handle: () => void): void {
+    try {
+      handle();
+    } catch (error) {
+      logger.error({ error, peer: call.getPeer() }, "xds stream failed");
+      call.emit("error", { code: status.INTERNAL, details: "message could not be handled" });
+    }
+  }
+
+  function connect(call: Call, nodeBytes: Uint8Array | undefined): Connected<Proxy> | undefined {
+    if (nodeBytes === undefined) {
+      call.emit("error", { code: status.INVALID_ARGUMENT, details: "first request carries no node" });
+      return undefined;
+    }
+    const node = fromBinary(NodeSchema, nodeBytes);
+    const proxy = recognise({ node, spiffeId: spiffeIdOf(call), address: call.getPeer() });
+    if ("refused" in proxy) {
+      logger.warn({ node: node.id, peer: call.getPeer(), reason: proxy.refused }, "proxy refused");
+      call.emit("error", { code: status.PERMISSION_DENIED, details: proxy.refused });
+      return undefined;
+    }
+    const stream = createDeltaStream(viewOf(proxy), {
+      responses,
+      clock,
+      write: (bytes) => call.write(bytes),
+      onAcknowledged: (acknowledgement) => options.onAcknowledged?.(proxy, acknowledgement),
+      onRejected: (rejection) => options.onRejected?.(proxy, rejection),
+      ...(options.removalDelay !== undefined && { removalDelay: options.removalDelay }),
+      ...(options.patience !== undefined && { patience: options.patience }),
+    });
+    const connected = { proxy, stream, since: clock.now() };
+    connections.add(connected);
+    logger.debug({ node: node.id, peer: call.getPeer() }, "proxy connected");
+    options.onConnected?.(proxy);
+    return connected;
+  }
+
+  function serveDelta(call: Call): void {
+    let connected: Connected<Proxy> | undefined;
+    let closed = false;
+    const close = () => {
+      closed = true;
+      if (connected === undefined || !connections.delete(connected)) return;
+      connected.stream.close();
+      options.onClosed?.(connected.proxy);
+    };
+    call.on("data", (bytes: Buffer) =>
+      guarded(call, () => {
+        if (closed) return;
+        const request = readDeltaRequest(bytes);
+        connected ??= connect(call, request.node);
+        if (connected === undefined) return close();
+        const type = typesByUrl.get(request.typeUrl);
+        // Types that we do not serve stay unanswered: Envoy goes on after its own initial_fetch_timeout.
+        if (type !== undefined) connected.stream.request(type, request);
+      }),
+    );
+    call.on("drain", () => guarded(call, () => connected?.stream.drained()));
+    call.on("end", () => {
+      close();
+      call.end();
+    });
+    call.on("cancelled", close);
+    call.on("error", close);
+    call.on("close", close);
+  }
+
+  return {
+    implementation: {
+      DeltaAggregatedResources: serveDelta,
+      StreamAggregatedResources(call: Call) {
+        call.emit("error", {
+          code: status.UNIMPLEMENTED,
+          details: "state of the world is not served, ask for delta",
+        });
+      },
+    },
+    /** Tells every connected proxy what has changed for it. One failing stream never keeps others from theirs. */
+    publish(): void {
+      for (const { proxy, stream } of connections) {
+        try {
+          stream.publish(viewOf(proxy));
+        } catch (error) {
+          logger.error({ error }, "view could not be published to a proxy");
+        }
+      }
+    },
+    connections: (): ReadonlySet<Connected<Proxy>> => connections,
+  };
+}
+
+/** The one SPIFFE URI of the client's certificate. */
+function spiffeIdOf(call: Call): string | undefined {
+  const names = call.getAuthContext().sslPeerCertificate?.subjectaltname ?? "";
+  return names
+    .split(", ")
+    .find((name) => name.startsWith("URI:spiffe://"))
+    ?.slice("URI:".length);
+}
