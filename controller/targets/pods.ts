@@ -1,0 +1,99 @@
+import {
+  type ContainerStatus,
+  type Deployment,
+  type Pod,
+  PodKind,
+  type PodTemplateSpec,
+  type ReplicaSet,
+  ReplicaSetKind,
+} from "../../api/core.ts";
+import type { Snapshot } from "../../kube/contract.ts";
+import { canonicalJson } from "../revision.ts";
+
+/** A pod that will not serve without somebody's help. */
+export interface PodFailure {
+  readonly pod: string;
+  readonly container: string;
+  /** Kubernetes' own word, e.g. `CrashLoopBackOff`. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** What the pods of a workload's newest template do. */
+export interface PodsObservation {
+  readonly failure?: PodFailure;
+  /** Pods whose Ready condition holds and that are not being deleted. */
+  readonly ready: number;
+  readonly total: number;
+}
+
+const hashLabel = "pod-template-hash";
+
+/** Waiting reasons that do not pass by waiting. */
+const fatalReasons = new Set([
+  "CrashLoopBackOff",
+  "ErrImagePull",
+  "ImagePullBackOff",
+  "InvalidImageName",
+  "ErrImageNeverPull",
+  "CreateContainerConfigError",
+  "CreateContainerError",
+  "RunContainerError",
+]);
+
+/**
+ * The pods of the ReplicaSet that has the Deployment's present template; those of an older template are not
+ * counted, so that their failures are not held against a new revision.
+ */
+export function observePods(deployment: Deployment, snapshot: Snapshot): PodsObservation {
+  const { uid } = deployment.metadata;
+  const template = deployment.spec?.template;
+  if (uid === undefined || template === undefined) return { ready: 0, total: 0 };
+  const wanted = canonicalJson(template);
+  const current = snapshot
+    .ownedBy(ReplicaSetKind, uid)
+    .filter((replicaSet) => canonicalJson(withoutHash(replicaSet)) === wanted);
+  const pods = current.flatMap(({ metadata }) =>
+    metadata.uid === undefined ? [] : snapshot.ownedBy(PodKind, metadata.uid),
+  );
+  const alive = pods.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+  const failure = alive.map(podFailure).find((found) => found !== undefined);
+  return {
+    ready: alive.filter(isReady).length,
+    total: alive.length,
+    ...(failure && { failure }),
+  };
+}
+
+function withoutHash({ spec }: ReplicaSet): PodTemplateSpec | undefined {
+  const template = spec?.template;
+  const { [hashLabel]: _hash, ...labels } = template?.metadata?.labels ?? {};
+  return template && { ...template, metadata: { ...template.metadata, labels } };
+}
+
+export function isReady(pod: Pod): boolean {
+  return pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
+}
+
+function podFailure(pod: Pod): PodFailure | undefined {
+  const { status } = pod;
+  for (const container of [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]) {
+    const waiting = container.state?.waiting;
+    if (waiting?.reason !== undefined && fatalReasons.has(waiting.reason)) {
+      return {
+        pod: pod.metadata.name,
+        container: container.name,
+        reason: waiting.reason,
+        message: waiting.message ?? lastWords(container),
+      };
+    }
+  }
+  return undefined;
+}
+
+function lastWords({ lastState }: ContainerStatus): string {
+  const ended = lastState?.terminated;
+  return ended === undefined
+    ? ""
+    : `last exit code ${ended.exitCode}${ended.reason ? ` (${ended.reason})` : ""}`;
+}
