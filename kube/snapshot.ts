@@ -90,10 +90,10 @@ export function snapshotOf(objects: Iterable<KubeObject>): Snapshot {
 const lists = new WeakMap<SortedMap<KubeObject>, Map<string, readonly KubeObject[]>>();
 
 function listed(map: SortedMap<KubeObject>, prefix: string): readonly KubeObject[] {
-  let known = lists.get(map);
-  if (known === undefined) lists.set(map, (known = new Map()));
-  let list = known.get(prefix);
-  if (list === undefined) known.set(prefix, (list = valuesOf(map, prefix)));
+  const known = lists.get(map) ?? new Map<string, readonly KubeObject[]>();
+  lists.set(map, known);
+  const list = known.get(prefix) ?? valuesOf(map, prefix);
+  known.set(prefix, list);
   return list;
 }
 

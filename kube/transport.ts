@@ -1,7 +1,9 @@
 import { Pool } from "undici";
+import { systemClock } from "../lib/clock.ts";
 import { createBackoff } from "./backoff.ts";
 import type { Connection } from "./contract.ts";
 import { ApiError, isUnreachable, readStatus } from "./error.ts";
+import { pause } from "./pause.ts";
 
 /** Requests in flight at once; the rest wait their turn. Streams have connections of their own. */
 const connections = 8;
@@ -114,7 +116,7 @@ export function createTransport(connection: Connection): Transport {
         } catch (error) {
           const wait = retryDelay(error, backoff.next());
           if (wait === undefined || attempt >= readRetries) throw error;
-          await pause(wait, request.signal);
+          await pause(systemClock, wait, request.signal);
         }
       }
     },
@@ -139,18 +141,6 @@ function retryDelay(error: unknown, backoff: number): number | undefined {
   if (error.status !== 429 && error.status !== 503) return undefined;
   if (error.retryAfter === undefined) return backoff;
   return error.retryAfter <= maxRetryAfter ? error.retryAfter + backoff : undefined;
-}
-
-function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, milliseconds);
-    signal?.addEventListener("abort", done, { once: true });
-    function done() {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", done);
-      resolve();
-    }
-  });
 }
 
 function asApiError(error: unknown, url: URL, signal: AbortSignal | undefined): ApiError {
