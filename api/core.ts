@@ -8,6 +8,7 @@ import type {
   CoreV1Event,
   V1ConfigMap,
   V1ContainerStatus,
+  V1ControllerRevision,
   V1CustomResourceDefinition,
   V1DaemonSet,
   V1Deployment,
@@ -49,6 +50,7 @@ export type ServiceAccount = Typed<V1ServiceAccount>;
 export type Event = Typed<CoreV1Event>;
 export type Deployment = Typed<V1Deployment>;
 export type ReplicaSet = Typed<V1ReplicaSet>;
+export type ControllerRevision = Typed<V1ControllerRevision>;
 export type DaemonSet = Typed<V1DaemonSet>;
 export type EndpointSlice = Typed<V1EndpointSlice>;
 export type Lease = Typed<V1Lease>;
@@ -83,6 +85,12 @@ export const ServiceAccountKind = core<ServiceAccount>("ServiceAccount", "servic
 export const EventKind = core<Event>("Event", "events");
 export const DeploymentKind = grouped<Deployment>("apps", "v1", "Deployment", "deployments");
 export const ReplicaSetKind = grouped<ReplicaSet>("apps", "v1", "ReplicaSet", "replicasets");
+export const ControllerRevisionKind = grouped<ControllerRevision>(
+  "apps",
+  "v1",
+  "ControllerRevision",
+  "controllerrevisions",
+);
 export const DaemonSetKind = grouped<DaemonSet>("apps", "v1", "DaemonSet", "daemonsets");
 export const EndpointSliceKind = grouped<EndpointSlice>(
   "discovery.k8s.io",

@@ -2918,11 +2918,31 @@ const schema: Schema = {
        "format": "date-time",
        "description": "Since when checks are inconclusive."
       },
+      "tickedAt": {
+       "type": "string",
+       "format": "date-time",
+       "description": "When the checks were last counted."
+      },
+      "preRolloutPassed": {
+       "type": "boolean",
+       "description": "Whether the pre-rollout webhooks have passed."
+      },
       "epoch": {
        "type": "integer",
        "format": "int64",
        "description": "Transitions of the lease under which it was written."
       }
+     }
+    },
+    "cleanup": {
+     "description": "What is still to be done for the run that ended last.",
+     "type": "array",
+     "items": {
+      "type": "string",
+      "enum": [
+       "scale-down",
+       "post-rollout"
+      ]
      }
     },
     "checks": {
@@ -2957,6 +2977,10 @@ const schema: Schema = {
        "limit": {
         "type": "string",
         "description": "What it was held against, e.g. >= 99."
+       },
+       "query": {
+        "type": "string",
+        "description": "What the metric provider was asked, where it was."
        },
        "message": {
         "type": "string"

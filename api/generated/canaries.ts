@@ -745,6 +745,10 @@ export interface CanaryStatus {
   readonly failure?: CanaryFailure;
   readonly run?: CanaryRun;
   /**
+   * What is still to be done for the run that ended last.
+   */
+  readonly cleanup?: readonly ("scale-down" | "post-rollout")[];
+  /**
    * The last result of each check.
    */
   readonly checks?: readonly CanaryCheck[];
@@ -816,6 +820,14 @@ export interface CanaryRun {
    */
   readonly heldSince?: string;
   /**
+   * When the checks were last counted.
+   */
+  readonly tickedAt?: string;
+  /**
+   * Whether the pre-rollout webhooks have passed.
+   */
+  readonly preRolloutPassed?: boolean;
+  /**
    * Transitions of the lease under which it was written.
    */
   readonly epoch?: number;
@@ -828,6 +840,10 @@ export interface CanaryCheck {
    * What it was held against, e.g. >= 99.
    */
   readonly limit?: string;
+  /**
+   * What the metric provider was asked, where it was.
+   */
+  readonly query?: string;
   readonly message?: string;
   readonly at?: string;
 }
