@@ -111,6 +111,8 @@ export interface JudgeState {
   readonly tests: readonly TestState[];
   /** The primary's latencies so far, per bucket. */
   readonly pastBuckets: readonly number[];
+  /** Requests of each half of the primary so far. */
+  readonly halves: readonly [number, number];
   /** Requests at this weight so far. */
   readonly seen: { readonly canary: number; readonly primary: number };
   readonly recent: readonly RecentPoll[];
