@@ -117,7 +117,7 @@ function moduleOf(crd: CustomResourceDefinition): string {
   return [
     banner,
     'import type { CustomResourceDefinition } from "../core.ts";',
-    'import type { Schema } from "../schema.ts";',
+    'import type { Schema } from "../schema/schema.ts";',
     "",
     `const schema: Schema = ${schema};`,
     "",

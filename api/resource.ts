@@ -61,6 +61,8 @@ export interface Problem {
   readonly field: string;
   /** One line, lower case, no full stop: what was found, what is allowed. */
   readonly message: string;
+  /** `warning`: the object is carried out without this part. Absent: an error, which keeps the object from being carried out. */
+  readonly severity?: "warning";
 }
 
 /** metav1.Condition. */
