@@ -1,6 +1,6 @@
 import type { Check } from "../checks/types.ts";
 import { nextWeight } from "./steps.ts";
-import type { Advice, AdvanceSettings, Judgement, Progress } from "./types.ts";
+import type { AdvanceSettings, Advice, Judgement, Progress } from "./types.ts";
 
 export interface AdvanceInput {
   /** undefined where nothing is judged (guard off, no signals). */
@@ -28,13 +28,24 @@ export function advance({ judgement, checks, settings, progress, now }: AdvanceI
   if (judgement?.verdict === "rollback") return { ...base, kind: "roll-back", reason: judgement.reason };
   if (failedChecks >= settings.threshold && (failed.length > 0 || checks !== undefined)) {
     const reason = failed[0]?.reason ?? "nothing more may fail";
-    return { ...base, kind: "roll-back", reason: `failed checks threshold reached ${failedChecks}: ${reason}` };
+    return {
+      ...base,
+      kind: "roll-back",
+      reason: `failed checks threshold reached ${failedChecks}: ${reason}`,
+    };
   }
-  const waiting = checks === undefined ? "between two ticks" : obstacle(judged, judgement, settings, progress);
+  const waiting =
+    checks === undefined ? "between two ticks" : obstacle(judged, judgement, settings, progress);
   if (waiting !== undefined) return hold(base, waiting, checks === undefined, settings, progress, now);
   const weight = nextWeight(progress.weight, settings.steps);
-  if (weight === undefined) return { ...base, kind: "promote", reason: `passed at weight ${progress.weight}` };
-  return { ...base, kind: "step", weight, reason: progress.weight === 0 ? "first step" : `passed at weight ${progress.weight}` };
+  if (weight === undefined)
+    return { ...base, kind: "promote", reason: `passed at weight ${progress.weight}` };
+  return {
+    ...base,
+    kind: "step",
+    weight,
+    reason: progress.weight === 0 ? "first step" : `passed at weight ${progress.weight}`,
+  };
 }
 
 /** Why a tick does not move the run; undefined where it may. The first weight needs no evidence: there is none yet. */
@@ -44,7 +55,8 @@ function obstacle(
   settings: AdvanceSettings,
   { weight }: Progress,
 ): string | undefined {
-  const blocking = checks.find(({ kind }) => kind === "failed") ?? checks.find(({ kind }) => kind === "inconclusive");
+  const blocking =
+    checks.find(({ kind }) => kind === "failed") ?? checks.find(({ kind }) => kind === "inconclusive");
   if (blocking !== undefined) return blocking.reason;
   if (settings.rule === "flagger" || weight === 0) return undefined;
   if (judgement === undefined) return "no evidence yet";

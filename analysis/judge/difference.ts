@@ -25,7 +25,11 @@ export function comparable(before: Counters | undefined, now: Counters): Counter
   return {
     ...now,
     canary: keep(before?.canary, now.canary),
-    primary: [keep(before?.primary[0], now.primary[0]), keep(before?.primary[1], now.primary[1])],
+    primary: keep(before?.primary, now.primary),
+    halves: now.halves && [
+      keep(before?.halves?.[0], now.halves[0]),
+      keep(before?.halves?.[1], now.halves[1]),
+    ],
   };
 }
 

@@ -36,7 +36,7 @@ export function addDispersion(
   poll: TestPoll,
   share: number,
 ): { squares: number; bad: number } {
-  const [first, second] = poll.primaryBad;
+  const [first, second] = poll.halvesBad;
   const all = first + second;
   return { squares: squares + (first - share * all) ** 2 / (share * (1 - share)), bad: bad + all };
 }

@@ -38,36 +38,46 @@ export function observe(
   }
   const poll = pollOf(state.last, counters);
   const { startedAt } = state;
-  const running = startedAt !== undefined && now > startedAt;
-  const elapsed = running ? now - startedAt : 0;
-  const sinceLast = state.polledAt === undefined ? 0 : state.polledAt - (startedAt ?? now);
-  const primary = poll.first.requests + poll.second.requests;
-  const share = splitShare(state, poll.canary.requests, primary);
-  const halves = [state.halves[0] + poll.first.requests, state.halves[1] + poll.second.requests] as const;
-  const testPolls = settings.tests.map((test) =>
-    testPoll(test, poll, state, settings, running ? elapsed : undefined),
-  );
-  const evidence = { share, counters, firstHalf: firstHalfShare(halves) };
-  const planned = settings.interval * settings.steps.length;
-  const onset = running ? lateOnset(sinceLast, elapsed, planned) : undefined;
+  const elapsed = startedAt !== undefined && now > startedAt ? now - startedAt : undefined;
+  const before = state.polledAt === undefined ? 0 : state.polledAt - (startedAt ?? now);
+  const [first, second] = poll.halves ?? [undefined, undefined];
+  const halves = [
+    state.halves[0] + (first?.requests ?? 0),
+    state.halves[1] + (second?.requests ?? 0),
+  ] as const;
+  const testPolls = settings.tests.map((test) => testPoll(test, poll, state, settings, elapsed));
+  const weighed: Weighed = {
+    share: splitShare(state, poll.canary.requests, poll.primary.requests),
+    halvesKnown: counters.halves !== undefined,
+    firstHalf: firstHalfShare(halves),
+    onset:
+      elapsed === undefined
+        ? undefined
+        : lateOnset(before, elapsed, settings.interval * settings.steps.length),
+    cap: Math.log(1 / settings.alpha) / 2,
+  };
   const tests = settings.tests.map((test, index): TestState => {
-    const before = state.tests[index];
+    const remembered = state.tests[index];
     const seen = testPolls[index];
-    if (before === undefined || seen === undefined)
+    if (remembered === undefined || seen === undefined) {
       throw new RangeError("judge state and settings have different tests");
-    return nextTest(before, seen, test, evidence, onset, settings);
+    }
+    return nextTest(remembered, seen, test, weighed);
   });
+  const running = elapsed !== undefined;
+  const all = poll.canary.requests + poll.primary.requests;
   const next: JudgeState = {
     ...state,
     polledAt: now,
     last: comparable(state.last, counters),
     tests,
-    pastBuckets: state.pastBuckets.map(
-      (count, bucket) => count + (poll.first.buckets[bucket] ?? 0) + (poll.second.buckets[bucket] ?? 0),
-    ),
+    pastBuckets: state.pastBuckets.map((count, bucket) => count + (poll.primary.buckets[bucket] ?? 0)),
     halves,
     seen: running
-      ? { canary: state.seen.canary + poll.canary.requests, primary: state.seen.primary + primary }
+      ? {
+          canary: state.seen.canary + poll.canary.requests,
+          primary: state.seen.primary + poll.primary.requests,
+        }
       : state.seen,
     recent: running
       ? [
@@ -77,7 +87,7 @@ export function observe(
             tests: testPolls,
             canary: poll.canary.requests,
             canaryFailed: poll.canary.failed,
-            all: poll.canary.requests + primary,
+            all,
           },
         ]
       : [],
@@ -88,21 +98,24 @@ export function observe(
 
 interface Poll {
   readonly canary: Counts;
-  readonly first: Counts;
-  readonly second: Counts;
+  readonly primary: Counts;
+  readonly halves: readonly [Counts, Counts] | undefined;
   readonly latencyKnown: boolean;
 }
 
 function pollOf(last: Counters | undefined, now: Counters): Poll {
   return {
     canary: difference(last?.canary, now.canary),
-    first: difference(last?.primary[0], now.primary[0]),
-    second: difference(last?.primary[1], now.primary[1]),
+    primary: difference(last?.primary, now.primary),
+    halves: now.halves && [
+      difference(last?.halves?.[0], now.halves[0]),
+      difference(last?.halves?.[1], now.halves[1]),
+    ],
     latencyKnown: now.latencyKnown,
   };
 }
 
-const nothing: TestPoll = { canary: 0, canaryBad: 0, primary: 0, primaryBad: [0, 0] };
+const nothing: TestPoll = { canary: 0, canaryBad: 0, primary: 0, primaryBad: 0, halvesBad: [0, 0] };
 
 /** What the poll shows of one test; `elapsed` is undefined before the run began. */
 function testPoll(
@@ -112,66 +125,59 @@ function testPoll(
   settings: JudgeSettings,
   elapsed: number | undefined,
 ): TestPoll {
-  const primary = poll.first.requests + poll.second.requests;
-  const alone = test.compare === "threshold";
-  if (test.bad.kind === "failed") {
-    return {
-      canary: poll.canary.requests,
-      canaryBad: poll.canary.failed,
-      primary: alone ? 0 : primary,
-      primaryBad: alone ? [0, 0] : [poll.first.failed, poll.second.failed],
-    };
-  }
+  const { bad } = test;
+  if (bad.kind === "failed") return badIn(poll, test, ({ failed }) => failed);
   if (!poll.latencyKnown || (elapsed !== undefined && elapsed <= test.warmup)) return nothing;
-  const slow = firstSlowBucket(test.bad, settings.bounds, state.pastBuckets);
-  const canarySlow = slowerThan(poll.canary.buckets, slow);
+  const slow = firstSlowBucket(bad, settings.bounds, state.pastBuckets);
+  return badIn(poll, test, ({ buckets }) => slowerThan(buckets, slow));
+}
+
+function badIn(
+  { canary, primary, halves }: Poll,
+  test: TestSettings,
+  bad: (counts: Counts) => number,
+): TestPoll {
+  const canaryBad = bad(canary);
+  // Requests and latencies come by different messages: never fewer requests than slow ones.
+  const seen = { canary: Math.max(canary.requests, canaryBad), canaryBad };
+  if (test.compare === "threshold") return { ...nothing, ...seen };
   return {
-    // Requests and latencies come by different messages: never fewer requests than slow ones.
-    canary: Math.max(poll.canary.requests, canarySlow),
-    canaryBad: canarySlow,
-    primary: alone ? 0 : primary,
-    primaryBad: alone
-      ? [0, 0]
-      : [slowerThan(poll.first.buckets, slow), slowerThan(poll.second.buckets, slow)],
+    ...seen,
+    primary: primary.requests,
+    primaryBad: bad(primary),
+    halvesBad: halves === undefined ? [0, 0] : [bad(halves[0]), bad(halves[1])],
   };
 }
 
-/** One test's memory after this poll; `onset` is ln of the prior that a fault began in it, undefined before the run. */
-function nextTest(
-  before: TestState,
-  poll: TestPoll,
-  test: TestSettings,
-  {
-    share,
-    counters,
-    firstHalf,
-  }: { readonly share: number; readonly counters: Counters; readonly firstHalf: number },
-  onset: number | undefined,
-  settings: JudgeSettings,
-): TestState {
-  const sums = addDispersion(before, poll, firstHalf);
+/** What all tests of one poll share. */
+interface Weighed {
+  /** The canary's share of the poll's requests. */
+  readonly share: number;
+  readonly halvesKnown: boolean;
+  readonly firstHalf: number;
+  /** ln of the prior that a fault began in this poll; undefined before the run. */
+  readonly onset: number | undefined;
+  /** Most evidence that one poll may give, nats. */
+  readonly cap: number;
+}
+
+/** One test's memory after this poll. */
+function nextTest(before: TestState, poll: TestPoll, test: TestSettings, weighed: Weighed): TestState {
+  const sums = addDispersion(before, poll, weighed.firstHalf);
+  const { onset, cap } = weighed;
   if (onset === undefined) return { ...before, ...sums };
-  const phi = test.compare === "threshold" ? 1 : dispersion(before, counters.halvesKnown);
-  const seen = {
-    share: test.compare === "threshold" ? 0 : share,
-    canary: poll.canary,
-    canaryBad: poll.canaryBad,
-    primaryBad: poll.primaryBad[0] + poll.primaryBad[1],
-  };
-  const cap = Math.log(1 / settings.alpha) / 2;
+  const alone = test.compare === "threshold";
+  const phi = alone ? 1 : dispersion(before, weighed.halvesKnown);
+  const seen = { ...poll, share: alone ? 0 : weighed.share };
   const increments = harmBets.map((bet) =>
     Math.min(harmIncrement(seen, test.rho, test.delta, bet) / phi, cap),
   );
-  const { mde } = test;
+  const safe = (bet: number): number =>
+    test.mde === undefined ? 0 : safeIncrement(seen, test.rho, test.mde, bet) / phi;
   return {
     ...sums,
     early: before.early.map((value, bet) => value + (increments[bet] ?? 0)),
     late: before.late.map((value, bet) => logAddExp(value, onset) + (increments[bet] ?? 0)),
-    safe:
-      mde === undefined
-        ? before.safe
-        : before.safe.map(
-            (value, bet) => value + safeIncrement(seen, test.rho, mde, safeBets[bet] ?? 1) / phi,
-          ),
+    safe: before.safe.map((value, bet) => value + safe(safeBets[bet] ?? 1)),
   };
 }

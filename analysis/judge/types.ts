@@ -17,12 +17,14 @@ export interface Counts {
 /** Both arms at one moment. */
 export interface Counters {
   readonly canary: Counts;
-  /** The primary's pods in two halves: how much these differ by themselves is the dispersion. */
-  readonly primary: readonly [Counts, Counts];
+  readonly primary: Counts;
+  /**
+   * The primary's pods in two halves: how much these differ by themselves is the dispersion. undefined where they
+   * cannot be told apart (one pod): the dispersion is then taken as 1.5.
+   */
+  readonly halves: readonly [Counts, Counts] | undefined;
   /** False where latencies of this poll are incomplete: the latency tests then skip it. */
   readonly latencyKnown: boolean;
-  /** False where the primary's pods cannot be told apart (one pod): dispersion is then taken as 1.5. */
-  readonly halvesKnown: boolean;
 }
 
 /** Which requests a test calls bad. */
@@ -76,7 +78,9 @@ export interface TestPoll {
   readonly canary: number;
   readonly canaryBad: number;
   readonly primary: number;
-  readonly primaryBad: readonly [number, number];
+  readonly primaryBad: number;
+  /** Bad requests in each half of the primary. */
+  readonly halvesBad: readonly [number, number];
 }
 
 /** Everything one test remembers. `early`, `late` have an entry for each size of fault, `safe` for each bet on safety. */

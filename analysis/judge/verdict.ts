@@ -78,7 +78,7 @@ function evidenceOf(state: JudgeState, index: number, settings: TestSettings): T
     metric: settings.metric,
     harm: test === undefined ? 0 : testHarm(test, 1),
     canaryRequests: canary,
-    dispersion: test === undefined ? 1 : dispersion(test, state.last?.halvesKnown ?? true),
+    dispersion: test === undefined ? 1 : dispersion(test, state.last?.halves !== undefined),
   };
   return {
     ...base,
@@ -86,7 +86,7 @@ function evidenceOf(state: JudgeState, index: number, settings: TestSettings): T
       ? {}
       : { safe: logSumExp(test.safe) - Math.log(safeBets.length) }),
     ...(canary > 0 ? { canary: sum((poll) => poll.canaryBad) / canary } : {}),
-    ...(primary > 0 ? { primary: sum((poll) => poll.primaryBad[0] + poll.primaryBad[1]) / primary } : {}),
+    ...(primary > 0 ? { primary: sum((poll) => poll.primaryBad) / primary } : {}),
   };
 }
 

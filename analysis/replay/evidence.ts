@@ -1,7 +1,14 @@
 import { advance } from "../judge/advance.ts";
 import { observe } from "../judge/observe.ts";
 import { createState, setWeight } from "../judge/state.ts";
-import type { AdvanceSettings, Counters, Counts, Judgement, JudgeSettings, JudgeState } from "../judge/types.ts";
+import type {
+  AdvanceSettings,
+  Counters,
+  Counts,
+  Judgement,
+  JudgeSettings,
+  JudgeState,
+} from "../judge/types.ts";
 import type { Rule } from "./rules.ts";
 
 /**
@@ -19,16 +26,23 @@ export function evidenceRule(settings: JudgeSettings, poll: number): Rule {
     onInconclusive: "hold",
   };
   const nothing: Counts = { requests: 0, failed: 0, buckets: settings.bounds.map(() => 0).concat(0) };
-  let total: Counters = { canary: nothing, primary: [nothing, nothing], latencyKnown: true, halvesKnown: true };
+  let total: Counters = {
+    canary: nothing,
+    primary: nothing,
+    halves: [nothing, nothing],
+    latencyKnown: true,
+  };
   let state: JudgeState = createState(settings);
   let judgement: Judgement | undefined;
   return {
     past: true,
     second(t, { canary, primary }, weight) {
+      const [first, second] = total.halves ?? [nothing, nothing];
       total = {
-        ...total,
         canary: add(total.canary, canary),
-        primary: [add(total.primary[0], primary[0]), add(total.primary[1], primary[1])],
+        primary: add(total.primary, add(...primary)),
+        halves: [add(first, primary[0]), add(second, primary[1])],
+        latencyKnown: true,
       };
       if (t > 0) state = setWeight(state, weight, enteredAt(state, t));
       if (t % poll !== 0) return "hold";
@@ -36,7 +50,13 @@ export function evidenceRule(settings: JudgeSettings, poll: number): Rule {
       if (t <= 0) return "hold";
       const due = t * 1000 - (state.enteredAt ?? 0) >= settings.interval;
       const progress = { weight, failedChecks: 0 };
-      const advice = advance({ judgement, checks: due ? [] : undefined, settings: advanceSettings, progress, now: t * 1000 });
+      const advice = advance({
+        judgement,
+        checks: due ? [] : undefined,
+        settings: advanceSettings,
+        progress,
+        now: t * 1000,
+      });
       return advice.kind === "roll-back" ? "roll back" : advice.kind;
     },
     logE: () => judgement?.harm ?? null,

@@ -47,7 +47,8 @@ export function readTrace(text: string): Trace {
   if (!isHead(head)) throw new TraceError("line 1 is no trace head: it needs `v` 1, `cells` and `bounds`");
   const seconds = rest.map((line, index) => {
     const second: unknown = parseLine(line, index + 2);
-    if (!isSecond(second, head)) throw new TraceError(`line ${index + 2} is no second of a trace with ${head.cells} cells`);
+    if (!isSecond(second, head))
+      throw new TraceError(`line ${index + 2} is no second of a trace with ${head.cells} cells`);
     return second;
   });
   return { head, seconds };
@@ -57,7 +58,12 @@ export function readTrace(text: string): Trace {
 export function countsAt(second: TraceSecond, weight: Percent, { cells, bounds }: TraceHead): SecondCounts {
   const canary = second.t >= 0 ? Math.floor((weight * cells) / 100) : 0;
   const half = canary + Math.floor((cells - canary) / 2);
-  const count = (from: number, to: number, failed: readonly number[], latencies: TraceSecond["hp"]): Counts => ({
+  const count = (
+    from: number,
+    to: number,
+    failed: readonly number[],
+    latencies: TraceSecond["hp"],
+  ): Counts => ({
     requests: total(second.n, from, to),
     failed: total(failed, from, to),
     buckets: Array.from({ length: bounds.length + 1 }, (_, bucket) =>
@@ -87,7 +93,12 @@ function parseLine(line: string, number: number): unknown {
 function isHead(value: unknown): value is TraceHead {
   if (typeof value !== "object" || value === null) return false;
   const { v, cells, bounds } = value as Partial<Record<keyof TraceHead, unknown>>;
-  return v === 1 && Number.isInteger(cells) && Array.isArray(bounds) && bounds.every((bound) => typeof bound === "number");
+  return (
+    v === 1 &&
+    Number.isInteger(cells) &&
+    Array.isArray(bounds) &&
+    bounds.every((bound) => typeof bound === "number")
+  );
 }
 
 function isSecond(value: unknown, { cells, bounds }: TraceHead): value is TraceSecond {

@@ -1,0 +1,91 @@
+import type { Counters, Counts } from "../judge/types.ts";
+import type { Growth, Side } from "./ledger.ts";
+
+/** Both arms' cumulative counters, as the judge polls them, from the side that sees the traffic. */
+export interface Arms {
+  add(growth: Growth): void;
+  /** The latencies of the coming poll are incomplete. */
+  gap(): void;
+  /** The counters at the end of a poll. */
+  poll(): Counters;
+}
+
+interface Sum {
+  requests: number;
+  failed: number;
+  buckets: number[];
+}
+
+interface SideSums {
+  readonly canary: Sum;
+  readonly primary: Sum;
+}
+
+/** Polls over which the two sides are compared. */
+const compared = 60;
+
+/**
+ * Sums growth into what the judge reads. The callers' side counts, because a refused connection never reaches the
+ * destination; the destination's where callers in the mesh send less than half of its traffic. The primary's two
+ * halves are told apart by the destination's side alone.
+ */
+export function createArms(bounds: number): Arms {
+  const empty = (): Sum => ({ requests: 0, failed: 0, buckets: new Array<number>(bounds + 1).fill(0) });
+  const fresh = (): Record<Side, SideSums> => ({
+    client: { canary: empty(), primary: empty() },
+    destination: { canary: empty(), primary: empty() },
+  });
+  const total: SideSums = { canary: empty(), primary: empty() };
+  const halves: readonly [Sum, Sum] = [empty(), empty()];
+  let pending = fresh();
+  let latencyKnown = true;
+  let requests: { client: number; destination: number }[] = [];
+
+  return {
+    add(growth) {
+      addTo(pending[growth.side][growth.arm], growth);
+      if (growth.buckets === undefined) latencyKnown = false;
+      if (growth.side === "destination" && growth.arm === "primary") addTo(halves[growth.half], growth);
+    },
+    gap() {
+      latencyKnown = false;
+    },
+    poll() {
+      const seen = (side: Side): number => pending[side].canary.requests + pending[side].primary.requests;
+      requests = [...requests, { client: seen("client"), destination: seen("destination") }].slice(-compared);
+      const sum = (side: Side): number => requests.reduce((all, poll) => all + poll[side], 0);
+      const side = 2 * sum("client") >= sum("destination") ? "client" : "destination";
+      addTo(total.canary, pending[side].canary);
+      addTo(total.primary, pending[side].primary);
+      const counters: Counters = {
+        canary: copy(total.canary),
+        primary: copy(total.primary),
+        halves:
+          halves[0].requests > 0 && halves[1].requests > 0 ? [copy(halves[0]), copy(halves[1])] : undefined,
+        latencyKnown,
+      };
+      pending = fresh();
+      latencyKnown = true;
+      return counters;
+    },
+  };
+}
+
+function addTo(
+  sum: Sum,
+  more: {
+    readonly requests: number;
+    readonly failed: number;
+    readonly buckets?: readonly number[] | undefined;
+  },
+): void {
+  sum.requests += more.requests;
+  sum.failed += more.failed;
+  more.buckets?.forEach((count, bucket) => {
+    sum.buckets[bucket] = (sum.buckets[bucket] ?? 0) + count;
+  });
+}
+
+function copy({ requests, failed, buckets }: Sum): Counts {
+  return { requests, failed, buckets: [...buckets] };
+}

@@ -1,0 +1,136 @@
+import type { Arm, Window } from "../../api/signals.ts";
+
+export type Side = Window["side"];
+
+/** What one window added to one arm. */
+export interface Growth {
+  readonly arm: Arm;
+  readonly side: Side;
+  readonly half: 0 | 1;
+  /** Epoch milliseconds, by the proxy's clock. */
+  readonly at: number;
+  readonly requests: number;
+  readonly failed: number;
+  /** undefined where it is not known which of the requests were slow: the first window after a restart of ours. */
+  readonly buckets: readonly number[] | undefined;
+}
+
+/** The last counters per series, for {@link createLedger} after a restart: `key` → requests, failed. */
+export type StoredLedger = Readonly<Record<string, readonly [number, number]>>;
+
+export interface Ledger {
+  /** How much the window adds to what is known; undefined where it adds nothing (repeated, late, a first base, no counts). */
+  take(window: Window): Growth | undefined;
+  /** The last counters, newest series first, at most `most`. */
+  stored(most: number): StoredLedger;
+}
+
+interface Series {
+  at: number;
+  seq: number;
+  requests: number;
+  failed: number;
+  buckets: readonly number[] | undefined;
+}
+
+/** Series not heard of for this long are forgotten. */
+const forgetAfter = 600_000;
+const mostSeries = 20_000;
+
+/**
+ * Book-keeping of cumulative windows of many proxies.
+ *
+ * A proxy that was counting before `since` (epoch milliseconds) begins with a base that adds nothing: its past is not
+ * ours. One that started later, and a series that a known proxy begins, count from 0, and so does a counter that fell.
+ * Windows may come late or twice. Memory is bounded.
+ */
+export function createLedger(since: number, stored: StoredLedger = {}): Ledger {
+  const series = new Map<string, Series>();
+  const sources = new Map<string, number>();
+  const restored = new Map(Object.entries(stored));
+  return {
+    take(window) {
+      if (!isWindow(window)) return undefined;
+      const source = `${window.source.replica}|${window.source.proxy}|${window.source.start}`;
+      const key = seriesKey(window);
+      const known = series.get(key);
+      if (known !== undefined && !isNewer(window, known)) return undefined;
+      const firstSeen = sources.get(source);
+      if (firstSeen === undefined) sources.set(source, window.at);
+      const before = known ?? baseOf(window, restored.get(key), firstSeen, since);
+      restored.delete(key);
+      series.delete(key);
+      series.set(key, {
+        at: window.at,
+        seq: window.seq,
+        requests: window.requests,
+        failed: window.failed,
+        buckets: window.buckets,
+      });
+      if (series.size > mostSeries || series.size % 256 === 0) forget(series, sources, window.at);
+      return before === undefined ? undefined : growthOf(before, window);
+    },
+    stored(most) {
+      const newest = [...series].reverse().slice(0, most);
+      return Object.fromEntries(
+        newest.map(([key, { requests, failed }]) => [key, [requests, failed] as const]),
+      );
+    },
+  };
+}
+
+function isNewer(window: Window, known: Series): boolean {
+  return window.at > known.at || (window.at === known.at && window.seq > known.seq);
+}
+
+/** What a series that is new to us counts from; undefined: from this window on. */
+function baseOf(
+  window: Window,
+  stored: readonly [number, number] | undefined,
+  firstSeen: number | undefined,
+  since: number,
+): Omit<Series, "at" | "seq"> | undefined {
+  if (stored !== undefined && stored[0] <= window.requests && stored[1] <= window.failed) {
+    return { requests: stored[0], failed: stored[1], buckets: undefined };
+  }
+  const { start } = window.source;
+  const began = start >= since && window.at > start;
+  const joined = firstSeen !== undefined && firstSeen < window.at;
+  return began || joined ? { requests: 0, failed: 0, buckets: window.buckets.map(() => 0) } : undefined;
+}
+
+function growthOf(before: Omit<Series, "at" | "seq">, window: Window): Growth | undefined {
+  const { arm, side, half, at } = window;
+  const reset = window.requests < before.requests || window.failed < before.failed;
+  const requests = window.requests - (reset ? 0 : before.requests);
+  const failed = Math.min(window.failed - (reset ? 0 : before.failed), requests);
+  const { buckets: old } = before;
+  const bucketsReset =
+    old !== undefined && window.buckets.some((count, bucket) => count < (old[bucket] ?? 0));
+  const buckets =
+    old && window.buckets.map((count, bucket) => count - (bucketsReset ? 0 : (old[bucket] ?? 0)));
+  const slow = buckets?.some((count) => count > 0) ?? false;
+  if (requests === 0 && failed === 0 && !slow) return undefined;
+  return { arm, side, half, at, requests, failed, buckets };
+}
+
+function forget(series: Map<string, Series>, sources: Map<string, number>, now: number): void {
+  for (const [key, { at }] of series) {
+    if (series.size <= mostSeries && now - at < forgetAfter) break;
+    series.delete(key);
+  }
+  if (sources.size > mostSeries) sources.clear();
+}
+
+/** FNV-1a of the source, so that a stored ledger stays small: 2^32 names are plenty for the proxies of one run. */
+function seriesKey({ source, arm, side, half }: Window): string {
+  let hash = 0x811c9dc5;
+  for (const unit of `${source.replica}|${source.proxy}|${source.start}`) {
+    hash = Math.imul(hash ^ (unit.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+  }
+  return `${hash.toString(36)}${arm === "primary" ? "p" : "c"}${side === "client" ? "c" : "d"}${half}`;
+}
+
+function isWindow({ at, requests, failed, buckets }: Window): boolean {
+  return [at, requests, failed, ...buckets].every((count) => Number.isFinite(count) && count >= 0);
+}

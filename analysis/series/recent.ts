@@ -1,0 +1,79 @@
+import type { Arm } from "../../api/signals.ts";
+import type { Milliseconds } from "../../lib/units.ts";
+import type { Growth, Side } from "./ledger.ts";
+
+/** What an arm answered in some time. */
+export interface Span {
+  readonly requests: number;
+  readonly failed: number;
+  readonly buckets: readonly number[];
+  /** False where a part of the latencies is missing. */
+  readonly latencyKnown: boolean;
+}
+
+/** The last minutes of one run, in slots: what the built-in checks look back on. Bounded, whatever the traffic. */
+export interface Recent {
+  add(growth: Growth): void;
+  /** Latencies from `from` to `to` are incomplete. */
+  gap(from: number, to: number): void;
+  /** What came in the `interval` that ends at `now`. */
+  span(arm: Arm, side: Side, interval: Milliseconds, now: number): Span;
+}
+
+interface Slot {
+  requests: number;
+  failed: number;
+  readonly buckets: number[];
+  known: boolean;
+}
+
+const slots = 360;
+
+/** Keeps six minutes in seconds, or `longest` in as many slots where that is more. `bounds` is the number of latency bounds. */
+export function createRecent(longest: Milliseconds, bounds: number): Recent {
+  const width = Math.max(1000, Math.ceil(longest / slots / 1000) * 1000);
+  const rings = new Map<string, Map<number, Slot>>();
+  let gaps: { from: number; to: number }[] = [];
+  return {
+    add({ arm, side, at, requests, failed, buckets }) {
+      const name = `${arm} ${side}`;
+      const ring = rings.get(name) ?? new Map<number, Slot>();
+      rings.set(name, ring);
+      const number = Math.floor(at / width);
+      const slot = ring.get(number) ?? {
+        requests: 0,
+        failed: 0,
+        buckets: new Array<number>(bounds + 1).fill(0),
+        known: true,
+      };
+      ring.set(number, slot);
+      slot.requests += requests;
+      slot.failed += failed;
+      slot.known &&= buckets !== undefined;
+      buckets?.forEach((count, bucket) => {
+        slot.buckets[bucket] = (slot.buckets[bucket] ?? 0) + count;
+      });
+      if (ring.size > slots) ring.delete(Math.min(...ring.keys()));
+    },
+    gap(from, to) {
+      gaps = [...gaps, { from, to }].slice(-slots);
+    },
+    span(arm, side, interval, now) {
+      const buckets = new Array<number>(bounds + 1).fill(0);
+      let requests = 0;
+      let failed = 0;
+      let latencyKnown = !gaps.some(({ from, to }) => to > now - interval && from < now);
+      for (const [number, slot] of rings.get(`${arm} ${side}`) ?? []) {
+        if (number * width <= now - interval - width || number * width > now) continue;
+        if ((number + 1) * width <= now - interval) continue;
+        requests += slot.requests;
+        failed += slot.failed;
+        latencyKnown &&= slot.known;
+        slot.buckets.forEach((count, bucket) => {
+          buckets[bucket] = (buckets[bucket] ?? 0) + count;
+        });
+      }
+      return { requests, failed, buckets, latencyKnown };
+    },
+  };
+}
