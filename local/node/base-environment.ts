@@ -1,0 +1,49 @@
+import { dirname } from "node:path";
+import type { Pod } from "../../api/core.ts";
+import { applicationAddress, hasSidecar, hostAddress, sidecarName } from "./address.ts";
+import type { Container } from "./container.ts";
+import { repositoryOf } from "./image.ts";
+import { mountsVariable } from "./volumes/mounts.ts";
+
+export interface BaseInput {
+  readonly pod: Pod;
+  readonly container: Container;
+  readonly podIp: string;
+  readonly subnet: number;
+  /** Mount path → folder on this machine. */
+  readonly mounts: Readonly<Record<string, string>>;
+  /** Image name, without tag, of the sidecar. */
+  readonly proxyImage: string;
+}
+
+/** Taken over from the machine: without them few programs run. */
+const inherited = ["HOME", "LANG", "TZ", "TMPDIR", "USER"];
+
+/**
+ * What a container's environment holds before its manifest adds to it.
+ *
+ * `HOST` is the address that its program must bind: behind a sidecar the application address, else the pod IP.
+ * The sidecar itself also gets `FAIRLEAD_APP_ADDRESS` and `ENVOY_BIN`. `node` is the one that runs fairlead.
+ */
+export function baseEnvironment(input: BaseInput): ReadonlyMap<string, string> {
+  const { pod, container, podIp, subnet, mounts, proxyImage } = input;
+  const isSidecar = container.name === sidecarName || repositoryOf(container.image ?? "") === proxyImage;
+  const meshed = pod.spec !== undefined && hasSidecar(pod.spec);
+  const host = meshed && !isSidecar ? applicationAddress(podIp) : podIp;
+  const variables = new Map(inherited.flatMap((name) => entry(name, process.env[name])));
+  variables.set("PATH", `${dirname(process.execPath)}:${process.env["PATH"] ?? "/usr/bin:/bin"}`);
+  variables.set("HOSTNAME", pod.metadata.name);
+  variables.set("HOST", host);
+  variables.set("KUBERNETES_SERVICE_HOST", hostAddress(subnet));
+  variables.set("KUBERNETES_SERVICE_PORT", "6443");
+  variables.set(mountsVariable, JSON.stringify(mounts));
+  if (isSidecar) {
+    variables.set("FAIRLEAD_APP_ADDRESS", applicationAddress(podIp));
+    for (const [name, value] of entry("ENVOY_BIN", process.env["ENVOY_BIN"])) variables.set(name, value);
+  }
+  return variables;
+}
+
+function entry(name: string, value: string | undefined): [string, string][] {
+  return value === undefined ? [] : [[name, value]];
+}

@@ -1,0 +1,316 @@
+import { join } from "node:path";
+import type { ContainerStatus, Pod } from "../../api/core.ts";
+import type { Recorder } from "../../kube/contract.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Milliseconds } from "../../lib/units.ts";
+import { type Container, type ContainerRecord, newRecord, type Role, type Situation } from "./container.ts";
+import { runHandler } from "./lifecycle.ts";
+import { ContainerLog } from "./log/container-log.ts";
+import { startProbeLoop } from "./probe/loop.ts";
+import { type ProbeTarget, runProbe } from "./probe/run.ts";
+import {
+  type Attempt,
+  createAttempt,
+  type Exit,
+  markStopped,
+  pruneAttempts,
+  readAttempts,
+  readExit,
+  wasStopped,
+} from "./process/attempt-folder.ts";
+import { killAll, markerVariable, shimRuns, terminate, waitForExit } from "./process/session.ts";
+import { startProcess } from "./process/shim.ts";
+import { describeExit } from "./termination.ts";
+
+export interface ContainerRunnerOptions {
+  readonly container: Container;
+  readonly role: Role;
+  /** `<pod folder>/containers/<name>` */
+  readonly folder: string;
+  readonly podIp: string;
+  readonly clock: Clock;
+  readonly recorder: Recorder;
+  /** The pod's newest version, for events. */
+  pod(): Pod;
+  /** Called after each change of the record. */
+  changed(): void;
+}
+
+/** How to start: what the manifest and this machine make of it. */
+export interface StartPlan {
+  readonly command: readonly string[];
+  readonly environment: ReadonlyMap<string, string>;
+  readonly workingFolder: string;
+  readonly backOff: Milliseconds;
+}
+
+/** Runs one container of one pod: its process, its probes and its record. */
+export class ContainerRunner {
+  #record: ContainerRecord;
+  #attempt: Attempt | undefined;
+  #place: { environment: Readonly<Record<string, string>>; workingFolder: string } | undefined;
+  #exit: Promise<Exit> | undefined;
+  #stopProbes: (() => void)[] = [];
+  #cancelWait: () => void = () => undefined;
+  #log: ContainerLog | undefined;
+  #stopping: Promise<void> | undefined;
+  readonly #options: ContainerRunnerOptions;
+
+  constructor(options: ContainerRunnerOptions) {
+    this.#options = options;
+    this.#record = newRecord(options.container.name, options.role);
+  }
+
+  get record(): ContainerRecord {
+    return this.#record;
+  }
+
+  get container(): Container {
+    return this.#options.container;
+  }
+
+  /** Takes over what an earlier runner left: a process that still runs, or how it ended. */
+  adopt(
+    before: ContainerStatus | undefined,
+    findPlace: () => { environment: ReadonlyMap<string, string>; workingFolder: string },
+  ): void {
+    const attempts = readAttempts(this.#options.folder);
+    const latest = attempts.at(-1);
+    if (latest === undefined) return;
+    const previous = attempts.at(-2);
+    const last = previous && endOf(previous);
+    this.#change({ attempt: latest.number, backOff: latest.backOff, ...(last ? { last } : {}) });
+    if (!shimRuns(latest)) {
+      killAll(latest, { shimToo: true });
+      this.#change({ situation: endOf(latest) ?? lost(latest), stoppedOnPurpose: wasStopped(latest) });
+      return;
+    }
+    const same = before?.state?.running !== undefined && before.restartCount === latest.number;
+    this.#change({
+      situation: { kind: "running", startedAt: latest.startedAt },
+      started: same && before.started === true,
+      ready: same && before.ready,
+    });
+    try {
+      const { environment, workingFolder } = findPlace();
+      this.#place = { environment: Object.fromEntries(environment), workingFolder };
+    } catch {
+      // What its environment came from is gone: the process goes on, exec probes run without it.
+    }
+    this.#follow(latest);
+    this.#startProbes();
+  }
+
+  /**
+   * Starts the next attempt; resolves when its process runs and postStart is done.
+   *
+   * @throws when the process cannot be started: the record then waits with the reason
+   */
+  async start({ command, environment, workingFolder, backOff }: StartPlan): Promise<void> {
+    const { folder, clock, container } = this.#options;
+    const { situation, attempt: before } = this.#record;
+    const number = before + 1;
+    pruneAttempts(folder, number - 1);
+    const attempt = createAttempt(folder, { number, startedAt: clock.now(), backOff });
+    const variables = { ...Object.fromEntries(environment), [markerVariable]: attempt.folder };
+    this.#place = { environment: variables, workingFolder };
+    const { ended } = await startProcess({ attempt, command, environment: variables, workingFolder });
+    this.#follow(attempt, ended);
+    this.#change({
+      situation: { kind: "running", startedAt: attempt.startedAt },
+      ...(situation.kind === "terminated" ? { last: situation } : {}),
+      attempt: number,
+      backOff,
+      stoppedOnPurpose: false,
+      started: false,
+      ready: false,
+    });
+    this.#event("Normal", "Started", `Started container ${container.name}`);
+    // Not awaited: a pod's other containers do not wait for this one's postStart.
+    void this.#afterStart(attempt);
+  }
+
+  /** Shows why the container does not start. */
+  wait(reason: string, message?: string): void {
+    const { situation } = this.#record;
+    if (situation.kind === "waiting" && situation.reason === reason && situation.message === message) return;
+    this.#change({
+      situation: { kind: "waiting", reason, ...(message === undefined ? {} : { message }) },
+      ...(situation.kind === "terminated" ? { last: situation } : {}),
+    });
+  }
+
+  /** Runs preStop within `timeout` milliseconds. */
+  async preStop(timeout: Milliseconds): Promise<void> {
+    const handler = this.container.lifecycle?.preStop;
+    if (!handler || this.#record.situation.kind !== "running") return;
+    const result = await Promise.race([runHandler(handler, this.#target(), timeout), this.#exit]);
+    if (result && "passed" in result && !result.passed) {
+      this.#event("Warning", "FailedPreStopHook", `PreStopHook failed: ${result.message}`);
+    }
+  }
+
+  /** SIGTERM, then SIGKILL to all of its processes after `grace` milliseconds; resolves when they are gone. */
+  stop(grace: Milliseconds, { onPurpose = false } = {}): Promise<void> {
+    if (this.#stopping) return this.#stopping;
+    const attempt = this.#attempt;
+    const exit = this.#exit;
+    if (!attempt || !exit || this.#record.situation.kind !== "running") return Promise.resolve();
+    if (onPurpose) markStopped(attempt);
+    if (onPurpose) this.#change({ stoppedOnPurpose: true });
+    const work = async () => {
+      terminate(attempt);
+      let cancel: () => void = () => undefined;
+      const timeout = new Promise<void>((resolve) => {
+        cancel = this.#options.clock.after(grace, resolve);
+      });
+      await Promise.race([exit, timeout]);
+      cancel();
+      killAll(attempt);
+      await exit;
+    };
+    this.#stopping = work();
+    return this.#stopping;
+  }
+
+  /** Stops looking; the process goes on. */
+  release(): void {
+    this.#endProbes();
+    this.#cancelWait();
+    this.#log?.close();
+  }
+
+  /** Ends liveness and startup probing, as the kubelet does for a pod that is being deleted. */
+  endRestarts(): void {
+    this.#endProbes();
+  }
+
+  #follow(attempt: Attempt, ended?: Promise<void>): void {
+    this.#attempt = attempt;
+    this.#stopping = undefined;
+    this.#log = new ContainerLog(attempt, this.#options.clock);
+    const { exit, cancel } = waitForExit(attempt, ended);
+    this.#cancelWait = cancel;
+    this.#exit = exit.then((end) => {
+      this.#endProbes();
+      // What the process left behind ends with it, as in a container.
+      killAll(attempt);
+      this.#log?.close();
+      this.#change({ situation: describeExit(end, attempt, this.container), started: false, ready: false });
+      return end;
+    });
+  }
+
+  async #afterStart(attempt: Attempt): Promise<void> {
+    const handler = this.container.lifecycle?.postStart;
+    if (handler) {
+      const result = await runHandler(handler, this.#target(), 600_000);
+      if (this.#attempt !== attempt || this.#record.situation.kind !== "running") return;
+      if (!result.passed) {
+        this.#event("Warning", "FailedPostStartHook", `PostStartHook failed: ${result.message}`);
+        await this.stop(this.#grace());
+        return;
+      }
+    }
+    this.#startProbes();
+  }
+
+  #startProbes(): void {
+    const { startupProbe } = this.container;
+    if (startupProbe && !this.#record.started) {
+      this.#loop("Startup", startupProbe, (passed, end) => {
+        if (!passed) return this.#restart("startup");
+        end();
+        this.#change({ started: true });
+        this.#startSteadyProbes();
+      });
+      return;
+    }
+    this.#change({ started: true });
+    this.#startSteadyProbes();
+  }
+
+  #startSteadyProbes(): void {
+    const { readinessProbe, livenessProbe } = this.container;
+    if (!readinessProbe) this.#change({ ready: true });
+    if (readinessProbe) this.#loop("Readiness", readinessProbe, (passed) => this.#change({ ready: passed }));
+    if (livenessProbe) {
+      this.#loop("Liveness", livenessProbe, (passed) => {
+        if (!passed) this.#restart("liveness", livenessProbe.terminationGracePeriodSeconds);
+      });
+    }
+  }
+
+  #loop(
+    kind: "Startup" | "Readiness" | "Liveness",
+    probe: Parameters<typeof runProbe>[0],
+    onVerdict: (passed: boolean, end: () => void) => void,
+  ): void {
+    const end: () => void = startProbeLoop({
+      probe,
+      clock: this.#options.clock,
+      ask: () => runProbe(probe, this.#target()),
+      onVerdict: (verdict) => onVerdict(verdict === "success", end),
+      onFailure: ({ message }) => this.#event("Warning", "Unhealthy", `${kind} probe failed: ${message}`),
+    });
+    this.#stopProbes.push(end);
+  }
+
+  #restart(probe: string, graceSeconds?: number): void {
+    const { name } = this.container;
+    this.#endProbes();
+    this.#event("Normal", "Killing", `Container ${name} failed ${probe} probe, will be restarted`);
+    const grace = graceSeconds === undefined ? this.#grace() : graceSeconds * 1000;
+    void this.preStop(grace).then(() => this.stop(grace));
+  }
+
+  #grace(): Milliseconds {
+    return (this.#options.pod().spec?.terminationGracePeriodSeconds ?? 30) * 1000;
+  }
+
+  #target(): ProbeTarget {
+    const { environment = {}, workingFolder = "/" } = this.#place ?? {};
+    return { container: this.container, podIp: this.#options.podIp, environment, workingFolder };
+  }
+
+  #endProbes(): void {
+    for (const end of this.#stopProbes) end();
+    this.#stopProbes = [];
+  }
+
+  #event(type: "Normal" | "Warning", reason: string, message: string): void {
+    this.#options.recorder.event(this.#options.pod(), type, reason, message);
+  }
+
+  #change(fields: Partial<ContainerRecord>): void {
+    const next = { ...this.#record, ...fields };
+    const same = (Object.keys(fields) as (keyof ContainerRecord)[]).every(
+      (key) => this.#record[key] === next[key],
+    );
+    if (same) return;
+    this.#record = next;
+    this.#options.changed();
+  }
+}
+
+/** The folder that holds a container's attempts. */
+export function containerFolder(podFolder: string, name: string): string {
+  return join(podFolder, "containers", name);
+}
+
+function endOf(attempt: Attempt): Extract<Situation, { kind: "terminated" }> | undefined {
+  const exit = readExit(attempt);
+  return exit && describeExit(exit, attempt, undefined);
+}
+
+function lost({ startedAt }: Attempt): Situation {
+  const message = "the container's processes were gone when the runner came back";
+  return {
+    kind: "terminated",
+    exitCode: 137,
+    reason: "ContainerStatusUnknown",
+    message,
+    startedAt,
+    finishedAt: Date.now(),
+  };
+}

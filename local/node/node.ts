@@ -1,0 +1,187 @@
+import { ConfigMapKind, type Pod, PodKind, SecretKind } from "../../api/core.ts";
+import type { Change, Client, Informers, Recorder } from "../../kube/contract.ts";
+import { createQueue } from "../../kube/queue.ts";
+import { type Clock, systemClock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/log.ts";
+import { hostAddress } from "./address.ts";
+import { type BackOffLimits, kubeletBackOff } from "./back-off.ts";
+import { bindPod, needsNode } from "./bind.ts";
+import type { Images } from "./image.ts";
+import { PodFolders } from "./pod-folder.ts";
+import { PodLogError, type PodLogOptions, podLog } from "./pod-log.ts";
+import { PodWorker } from "./pod-worker.ts";
+import { nodeObject, registerNode } from "./register.ts";
+import { referencesOf } from "./volumes/references.ts";
+
+export interface NodeOptions {
+  readonly client: Client;
+  readonly informers: Informers;
+  readonly recorder: Recorder;
+  readonly logger: Logger;
+  readonly dataDir: string;
+  /** The S of 127.S.0.0/16. */
+  readonly subnet: number;
+  readonly images: Images;
+  /** Image name, without tag, of the sidecar. Default `fairlead/proxy`. */
+  readonly proxyImage?: string;
+  /** Name of the Node object. Default `fairlead`. */
+  readonly name?: string;
+  readonly clock?: Clock;
+  readonly backOff?: BackOffLimits;
+}
+
+export interface RunningNode {
+  /**
+   * The log of one container.
+   *
+   * @throws PodLogError at once, where there is none
+   */
+  podLog(namespace: string, name: string, options?: PodLogOptions): AsyncIterable<Buffer>;
+  /** Stops looking after pods; their processes go on and are adopted by the next runner. */
+  close(): Promise<void>;
+  /** Ends every pod's processes, gracefully and then by force, and closes. The objects stay: the next runner starts them. */
+  stopAll(): Promise<void>;
+}
+
+/**
+ * Registers this machine as a node and runs its pods as processes.
+ *
+ * Pods of an earlier run are adopted; processes whose pod is gone are killed before anything is started.
+ */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const { client, informers, recorder, logger, dataDir, subnet, images, clock = systemClock } = options;
+  const { name = "fairlead", proxyImage = "fairlead/proxy", backOff = kubeletBackOff } = options;
+  const snapshot = () => informers.snapshot();
+  const context = { client, recorder, logger, clock, subnet, images, proxyImage, backOff, snapshot };
+  await informers.watch(PodKind, ConfigMapKind, SecretKind);
+  await registerNode(client, nodeObject(name, hostAddress(subnet), new Date(clock.now()).toISOString()));
+
+  const folders = new PodFolders(dataDir, subnet);
+  const pods = new Map<string, Pod>();
+  const workers = new Map<string, PodWorker>();
+  const queue = createQueue({ process: sync, logger, clock, concurrency: 16 });
+
+  for (const pod of snapshot().list(PodKind)) pods.set(uidOf(pod), pod);
+  for (const { uid } of folders.all()) {
+    const pod = pods.get(uid);
+    if (pod?.spec?.nodeName === name) {
+      makeWorker(pod).adopt();
+      continue;
+    }
+    const killed = folders.remove(uid);
+    if (killed > 0) logger.info({ uid, killed }, "killed what a pod that no longer exists had left");
+  }
+
+  function makeWorker(pod: Pod): PodWorker {
+    const uid = uidOf(pod);
+    const { namespace = "default", name: podName } = pod.metadata;
+    const { ip } = folders.claim({ uid, namespace, name: podName });
+    const worker = new PodWorker({
+      context,
+      pod,
+      ip,
+      folder: folders.folder(uid),
+      changed: () => queue.add(uid),
+    });
+    workers.set(uid, worker);
+    return worker;
+  }
+
+  async function sync(uid: string): Promise<{ after: number } | undefined> {
+    const pod = pods.get(uid);
+    if (!pod) {
+      await remove(uid);
+      return undefined;
+    }
+    if (needsNode(pod)) await bindPod(client, recorder, pod, name);
+    if (pod.spec?.nodeName !== name) return undefined;
+    const worker = workers.get(uid) ?? (isOver(pod) ? undefined : makeWorker(pod));
+    if (!worker) {
+      // Ended before this runner came, without a folder: nothing to stop.
+      if (pod.metadata.deletionTimestamp !== undefined) await deleteNow(pod);
+      return undefined;
+    }
+    const after = await worker.sync();
+    return after === undefined ? undefined : { after };
+  }
+
+  async function deleteNow({ metadata }: Pod): Promise<void> {
+    const { uid } = metadata;
+    const precondition = uid === undefined ? {} : { uid };
+    await client.delete(PodKind, metadata.namespace, metadata.name, {
+      gracePeriodSeconds: 0,
+      ...precondition,
+    });
+  }
+
+  /** The object is gone: after a graceful end nothing runs any more, after a forced deletion it ends now. */
+  async function remove(uid: string): Promise<void> {
+    const worker = workers.get(uid);
+    if (!worker) return;
+    await worker.stop(0);
+    worker.release();
+    workers.delete(uid);
+    folders.remove(uid);
+  }
+
+  function onPod({ kind, object }: Change<Pod>): void {
+    const uid = uidOf(object);
+    if (kind === "deleted") pods.delete(uid);
+    else pods.set(uid, object);
+    if (kind !== "deleted") workers.get(uid)?.update(object);
+    queue.add(uid);
+  }
+
+  function touchReaders(key: string, namespace: string | undefined): void {
+    for (const [uid, { pod }] of workers) {
+      if (pod.metadata.namespace === namespace && referencesOf(pod).has(key)) queue.add(uid);
+    }
+  }
+
+  const stopWatching = [
+    informers.onChange(PodKind, onPod),
+    informers.onChange(ConfigMapKind, ({ object: { metadata } }) =>
+      touchReaders(`ConfigMap/${metadata.name}`, metadata.namespace),
+    ),
+    informers.onChange(SecretKind, ({ object: { metadata } }) =>
+      touchReaders(`Secret/${metadata.name}`, metadata.namespace),
+    ),
+  ];
+  for (const uid of pods.keys()) queue.add(uid);
+
+  async function close(): Promise<void> {
+    for (const stop of stopWatching) stop();
+    await queue.close();
+    for (const worker of workers.values()) worker.release();
+  }
+
+  return {
+    podLog(namespace, podName, logOptions = {}) {
+      const pod = [...pods.values()].find(
+        ({ metadata }) => metadata.namespace === namespace && metadata.name === podName,
+      );
+      if (!pod) throw new PodLogError(404, `pods "${podName}" not found`);
+      return podLog(pod, folders.folder(uidOf(pod)), logOptions);
+    },
+    close,
+    async stopAll() {
+      for (const stop of stopWatching) stop();
+      const ends = [...workers.values()].map(async (worker) => {
+        await worker.stop(undefined, { onPurpose: true });
+        await worker
+          .publish()
+          .catch((error: unknown) => logger.warn({ err: error }, "cannot write a stopped pod's status"));
+      });
+      await Promise.all(ends);
+      await close();
+    },
+  };
+}
+
+function uidOf({ metadata }: Pod): string {
+  return metadata.uid ?? `${metadata.namespace}/${metadata.name}`;
+}
+
+function isOver({ status }: Pod): boolean {
+  return status?.phase === "Succeeded" || status?.phase === "Failed";
+}

@@ -1,0 +1,105 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { nextAddress } from "./address.ts";
+import { readAttempts } from "./process/attempt-folder.ts";
+import { killAll } from "./process/session.ts";
+
+/** What a pod's folder says about it: enough to know it again without the API server. */
+export interface PodEntry {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly ip: string;
+}
+
+/** The folders of this machine's pods and the addresses that they hold: `<data folder>/pods/<uid>/pod.json`. */
+export class PodFolders {
+  readonly #root: string;
+  readonly #subnet: number;
+  readonly #entries = new Map<string, PodEntry>();
+
+  constructor(dataDir: string, subnet: number) {
+    this.#root = join(dataDir, "pods");
+    this.#subnet = subnet;
+    mkdirSync(this.#root, { recursive: true });
+    for (const uid of readdirSync(this.#root)) {
+      const entry = readEntry(join(this.#root, uid, "pod.json"));
+      if (entry) this.#entries.set(uid, entry);
+    }
+  }
+
+  folder(uid: string): string {
+    return join(this.#root, uid);
+  }
+
+  /** Every pod that has a folder, and folders that lost their `pod.json`. */
+  all(): readonly { readonly uid: string; readonly entry: PodEntry | undefined }[] {
+    const names = readdirSync(this.#root, { withFileTypes: true }).filter((item) => item.isDirectory());
+    return names.map(({ name }) => ({ uid: name, entry: this.#entries.get(name) }));
+  }
+
+  /**
+   * The pod's entry, made with a new address where there is none.
+   *
+   * @throws when all addresses of the subnet are taken, or the disk is full
+   */
+  claim(pod: Omit<PodEntry, "ip">): PodEntry {
+    const held = this.#entries.get(pod.uid);
+    if (held) return held;
+    const taken = new Set([...this.#entries.values()].map(({ ip }) => ip));
+    const ip = nextAddress(this.#subnet, taken, readText(this.#lastPath));
+    if (ip === undefined) throw new Error(`no address left in 127.${this.#subnet}.0.0/16: delete some pods`);
+    const entry = { ...pod, ip };
+    mkdirSync(this.folder(pod.uid), { recursive: true });
+    writeWhole(join(this.folder(pod.uid), "pod.json"), JSON.stringify(entry));
+    writeWhole(this.#lastPath, ip);
+    this.#entries.set(pod.uid, entry);
+    return entry;
+  }
+
+  /** Kills what still runs of a pod and removes its folder; its address is free again. Returns how many processes were killed. */
+  remove(uid: string): number {
+    const folder = this.folder(uid);
+    let killed = 0;
+    for (const container of listFolders(join(folder, "containers"))) {
+      for (const attempt of readAttempts(container)) killed += killAll(attempt, { shimToo: true });
+    }
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+    this.#entries.delete(uid);
+    return killed;
+  }
+
+  get #lastPath(): string {
+    return join(this.#root, "last-address");
+  }
+}
+
+function readEntry(path: string): PodEntry | undefined {
+  try {
+    const { uid, namespace, name, ip } = JSON.parse(readText(path) ?? "") as Partial<PodEntry>;
+    return uid && namespace && name && ip ? { uid, namespace, name, ip } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function writeWhole(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text);
+  renameSync(`${path}.new`, path);
+}
+
+function listFolders(path: string): readonly string[] {
+  try {
+    return readdirSync(path).map((name) => join(path, name));
+  } catch {
+    return [];
+  }
+}

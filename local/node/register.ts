@@ -1,0 +1,70 @@
+import { arch, availableParallelism, hostname, platform, release, totalmem } from "node:os";
+import { type Node, NodeKind } from "../../api/core.ts";
+import type { Client } from "../../kube/contract.ts";
+import { isAlreadyExists } from "../../kube/error.ts";
+
+/** This machine as a Node object. */
+export function nodeObject(name: string, address: string, now: string): Node {
+  const capacity = {
+    cpu: String(availableParallelism()),
+    memory: `${Math.floor(totalmem() / 1024)}Ki`,
+    pods: "1000",
+  };
+  return {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: {
+      name,
+      labels: {
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": platform(),
+        "kubernetes.io/arch": architecture(),
+      },
+    },
+    spec: {},
+    status: {
+      capacity,
+      allocatable: capacity,
+      addresses: [
+        { type: "InternalIP", address },
+        { type: "Hostname", address: hostname() },
+      ],
+      conditions: [
+        {
+          type: "Ready",
+          status: "True",
+          reason: "KubeletReady",
+          message: "fairlead runs pods as processes of this machine",
+          lastHeartbeatTime: now,
+          lastTransitionTime: now,
+        },
+      ],
+      nodeInfo: {
+        architecture: architecture(),
+        operatingSystem: platform(),
+        kernelVersion: release(),
+        osImage: "this machine",
+        containerRuntimeVersion: "process://1.0.0",
+        kubeletVersion: "v1.32.0",
+        kubeProxyVersion: "",
+        bootID: "",
+        machineID: "",
+        systemUUID: "",
+      },
+    },
+  };
+}
+
+/** Creates the Node, or brings the one that is there up to date. */
+export async function registerNode(client: Client, node: Node): Promise<void> {
+  const { name } = node.metadata;
+  await client.create(NodeKind, node).catch((error: unknown) => {
+    if (!isAlreadyExists(error)) throw error;
+  });
+  await client.patch(NodeKind, undefined, name, { kind: "merge", body: { status: node.status } }, "status");
+}
+
+/** As Go names it. */
+function architecture(): string {
+  return arch() === "x64" ? "amd64" : arch();
+}
