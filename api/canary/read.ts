@@ -1,0 +1,172 @@
+import type { CanaryAnalysis, CanarySpec } from "../generated/canaries.ts";
+import { type Canary, CanaryKind } from "../kinds.ts";
+import { hasErrors, type Reading, read } from "../read.ts";
+import { type Problem, refOf } from "../resource.ts";
+import { below } from "../schema/pointer.ts";
+import { checkUrl, type Report, readDuration, readWhole } from "./fields.ts";
+import { readGuard } from "./guard.ts";
+import { readAlerts, readHooks } from "./hooks.ts";
+import { readMetrics } from "./metrics.ts";
+import { readSequential } from "./sequential.ts";
+import { nameAll, readService } from "./service.ts";
+import { readStrategy } from "./strategy.ts";
+import { checkTarget } from "./target.ts";
+import type { Provider, ReadAnalysis, ReadCanary } from "./types.ts";
+
+/** What the controller is set to, where a Canary does not say. */
+export interface CanaryDefaults {
+  readonly provider?: Provider;
+}
+
+/**
+ * Reads a Canary: its schema first, then its meaning. `value` is there unless a problem is an error; problems that are
+ * warnings say what is ignored. Never throws.
+ */
+export function readCanary(found: unknown, defaults: CanaryDefaults = {}): Reading<ReadCanary> {
+  const { value: canary, problems } = read(CanaryKind, found);
+  if (!canary) return { value: undefined, problems };
+  const meant: Problem[] = [];
+  const resource = refOf(canary);
+  const report: Report = (field, message, severity) => {
+    meant.push(severity ? { resource, field, message, severity } : { resource, field, message });
+  };
+  const value = readSpec(canary, defaults, report);
+  return { value: hasErrors(meant) ? undefined : value, problems: [...problems, ...meant] };
+}
+
+function readSpec(canary: Canary, defaults: CanaryDefaults, report: Report): ReadCanary | undefined {
+  const { spec } = canary;
+  const provider = spec.provider ?? defaults.provider ?? "istio";
+  const namespace = canary.metadata.namespace ?? "default";
+  checkTarget(spec, provider, report);
+  if (spec.metricsServer) checkUrl(spec.metricsServer, "/spec/metricsServer", report);
+  // Knative's own Services take the traffic there, so nothing need be said about them.
+  if (!spec.service && provider !== "knative")
+    report("/spec/service", "is required: say at least which `port` clients call");
+  const service = readService(spec.service ?? { port: 80 }, spec.targetRef, "/spec/service", report);
+  const analysis = readAnalysis(spec, provider, namespace, report);
+  return {
+    object: canary,
+    name: canary.metadata.name,
+    namespace,
+    provider,
+    target: spec.targetRef,
+    ...(spec.autoscalerRef && { autoscaler: spec.autoscalerRef }),
+    ...(spec.metricsServer && { metricsServer: spec.metricsServer }),
+    progressDeadline:
+      1000 *
+      readWhole(
+        spec.progressDeadlineSeconds,
+        "/spec/progressDeadlineSeconds",
+        { least: 1, fallback: 600 },
+        report,
+      ),
+    skipAnalysis: spec.skipAnalysis ?? false,
+    revertOnDeletion: spec.revertOnDeletion ?? false,
+    suspend: spec.suspend ?? false,
+    service,
+    names: nameAll(spec.targetRef, service, report),
+    analysis,
+  };
+}
+
+/** `analysis`, else its old name `canaryAnalysis`; neither is needed where the analysis is skipped. */
+function readAnalysis(spec: CanarySpec, provider: Provider, namespace: string, report: Report): ReadAnalysis {
+  const field = spec.analysis || !spec.canaryAnalysis ? "/spec/analysis" : "/spec/canaryAnalysis";
+  const analysis = spec.analysis ?? spec.canaryAnalysis;
+  if (analysis && spec.canaryAnalysis) {
+    report(
+      "/spec/canaryAnalysis",
+      spec.analysis ? "is ignored: `analysis` counts" : "is the old name of `analysis`",
+      "warning",
+    );
+  }
+  if (!analysis && !spec.skipAnalysis) {
+    report(
+      "/spec/analysis",
+      "is required: give `interval`, `threshold` and one of `stepWeight`, `stepWeights`, `iterations`",
+    );
+  }
+  if (analysis && !spec.skipAnalysis) checkRequired(analysis, field, report);
+  return readAnalysisFields(
+    analysis ?? { stepWeight: 100 },
+    { field, provider, namespace, skipped: spec.skipAnalysis === true },
+    report,
+  );
+}
+
+function checkRequired(analysis: CanaryAnalysis, field: string, report: Report): void {
+  if (analysis.interval === undefined)
+    report(below(field, "interval"), "is required: the pace of the steps such as `30s`");
+  if (analysis.threshold === undefined)
+    report(below(field, "threshold"), "is required: how many failed checks roll back");
+}
+
+function readAnalysisFields(
+  analysis: CanaryAnalysis,
+  {
+    field,
+    provider,
+    namespace,
+    skipped,
+  }: {
+    readonly field: string;
+    readonly provider: Provider;
+    readonly namespace: string;
+    readonly skipped: boolean;
+  },
+  report: Report,
+): ReadAnalysis {
+  const at = (name: keyof CanaryAnalysis) => below(field, name);
+  const percent = { least: 0, most: 100 };
+  const sequential = analysis.sequential && readSequential(analysis.sequential, at("sequential"), report);
+  const { stepWeight, stepWeights, iterations, sessionAffinity } = analysis;
+  const planless =
+    skipped && stepWeight === undefined && stepWeights === undefined && iterations === undefined;
+  if (sessionAffinity && sessionAffinity.cookieName === sessionAffinity.primaryCookieName) {
+    report(
+      `${at("sessionAffinity")}/primaryCookieName`,
+      `is \`${sessionAffinity.cookieName}\`, must differ from \`cookieName\``,
+    );
+  }
+  return {
+    interval: readDuration(analysis.interval, at("interval"), { least: 1000, fallback: 60_000 }, report),
+    threshold: Math.max(1, readWhole(analysis.threshold, at("threshold"), { fallback: 1 }, report)),
+    strategy: readStrategy(planless ? { ...analysis, stepWeight: 100 } : analysis, field, provider, report),
+    stepWeightPromotion: readWhole(
+      analysis.stepWeightPromotion,
+      at("stepWeightPromotion"),
+      { ...percent, fallback: 0 },
+      report,
+    ),
+    primaryReadyThreshold: readWhole(
+      analysis.primaryReadyThreshold,
+      at("primaryReadyThreshold"),
+      { ...percent, fallback: 100 },
+      report,
+    ),
+    canaryReadyThreshold: readWhole(
+      analysis.canaryReadyThreshold,
+      at("canaryReadyThreshold"),
+      { ...percent, fallback: 100 },
+      report,
+    ),
+    metrics: readMetrics(analysis.metrics ?? [], at("metrics"), { namespace, sequential }, report),
+    alerts: readAlerts(analysis.alerts ?? [], namespace),
+    webhooks: readHooks(analysis.webhooks ?? [], at("webhooks"), report),
+    ...(sessionAffinity && {
+      sessionAffinity: { ...sessionAffinity, maxAge: sessionAffinity.maxAge ?? 86_400 },
+    }),
+    guard: readGuard(analysis.guard, at("guard"), report),
+    ...(sequential && { sequential }),
+    noData: analysis.noData ?? "hold",
+    providerErrors: analysis.providerErrors ?? "hold",
+    deadline: readDuration(
+      analysis.deadline,
+      at("deadline"),
+      { least: 1000, fallback: 4 * 3_600_000 },
+      report,
+    ),
+    onInconclusive: analysis.onInconclusive ?? "hold",
+  };
+}
