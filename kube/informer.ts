@@ -36,8 +36,7 @@ export function createInformers(
       },
       changed: (changes) => {
         current = undefined;
-        for (const change of changes)
-          for (const handler of [...(handlers.get(key) ?? [])]) call(handler, change);
+        for (const change of changes) for (const handler of handlers.get(key) ?? []) call(handler, change);
       },
     });
   }

@@ -55,7 +55,7 @@ async function credentials(config: KubeConfig, context: string): Promise<Request
 }
 
 function bearer({ headers }: RequestOptions): string | undefined {
-  const value = headers && !Array.isArray(headers) ? headers.Authorization : undefined;
+  const value = headers !== undefined && "Authorization" in headers ? headers.Authorization : undefined;
   return typeof value === "string" ? value.replace(/^Bearer /, "") : undefined;
 }
 

@@ -100,7 +100,7 @@ function readConfig(path: string): Config {
     config = (parse(readFileSync(path, "utf8")) ?? {}) as Config;
   } catch (cause) {
     throw new KubeconfigError(
-      `cannot read the kubeconfig ${path}: ${cause instanceof Error ? firstLine(cause.message) : cause}`,
+      `cannot read the kubeconfig ${path}: ${firstLine(cause instanceof Error ? cause.message : String(cause))}`,
       { cause },
     );
   }

@@ -58,7 +58,7 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
   let renewedAt = Number.NEGATIVE_INFINITY;
   let epoch = 0;
   /** Of any holder: a deleted lease must not begin again at 1. */
-  const highestEpoch = 0;
+  let highestEpoch = 0;
   let seen: { readonly version: string | undefined; readonly at: number } | undefined;
   let reported = false;
   let stopped = false;
@@ -73,6 +73,8 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
     const current = await client.get(LeaseKind, namespace, name);
     const version = current?.metadata.resourceVersion;
     if (seen === undefined || seen.version !== version) seen = { version, at: clock.monotonic() };
+    highestEpoch = Math.max(highestEpoch, current?.spec?.leaseTransitions ?? 0);
+    if (isOthers(current)) renewedAt = Number.NEGATIVE_INFINITY;
     if (!mayTake(current))
       return Math.min(timing.renew, Math.max(1, seen.at + timing.duration - clock.monotonic()));
     if (stopped) return timing.renew;
@@ -82,6 +84,7 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
     // Counted from before the read: a slow answer must not lengthen what the others measure.
     renewedAt = Math.max(renewedAt, started);
     epoch = stored.spec?.leaseTransitions ?? 0;
+    highestEpoch = Math.max(highestEpoch, epoch);
     seen = { version: stored.metadata.resourceVersion, at: clock.monotonic() };
     return Math.max(0, timing.renew - (clock.monotonic() - started));
   }
@@ -114,7 +117,7 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
   }
 
   /** Tries, and again in a second, also while a try hangs: an unanswered one must not end the renewals. */
-  function round(): void {
+  async function round(): Promise<void> {
     if (stopped) return;
     let answered = false;
     const next = (delay: number) => {
@@ -122,15 +125,21 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
       answered = true;
       cancelHang();
       report();
-      if (!stopped) cancelNext = clock.after(delay, round);
+      if (!stopped) cancelNext = clock.after(delay, () => void round());
     };
     const cancelHang = clock.after(timing.renew * 2, () => next(0));
-    take().then(next, (error: unknown) => {
+    next(await takeOrWait());
+  }
+
+  async function takeOrWait(): Promise<number> {
+    try {
+      return await take();
+    } catch (error) {
       // Another was first: look again soon, with some chance between those who wait.
       if (!isConflict(error) && !isAlreadyExists(error))
         logger.warn({ err: error, lease: name }, "cannot renew the lease");
-      next(timing.renew * (0.5 + Math.random() / 2));
-    });
+      return timing.renew * (0.5 + Math.random() / 2);
+    }
   }
 
   function report(): void {
@@ -177,7 +186,7 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
     logger.warn({ err: error, lease: name }, "cannot give the lease up: it ends by itself");
   }
 
-  round();
+  void round();
   return { held, epoch: () => epoch, release };
 }
 

@@ -24,5 +24,5 @@ export function withQuery(path: string, query: Query): string {
   for (const [key, value] of Object.entries(query)) {
     if (value !== undefined && value !== "") given.set(key, String(value));
   }
-  return given.size === 0 ? path : `${path}?${given}`;
+  return given.size === 0 ? path : `${path}?${given.toString()}`;
 }

@@ -17,7 +17,7 @@ export interface QueueOptions {
    * The work: reads the newest state by itself, so that nothing is lost when many adds become one.
    * What it throws is logged and the key comes again with back-off; `{ after }` asks to come again in milliseconds.
    */
-  readonly process: (key: string) => Promise<{ readonly after: number } | void>;
+  readonly process: (key: string) => Promise<{ readonly after: number } | undefined> | Promise<void>;
   readonly logger: Logger;
   readonly clock?: Clock;
   /** Keys worked on at the same time. Default 4. */

@@ -1,0 +1,41 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { emptyMap, getKey, mapOf, type SortedMap, valuesOf, withKey, withoutKey } from "./sorted-map.ts";
+
+const key = fc.string({ minLength: 1, maxLength: 3, unit: fc.constantFrom("a", "b", "c", "\0") });
+const step = fc.record({ key, remove: fc.boolean(), value: fc.nat() });
+
+test("holds what a Map holds, in key order, and old versions stay as they were", () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+      const reference = new Map<string, number>();
+      let map: SortedMap<number> = emptyMap();
+      for (const { key, remove, value } of steps) {
+        const before = map;
+        const valuesBefore = valuesOf(before);
+        map = remove ? withoutKey(map, key) : withKey(map, key, value);
+        if (remove) reference.delete(key);
+        else reference.set(key, value);
+        expect(valuesOf(before)).toEqual(valuesBefore);
+      }
+      const sorted = [...reference].sort(([a], [b]) => (a < b ? -1 : 1));
+      expect(valuesOf(map)).toEqual(sorted.map(([, value]) => value));
+      expect(map.size).toBe(reference.size);
+      for (const [key, value] of reference) expect(getKey(map, key)).toBe(value);
+      expect(valuesOf(map, "ab")).toEqual(
+        sorted.filter(([key]) => key.startsWith("ab")).map(([, value]) => value),
+      );
+      expect(valuesOf(mapOf(reference))).toEqual(valuesOf(map));
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test("grows beyond a chunk in any order", () => {
+  let map: SortedMap<number> = emptyMap();
+  const keys = Array.from({ length: 2_000 }, (_, index) => (index * 7919) % 2_000);
+  for (const number of keys) map = withKey(map, String(number).padStart(4, "0"), number);
+  expect(valuesOf(map)).toEqual([...keys].sort((a, b) => a - b));
+  for (const number of keys.slice(0, 1_500)) map = withoutKey(map, String(number).padStart(4, "0"));
+  expect(valuesOf(map)).toEqual(keys.slice(1_500).sort((a, b) => a - b));
+});
