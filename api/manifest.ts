@@ -47,10 +47,10 @@ export function readManifests(text: string, file: string): Manifests {
   const objects: ManifestObject[] = [];
   const problems: ManifestProblem[] = [];
   for (const document of parse(text, lines, (message) => problems.push({ file, line: 1, message }))) {
-    const broken = document.errors.map(({ message, pos }) => ({
+    const broken = document.errors.map((error) => ({
       file,
-      line: lines.linePos(pos[0]).line,
-      message: firstLine(message),
+      line: lines.linePos(error.pos[0]).line,
+      message: word(error),
     }));
     problems.push(...broken);
     if (broken.length > 0) continue;
@@ -63,7 +63,7 @@ export function readManifests(text: string, file: string): Manifests {
       problems.push({
         file,
         line: start,
-        message: firstLine(error instanceof Error ? error.message : String(error)),
+        message: word(error),
       });
     }
   }
@@ -85,7 +85,7 @@ function parse(
     return "empty" in documents ? [] : documents;
   } catch (error) {
     // The parser's own recursion ends here when a document is nested too deeply.
-    onFailure(wordFailure(error));
+    onFailure(word(error));
     return [];
   }
 }
@@ -161,11 +161,8 @@ function startOf(node: unknown): number | undefined {
     : undefined;
 }
 
-function wordFailure(error: unknown): string {
-  if (error instanceof RangeError) return "is nested too deeply";
-  return firstLine(error instanceof Error ? error.message : String(error));
-}
-
-function firstLine(text: string): string {
-  return (text.split("\n")[0] ?? "").trim();
+function word(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  if (/call stack/.test(message)) return "is nested too deeply";
+  return (message.split("\n")[0] ?? "").trim();
 }
