@@ -1,0 +1,163 @@
+import type { Signal, Window } from "../api/signals.ts";
+import type { Percent } from "../lib/units.ts";
+import type { Harm, RunSettings } from "./analyst.ts";
+import { observe } from "./judge/observe.ts";
+import { createState, setWeight } from "./judge/state.ts";
+import { restoreState, storeState } from "./judge/stored.ts";
+import { createTripWire } from "./judge/trip-wire.ts";
+import type { Judgement, JudgeState } from "./judge/types.ts";
+import { createArms } from "./series/arms.ts";
+import { createLedger, type StoredLedger } from "./series/ledger.ts";
+import { createRecent, type Recent } from "./series/recent.ts";
+
+/** Least time that built-in checks can look back. */
+const leastKept = 360_000;
+/** Series whose counters are stored: with more, a restart begins them anew, so that the status stays small. */
+const mostStored = 12;
+
+/** All that is remembered of one run: book-keeping, trip wire and judge together. No clock and no I/O. */
+export interface RunJudge {
+  readonly recent: Recent;
+  /** Takes one signal; a harm where the trip wire fires. */
+  take(signal: Signal): Harm | undefined;
+  /** Judges what came in until `now`; a harm where the evidence is enough. */
+  poll(now: number): Harm | undefined;
+  /** Learns from windows of before the run, oldest first. */
+  learn(windows: readonly Window[]): void;
+  setWeight(weight: Percent, at: number): void;
+  judgement(): Judgement | undefined;
+  stored(): string;
+}
+
+/** Begins at `now`, from what `stored()` gave before where it can be read. `bounds` are those of the windows' latencies. */
+export function createRunJudge(
+  settings: RunSettings,
+  now: number,
+  bounds: readonly number[],
+  stored?: string,
+): RunJudge {
+  const memory = readStored(stored);
+  const restored = settings.judge && restoreState(memory.judge, settings.judge, now);
+  let state: JudgeState | undefined = restored ?? (settings.judge && createState(settings.judge));
+  const ledger = createLedger(now, memory.ledger);
+  const longest = Math.max(leastKept, ...settings.metrics.map(({ interval }) => interval));
+  const recent = createRecent(longest, bounds.length);
+  const arms = createArms(bounds.length);
+  const tripWire = settings.tripWire ? createTripWire() : undefined;
+  let judgement: Judgement | undefined;
+  let exposedAt: number | undefined = restored?.startedAt ?? memory.exposedAt;
+  let weight = restored?.weight ?? 0;
+
+  const add = (growth: ReturnType<typeof ledger.take>): void => {
+    if (growth === undefined) return;
+    recent.add(growth);
+    arms.add(growth);
+  };
+
+  return {
+    recent,
+    take(signal) {
+      switch (signal.kind) {
+        case "window":
+          add(ledger.take(signal));
+          return undefined;
+        case "gap":
+          recent.gap(signal.from, signal.to);
+          arms.gap();
+          return undefined;
+        case "attempt": {
+          if (exposedAt === undefined) return undefined;
+          const reason = tripWire?.take(signal, exposedAt);
+          if (reason === undefined) return undefined;
+          return {
+            by: "trip-wire",
+            reason,
+            at: signal.at,
+            ...(judgement === undefined ? {} : { judgement }),
+          };
+        }
+        case "cut":
+          return undefined;
+      }
+    },
+    poll(at) {
+      if (settings.judge === undefined || state === undefined) return undefined;
+      ({ state, judgement } = observe(state, arms.poll(), at, settings.judge));
+      if (judgement.verdict !== "rollback" || weight === 0) return undefined;
+      return { by: "harm", reason: judgement.reason, at, judgement };
+    },
+    learn(windows) {
+      const past = createLedger(Number.NEGATIVE_INFINITY);
+      const learnt = createArms(bounds.length);
+      let second = Number.NEGATIVE_INFINITY;
+      const teach = (until: number): void => {
+        // A restored judge has learnt this already.
+        if (restored !== undefined || state === undefined || settings.judge === undefined) return;
+        if (Number.isFinite(second) && until > second && (second + 1) * 1000 <= (exposedAt ?? now)) {
+          ({ state } = observe(state, learnt.poll(), (second + 1) * 1000, settings.judge));
+        }
+      };
+      for (const window of windows) {
+        if (!(window.at <= now)) continue;
+        const current = Math.floor(window.at / 1000);
+        teach(current);
+        second = Math.max(second, current);
+        const growth = past.take(window);
+        if (growth === undefined) continue;
+        recent.add(growth);
+        learnt.add(growth);
+      }
+      teach(Number.POSITIVE_INFINITY);
+      // The live counters begin at 0 again.
+      if (state !== undefined) state = withoutCounters(state);
+    },
+    setWeight(next, at) {
+      weight = next;
+      if (next > 0) exposedAt ??= at;
+      if (state !== undefined) state = setWeight(state, next, at);
+    },
+    judgement: () => judgement,
+    stored: () =>
+      JSON.stringify({
+        ...(settings.judge === undefined || state === undefined
+          ? {}
+          : { judge: storeState(state, settings.judge) }),
+        ...(exposedAt === undefined ? {} : { exposedAt }),
+        ledger: ledger.stored(mostStored),
+      }),
+  };
+}
+
+function withoutCounters(state: JudgeState): JudgeState {
+  const { last: _, ...rest } = state;
+  return rest;
+}
+
+interface Memory {
+  readonly judge: unknown;
+  readonly ledger: StoredLedger;
+  readonly exposedAt: number | undefined;
+}
+
+/** What `stored` holds; nothing where it is no such text. */
+function readStored(stored: string | undefined): Memory {
+  let value: unknown;
+  try {
+    value = stored === undefined ? undefined : JSON.parse(stored);
+  } catch {
+    value = undefined;
+  }
+  const { judge, ledger, exposedAt } = (typeof value === "object" && value !== null ? value : {}) as Partial<
+    Record<keyof Memory, unknown>
+  >;
+  const pairs = typeof ledger === "object" && ledger !== null ? Object.entries(ledger) : [];
+  const isPair = (pair: unknown): pair is [number, number] =>
+    Array.isArray(pair) && pair.length === 2 && pair.every((count) => Number.isFinite(count));
+  return {
+    judge,
+    ledger: Object.fromEntries(
+      pairs.filter((entry): entry is [string, [number, number]] => isPair(entry[1])),
+    ),
+    exposedAt: typeof exposedAt === "number" && Number.isFinite(exposedAt) ? exposedAt : undefined,
+  };
+}

@@ -1,0 +1,167 @@
+import { bucketBounds, type Run, type Signal, type Signals } from "../api/signals.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
+import type { Percent } from "../lib/units.ts";
+import type { Analyst, Harm, RunAnalysis, RunSettings } from "./analyst.ts";
+import { measure } from "./checks/measure.ts";
+import { createRunJudge, type RunJudge } from "./run-judge.ts";
+
+/** How often the judge polls, and the longest pause before a broken stream is watched again. */
+const pollEvery = 1000;
+const longestPause = 2000;
+/** The primary's past that dispersion and latency tails are learnt from, seconds; and how long it is waited for. */
+const pastSeconds = 300;
+const historyTimeout = 3000;
+
+export interface AnalystOptions {
+  readonly signals: Signals;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Watches runs through `signals` and judges them, each second and at each attempt. The I/O edge of this room. */
+export function createAnalyst({ signals, clock, logger }: AnalystOptions): Analyst {
+  const runs = new Set<RunAnalysis>();
+  return {
+    start(run, settings, stored) {
+      const analysis = startRun(
+        { signals, clock, logger: logger.child({ run: run.run }) },
+        run,
+        settings,
+        stored,
+        () => runs.delete(analysis),
+      );
+      runs.add(analysis);
+      return analysis;
+    },
+    close() {
+      for (const run of runs) run.close();
+    },
+  };
+}
+
+function startRun(
+  { signals, clock, logger }: AnalystOptions,
+  run: Run,
+  settings: RunSettings,
+  stored: string | undefined,
+  closed: () => void,
+): RunAnalysis {
+  const stop = new AbortController();
+  const harmHandlers = new Set<(harm: Harm) => void>();
+  const judgementHandlers = new Set<Parameters<RunAnalysis["onJudgement"]>[0]>();
+  // Wall clocks jump; a run's time must not.
+  const epoch = clock.now() - clock.monotonic();
+  const now = (): number => epoch + clock.monotonic();
+  const judge: RunJudge = createRunJudge(settings, now(), bucketBounds, stored);
+  let harm: Harm | undefined;
+  let cancelPoll = (): void => {};
+  const pauses = new Set<() => void>();
+
+  const call = <T>(handler: (value: T) => void, value: T): void => {
+    try {
+      handler(value);
+    } catch (error) {
+      logger.error({ err: error }, "a handler of an analysis threw");
+    }
+  };
+  const raise = (found: Harm | undefined): void => {
+    if (found === undefined || harm !== undefined || stop.signal.aborted) return;
+    harm = found;
+    for (const handler of harmHandlers) call(handler, found);
+  };
+  const take = (signal: Signal): void => {
+    try {
+      raise(judge.take(signal));
+    } catch (error) {
+      logger.error({ err: error }, "a signal could not be read");
+    }
+  };
+  const poll = (): void => {
+    if (stop.signal.aborted) return;
+    try {
+      raise(judge.poll(now()));
+      const judgement = judge.judgement();
+      if (judgement !== undefined) for (const handler of judgementHandlers) call(handler, judgement);
+    } catch (error) {
+      logger.error({ err: error }, "a poll of the judge failed");
+    }
+    cancelPoll = clock.after(pollEvery, poll);
+  };
+
+  void watchSignals();
+  void learnPast().finally(poll);
+
+  /** Watches until closed; a stream that ends or breaks is watched again. */
+  async function watchSignals(): Promise<void> {
+    let pause = 50;
+    while (!stop.signal.aborted) {
+      try {
+        for await (const signal of signals.watch(run, stop.signal)) {
+          pause = 50;
+          take(signal);
+          if (stop.signal.aborted) return;
+        }
+      } catch (error) {
+        if (!stop.signal.aborted) logger.warn({ err: error }, "signals broke off, watching again");
+      }
+      if (stop.signal.aborted) return;
+      await paused(pause);
+      pause = Math.min(pause * 2, longestPause);
+    }
+  }
+
+  function paused(delay: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        cancel();
+        pauses.delete(end);
+        resolve();
+      };
+      const cancel = clock.after(delay, end);
+      pauses.add(end);
+    });
+  }
+
+  async function learnPast(): Promise<void> {
+    try {
+      const windows = await Promise.race([signals.history(run, pastSeconds), paused(historyTimeout)]);
+      if (windows !== undefined) judge.learn(windows);
+    } catch (error) {
+      logger.warn(
+        { err: error },
+        "no history of the primary: dispersion and latency tails are learnt from now on",
+      );
+    }
+  }
+
+  return {
+    run,
+    settings,
+    setWeight(weight: Percent, at: number) {
+      judge.setWeight(weight, Math.min(at, now()));
+    },
+    judgement: () => judge.judgement(),
+    onHarm(handler) {
+      harmHandlers.add(handler);
+      const fallen = harm;
+      if (fallen !== undefined) queueMicrotask(() => harmHandlers.has(handler) && call(handler, fallen));
+      return () => harmHandlers.delete(handler);
+    },
+    onJudgement(handler) {
+      judgementHandlers.add(handler);
+      return () => judgementHandlers.delete(handler);
+    },
+    checks: (at) => measure(settings.metrics, judge.recent, at, stop.signal),
+    stored: () => judge.stored(),
+    close() {
+      if (stop.signal.aborted) return;
+      stop.abort();
+      cancelPoll();
+      for (const end of pauses) end();
+      harmHandlers.clear();
+      judgementHandlers.clear();
+      closed();
+    },
+  };
+}
