@@ -1,0 +1,111 @@
+import { readCanary } from "../../../api/canary/read.ts";
+import {
+  AlertProviderKind,
+  AuthorizationPolicyKind,
+  type Canary,
+  CanaryKind,
+  DestinationRuleKind,
+  MetricTemplateKind,
+  PeerAuthenticationKind,
+  RequestAuthenticationKind,
+  VirtualServiceKind,
+} from "../../../api/kinds.ts";
+import { hasErrors, read } from "../../../api/read.ts";
+import type { Kind, Problem, UnreadObject } from "../../../api/resource.ts";
+import { fieldPath } from "../../../api/schema/pointer.ts";
+import { findConflicts } from "./conflict.ts";
+
+/** What the API server is told: whether the object may be stored, why not, and what the user should know besides. */
+export interface Validation {
+  readonly allowed: boolean;
+  /** Present where it is refused. One line; every error is in it. */
+  readonly message?: string;
+  readonly warnings: readonly string[];
+}
+
+/** The kinds that are validated. The ValidatingWebhookConfiguration lists the same. */
+export const validatedKinds: readonly Kind[] = [
+  CanaryKind,
+  MetricTemplateKind,
+  AlertProviderKind,
+  VirtualServiceKind,
+  DestinationRuleKind,
+  PeerAuthenticationKind,
+  AuthorizationPolicyKind,
+  RequestAuthenticationKind,
+];
+
+/** The API server cuts a warning that is longer, and drops those beyond about 4 kB. */
+const longestWarning = 256;
+const mostWarnings = 16;
+
+/**
+ * Judges an object that is about to be created (`old` undefined) or replaced. Pure.
+ *
+ * What is wrong and was already stored is only warned about where the spec did not change, so that labels, finalizers
+ * and deletion never hang on it. A missing target is not refused: it may come later, and the Canary's status says so.
+ *
+ * @param others the Canaries that stand in the API server; this object may be among them
+ */
+export function validateObject(
+  object: UnreadObject,
+  old: UnreadObject | undefined,
+  others: readonly Canary[],
+): Validation {
+  const kind = validatedKinds.find(
+    (validated) => validated.kind === object.kind && isOfGroup(object, validated),
+  );
+  if (!kind) return { allowed: true, warnings: [] };
+  const problems = problemsOf(kind, object, old, others);
+  const lenient = object.metadata.deletionTimestamp !== undefined || isSameSpec(object, old);
+  const errors = problems.filter((problem) => hasErrors([problem]));
+  const warned = lenient ? problems : problems.filter((problem) => !hasErrors([problem]));
+  const warnings = warned.slice(0, mostWarnings).map((problem) => cut(word(problem)));
+  if (lenient || errors.length === 0) return { allowed: true, warnings };
+  return {
+    allowed: false,
+    message: `${object.kind} \`${nameOf(object)}\`: ${errors.map(word).join("; ")}`,
+    warnings,
+  };
+}
+
+function problemsOf(
+  kind: Kind,
+  object: UnreadObject,
+  old: UnreadObject | undefined,
+  others: readonly Canary[],
+): readonly Problem[] {
+  const named = withName(object);
+  if (kind !== CanaryKind) return read(kind, named).problems;
+  const { value, problems } = readCanary(named);
+  return value ? [...problems, ...findConflicts(value, old, others)] : problems;
+}
+
+/** An object that asks for a generated name has none yet when it is validated. */
+function withName(object: UnreadObject): unknown {
+  const { name, generateName } = object.metadata;
+  return name || !generateName
+    ? object
+    : { ...object, metadata: { ...object.metadata, name: `${generateName}0` } };
+}
+
+function nameOf({ metadata }: UnreadObject): string {
+  return metadata.name || `${metadata.generateName ?? ""}...`;
+}
+
+function isOfGroup(object: UnreadObject, { group }: Kind): boolean {
+  return String(object.apiVersion).startsWith(`${group}/`);
+}
+
+function isSameSpec(object: UnreadObject, old: UnreadObject | undefined): boolean {
+  return old !== undefined && JSON.stringify(old.spec) === JSON.stringify(object.spec);
+}
+
+function word({ field, message }: Problem): string {
+  const path = fieldPath(field);
+  return path === "" ? message : `${path} ${message}`;
+}
+
+function cut(text: string): string {
+  return text.length > longestWarning ? `${text.slice(0, longestWarning - 3)}...` : text;
+}
