@@ -1,0 +1,226 @@
+import type { AgentConfig } from "./config.ts";
+import { rootSecret, workloadSecret } from "./sds-server.ts";
+
+/** Istio's names of the clusters that every sidecar has from its start; listeners and secrets refer to them. */
+const discoveryCluster = "xds-grpc";
+const secretCluster = "sds-grpc";
+const statsCluster = "prometheus_stats";
+
+/** Istio's ports of a sidecar. */
+export const ports = { admin: 15000, agent: 15020, health: 15021, stats: 15090 } as const;
+
+/** The parts of a bootstrap that say what a proxy reports, as `mesh/build/bootstrap-telemetry.ts` builds them, in JSON. */
+export interface TelemetryBootstrap {
+  readonly stats_config: object;
+  readonly stats_sinks: readonly object[];
+}
+
+/**
+ * Envoy's bootstrap for one sidecar.
+ *
+ * Everything else comes from delta ADS on the control plane's TLS port, over a connection that shows the workload's
+ * own certificate. In the loopback data path every address is the pod's own, also the source of what it sends, so
+ * that peers see the pod.
+ *
+ * @param socket path of the agent's SDS socket
+ * @see envoy.config.bootstrap.v3.Bootstrap
+ */
+export function buildBootstrap(config: AgentConfig, socket: string, telemetry: TelemetryBootstrap): object {
+  return {
+    node: buildNode(config),
+    admin: { address: socketAddress(adminAddress(config), ports.admin) },
+    dynamic_resources: {
+      ads_config: {
+        api_type: "DELTA_GRPC",
+        transport_api_version: "V3",
+        // else each ACK carries the node's 61 KB
+        set_node_on_first_message_only: true,
+        grpc_services: [{ envoy_grpc: { cluster_name: discoveryCluster } }],
+      },
+      // 0: a proxy without configuration is never called ready
+      cds_config: { resource_api_version: "V3", initial_fetch_timeout: "0s", ads: {} },
+      lds_config: { resource_api_version: "V3", initial_fetch_timeout: "0s", ads: {} },
+    },
+    layered_runtime: {
+      layers: [
+        { name: "base", static_layer: {} },
+        {
+          name: "fl",
+          rtds_layer: {
+            name: "fl",
+            rtds_config: { resource_api_version: "V3", initial_fetch_timeout: "5s", ads: {} },
+          },
+        },
+        { name: "admin", admin_layer: {} },
+      ],
+    },
+    static_resources: {
+      clusters: [discovery(config), secrets(socket), adminCluster(config)],
+      listeners: [statsListener(config)],
+    },
+    ...(config.loopback
+      ? {
+          cluster_manager: {
+            upstream_bind_config: { source_address: { address: config.podIp, port_value: 0 } },
+          },
+        }
+      : {}),
+    // fixed for the life of the process, so never a knob
+    stats_flush_interval: "1s",
+    ...telemetry,
+  };
+}
+
+/** Envoy's admin is for this pod alone: its own loopback, which in the loopback data path is the pod's address. */
+export function adminAddress({ loopback, podIp }: AgentConfig): string {
+  return loopback ? podIp : "127.0.0.1";
+}
+
+/** Id, cluster and metadata as Istio's, so that any control plane of that style knows the proxy. */
+function buildNode(config: AgentConfig): object {
+  const { podName, namespace, podIp, domain, labels, metadata, appAddress } = config;
+  const canonicalName = labels["service.istio.io/canonical-name"] || metadata.WORKLOAD_NAME || podName;
+  return {
+    id: `sidecar~${podIp}~${podName}.${namespace}~${domain}`,
+    cluster: `${canonicalName}.${namespace}`,
+    metadata: {
+      ...metadata,
+      NAME: podName,
+      NAMESPACE: namespace,
+      SERVICE_ACCOUNT: config.serviceAccount,
+      INSTANCE_IPS: podIp,
+      LABELS: { ...labels },
+      ...(appAddress === podIp ? {} : { FAIRLEAD_APP_ADDRESS: appAddress }),
+    },
+  };
+}
+
+function discovery(config: AgentConfig): object {
+  const { host, port } = splitAddress(config.discoveryAddress);
+  const byAddress = /^[\d.]+$|:/.test(host);
+  return {
+    name: discoveryCluster,
+    type: byAddress ? "STATIC" : "STRICT_DNS",
+    connect_timeout: "1s",
+    load_assignment: oneEndpoint(discoveryCluster, socketAddress(host, port)),
+    typed_extension_protocol_options: http2Options({
+      connection_keepalive: { interval: "10s", timeout: "5s" },
+    }),
+    upstream_connection_options: { tcp_keepalive: { keepalive_time: 300 } },
+    // reconnects of many proxies must not be limited by the defaults of a busy service
+    circuit_breakers: {
+      thresholds: [{ max_connections: 100_000, max_pending_requests: 100_000, max_requests: 100_000 }],
+    },
+    transport_socket: {
+      name: "envoy.transport_sockets.tls",
+      typed_config: {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        sni: byAddress ? "istiod.istio-system.svc" : host,
+        common_tls_context: {
+          alpn_protocols: ["h2"],
+          tls_params: { tls_minimum_protocol_version: "TLSv1_2" },
+          tls_certificate_sds_secret_configs: [secretConfig(workloadSecret)],
+          combined_validation_context: {
+            default_validation_context: {
+              match_typed_subject_alt_names: [
+                { san_type: byAddress ? "IP_ADDRESS" : "DNS", matcher: { exact: host } },
+              ],
+            },
+            validation_context_sds_secret_config: secretConfig(rootSecret),
+          },
+        },
+      },
+    },
+  };
+}
+
+/** How anything in this proxy refers to a secret of the agent's. */
+function secretConfig(name: string): object {
+  return {
+    name,
+    sds_config: {
+      resource_api_version: "V3",
+      initial_fetch_timeout: "0s",
+      api_config_source: {
+        api_type: "DELTA_GRPC",
+        transport_api_version: "V3",
+        set_node_on_first_message_only: true,
+        grpc_services: [{ envoy_grpc: { cluster_name: secretCluster } }],
+      },
+    },
+  };
+}
+
+function secrets(socket: string): object {
+  return {
+    name: secretCluster,
+    type: "STATIC",
+    connect_timeout: "1s",
+    load_assignment: oneEndpoint(secretCluster, { pipe: { path: socket } }),
+    typed_extension_protocol_options: http2Options({}),
+  };
+}
+
+function adminCluster(config: AgentConfig): object {
+  return {
+    name: statsCluster,
+    type: "STATIC",
+    connect_timeout: "0.25s",
+    load_assignment: oneEndpoint(statsCluster, socketAddress(adminAddress(config), ports.admin)),
+  };
+}
+
+/** Envoy's own Prometheus page, and nothing else of its admin, for whoever scrapes the pod. */
+function statsListener({ loopback, podIp }: AgentConfig): object {
+  const manager = {
+    "@type":
+      "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+    stat_prefix: "stats",
+    codec_type: "AUTO",
+    http_filters: [
+      {
+        name: "envoy.filters.http.router",
+        typed_config: { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+      },
+    ],
+    route_config: {
+      virtual_hosts: [
+        {
+          name: "backend",
+          domains: ["*"],
+          routes: [{ match: { path: "/stats/prometheus" }, route: { cluster: statsCluster, timeout: "5s" } }],
+        },
+      ],
+    },
+  };
+  return {
+    name: "stats",
+    address: socketAddress(loopback ? podIp : "0.0.0.0", ports.stats),
+    filter_chains: [
+      { filters: [{ name: "envoy.filters.network.http_connection_manager", typed_config: manager }] },
+    ],
+  };
+}
+
+function http2Options(http2_protocol_options: object): object {
+  return {
+    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+      "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+      explicit_http_config: { http2_protocol_options },
+    },
+  };
+}
+
+function oneEndpoint(cluster_name: string, address: object): object {
+  return { cluster_name, endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] };
+}
+
+function socketAddress(address: string, port_value: number): object {
+  return { socket_address: { address, port_value } };
+}
+
+/** `host:port`, also `[v6]:port`. */
+function splitAddress(address: string): { readonly host: string; readonly port: number } {
+  const [, host = address, port] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(address) ?? [];
+  return { host, port: Number(port ?? 15012) };
+}
