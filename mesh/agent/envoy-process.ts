@@ -29,6 +29,8 @@ export function envoyArguments({ bootstrap, concurrency, logLevel }: EnvoyComman
     ...["--drain-strategy", "immediate"],
     ...["--file-flush-interval-msec", "1000"],
     ...["-l", logLevel],
+    // one line a second for as long as the control plane is away says nothing new
+    ...["--component-log-level", "stats_sinks:critical"],
     ...["--log-format", "%Y-%m-%dT%T.%fZ\t%l\tenvoy %n\t%v"],
   ];
 }

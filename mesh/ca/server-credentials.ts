@@ -87,7 +87,12 @@ type CertificateProvider = Parameters<typeof experimental.createCertificateProvi
 type IdentityListener = Parameters<CertificateProvider["addIdentityCertificateListener"]>[0];
 type CaListener = Parameters<CertificateProvider["addCaCertificateListener"]>[0];
 
-/** Hands the newest certificate to grpc-js. A listener is called as it subscribes, else the handshake fails. */
+/**
+ * Hands the newest certificate to grpc-js.
+ *
+ * A listener must be called soon after it subscribes, and not while it does: grpc-js registers the server that the
+ * news is for only after that, and drops every connection of a server that never heard any.
+ */
 class CertificateHolder implements CertificateProvider {
   readonly #identityListeners = new Set<IdentityListener>();
   readonly #root: Buffer;
@@ -104,7 +109,7 @@ class CertificateHolder implements CertificateProvider {
 
   addIdentityCertificateListener(listener: IdentityListener): void {
     this.#identityListeners.add(listener);
-    listener(this.#identity);
+    queueMicrotask(() => listener(this.#identity));
   }
 
   removeIdentityCertificateListener(listener: IdentityListener): void {
@@ -112,7 +117,7 @@ class CertificateHolder implements CertificateProvider {
   }
 
   addCaCertificateListener(listener: CaListener): void {
-    listener({ caCertificate: this.#root });
+    queueMicrotask(() => listener({ caCertificate: this.#root }));
   }
 
   removeCaCertificateListener(): void {}
