@@ -1,0 +1,72 @@
+import type { Command } from "commander";
+import { type Fault, play } from "../demo/story.ts";
+import { brokenPromises, summaryOf, tell } from "../demo/summary.ts";
+import { jsonView, liveView, plainView } from "../demo/view.ts";
+import { startWorld } from "../demo/world.ts";
+
+interface DemoOptions {
+  readonly yes?: boolean;
+  readonly json?: boolean;
+  readonly fault: Fault;
+}
+
+/** Adds `fairlead demo`. */
+export function addDemo(program: Command): void {
+  program
+    .command("demo")
+    .description("release a good and a bad version of a small service through real Envoys, and watch")
+    .option("-y, --yes", "fetch what is missing (Envoy) without asking")
+    .option("--json", "one event a line on stdout, the summary last")
+    .option(
+      "--fault <share>",
+      "share of requests that version 3 fails: `100%`, `30%` …, or `none`",
+      readFault,
+      1,
+    )
+    .addHelpText(
+      "after",
+      "\nThe demo runs a control plane of its own, takes about a minute, and leaves only its record behind.",
+    )
+    .action(async (options: DemoOptions) => {
+      process.exitCode = await demo(options);
+    });
+}
+
+/** @throws Error where `text` is neither a percentage nor `none` */
+export function readFault(text: string): Fault {
+  if (text === "none") return "none";
+  const share = /^(\d+(\.\d+)?)%$/.exec(text);
+  const percent = Number(share?.[1]);
+  if (!(percent > 0 && percent <= 100))
+    throw new Error(`--fault \`${text}\`: say a percentage such as \`30%\`, or \`none\``);
+  return percent / 100;
+}
+
+/** Runs the demo; 0 when promotion, rollback, refusal and permission all happened. */
+async function demo({ yes, json, fault }: DemoOptions): Promise<number> {
+  const view = json ? jsonView() : process.stdout.isTTY ? liveView() : plainView();
+  const abort = new AbortController();
+  const interrupted = () => abort.abort(new Error("interrupted"));
+  process.once("SIGINT", interrupted).once("SIGTERM", interrupted);
+  const began = Date.now();
+  view.step("starting an embedded Kubernetes API, controller, mesh and certificate authority");
+  const world = await startWorld({ yes: yes === true });
+  try {
+    view.step(
+      `serving on ${world.ready.url} (Envoy ${world.ready.envoyVersion}) after ${((Date.now() - began) / 1000).toFixed(1)} s`,
+    );
+    const outcome = await play(world, fault, view, abort.signal);
+    const broken = brokenPromises(outcome, fault);
+    view.end(
+      [...tell(outcome, fault), ...broken.map((promise) => `✗ ${promise}`)],
+      summaryOf(outcome, world.ready.envoyVersion),
+    );
+    return broken.length === 0 ? 0 : 1;
+  } catch (error) {
+    if (abort.signal.aborted) return 130;
+    throw error;
+  } finally {
+    view.close();
+    await world.stop();
+  }
+}

@@ -1,0 +1,101 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { createClient } from "../../kube/client.ts";
+import type { Client } from "../../kube/contract.ts";
+import { loadConnection } from "../../kube/kubeconfig.ts";
+
+/** What `fairlead up --foreground -o json` says on stdout once everything serves. */
+export interface Ready {
+  readonly event: "ready";
+  readonly url: string;
+  readonly kubeconfig: string;
+  readonly pid: number;
+  readonly envoyVersion: string;
+}
+
+/** A control plane of the demo's own, in a folder of its own. */
+export interface World {
+  readonly folder: string;
+  readonly ready: Ready;
+  readonly client: Client;
+  /** Ends the control plane at once, as a crash would; pods and sidecars go on. */
+  crash(): Promise<void>;
+  /** Starts it again on the same state. */
+  restart(): Promise<void>;
+  /** Stops every pod, the control plane, and removes the folder (all but what `keep` asks for). */
+  stop(keep?: boolean): Promise<void>;
+}
+
+/** The program as this process was started: source under Node 24, or the package's JavaScript. */
+const main = join(import.meta.dirname, "..", import.meta.filename.endsWith(".ts") ? "main.ts" : "main.js");
+
+interface Up {
+  readonly child: ChildProcess;
+  readonly ready: Ready;
+}
+
+/** Starts `fairlead up` as a user would; rejects with its own last words when it ends before it is ready. */
+async function startUp(folder: string, yes: boolean): Promise<Up> {
+  const options = ["--foreground", ...(yes ? ["--yes"] : []), "-o", "json", "--data", join(folder, "state")];
+  const child = spawn(process.execPath, [main, "up", ...options], {
+    stdio: ["ignore", "pipe", "pipe"],
+    // Ctrl-C reaches the demo alone, which then stops things in order.
+    detached: true,
+  });
+  const words: string[] = [];
+  createInterface({ input: child.stderr }).on("line", (line) => {
+    words.push(line);
+    if (words.length > 20) words.shift();
+  });
+  const ready = await new Promise<Ready>((resolve, reject) => {
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const said = JSON.parse(line) as { event?: string };
+      if (said.event === "ready") resolve(said as Ready);
+    });
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`fairlead up ended with ${code}: ${words.join("\n")}`)));
+  });
+  return { child, ready };
+}
+
+/** Ends a process and waits for it. */
+async function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  child.kill(signal);
+  await ended;
+}
+
+/** Starts a control plane of its own under the system's temporary folder. */
+export async function startWorld({ yes }: { readonly yes: boolean }): Promise<World> {
+  const folder = mkdtempSync(join(tmpdir(), "fairlead-demo-"));
+  let up: Up;
+  try {
+    up = await startUp(folder, yes);
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
+  const client = createClient(await loadConnection({ kubeconfig: up.ready.kubeconfig }));
+  return {
+    folder,
+    ready: up.ready,
+    client,
+    crash: () => end(up.child, "SIGKILL"),
+    async restart() {
+      up = await startUp(folder, yes);
+    },
+    async stop(keep = false) {
+      await client.close();
+      await end(up.child, "SIGTERM");
+      const down = spawn(process.execPath, [main, "down", "--data", join(folder, "state")], {
+        stdio: "ignore",
+      });
+      await new Promise((resolve) => down.once("exit", resolve));
+      if (!keep) rmSync(join(folder, "state"), { recursive: true, force: true });
+    },
+  };
+}
