@@ -78,21 +78,35 @@ function readJudge(
   analysis: Analysis,
   guard: (GuardSettings & { readonly tripWire: boolean }) | undefined,
 ): JudgeSettings | undefined {
-  const success = analysis.metrics?.find(({ name }) => name === "request-success-rate");
-  const latency = analysis.metrics?.find(({ name }) => name === "request-duration");
+  const base = readJudgeBase(analysis);
+  if (base.steps.length === 0) return undefined;
+  if (analysis.sequential !== undefined) return sequentialJudge(base, readSequentialOf(analysis));
+  return guard === undefined ? undefined : guardJudge(base, guard);
+}
+
+/** What every judge of this analysis shares: pace, weights, and the author's thresholds for the built-in metrics. */
+export function readJudgeBase(analysis: Analysis): JudgeBase {
+  const success = metricOf(analysis, "request-success-rate");
+  const latency = metricOf(analysis, "request-duration");
   const minSuccess = success?.thresholdRange?.min ?? success?.threshold;
   const maxDuration = latency?.thresholdRange?.max ?? latency?.threshold;
-  const base: JudgeBase = {
+  return {
     bounds: bucketBounds,
     interval: analysisInterval(analysis),
     steps: plannedWeights(analysis),
     ...(minSuccess === undefined ? {} : { minSuccess }),
     ...(maxDuration === undefined ? {} : { maxDuration }),
   };
-  if (base.steps.length === 0) return undefined;
-  if (analysis.sequential !== undefined)
-    return sequentialJudge(base, readSequential(analysis.sequential, success, latency));
-  return guard === undefined ? undefined : guardJudge(base, guard);
+}
+
+/** `spec.analysis.sequential` and what single metrics say otherwise; all defaults where absent. */
+export function readSequentialOf(analysis: Analysis): SequentialSettings {
+  const success = metricOf(analysis, "request-success-rate");
+  return readSequential(analysis.sequential ?? {}, success, metricOf(analysis, "request-duration"));
+}
+
+function metricOf(analysis: Analysis, wanted: string): CanaryMetric | undefined {
+  return analysis.metrics?.find(({ name }) => name === wanted);
 }
 
 function readSequential(

@@ -28,7 +28,7 @@ export function fillTemplate(template: string, values: TemplateValues): Filled {
     /(\s*)\{\{(-?)([\s\S]*?)(-?)\}\}(\s*)/g,
     (_, before: string, trimLeft: string, inside: string, trimRight: string, after: string) => {
       const expression = inside.trim();
-      const value = valueOf(expression, values);
+      const value = lookUp(expression, values);
       if (value === undefined) problem ??= `\`{{ ${expression} }}\` is no known variable of a metric query`;
       else if (unsafe.test(value))
         problem ??= `the value of \`${expression}\` holds quotes, braces, backslashes or line breaks`;
@@ -40,7 +40,7 @@ export function fillTemplate(template: string, values: TemplateValues): Filled {
   return problem === undefined ? { kind: "filled", text } : { kind: "refused", reason: problem };
 }
 
-function valueOf(expression: string, values: TemplateValues): string | undefined {
+function lookUp(expression: string, values: TemplateValues): string | undefined {
   switch (expression) {
     case "name":
     case "namespace":

@@ -1,0 +1,103 @@
+import type { Canary } from "../../api/kinds.ts";
+import type { Percent } from "../../lib/units.ts";
+import { guardJudge, sequentialJudge } from "../judge/settings.ts";
+import { nextWeight, plannedWeights } from "../judge/steps.ts";
+import { analysisInterval, analysisOf, readGuard, readJudgeBase, readSequentialOf } from "../settings.ts";
+import { evidenceRule } from "./evidence.ts";
+import type { Rule } from "./rules.ts";
+import { argoRule, flaggerRule, type ThresholdSettings } from "./threshold-rules.ts";
+import { countsAt, type Trace } from "./trace.ts";
+
+/** The rules that a trace can be judged by: ours, the guard alone, and the peers'. */
+export const ruleNames = ["fairlead", "fairlead-5s", "guard", "flagger", "flagger-10s", "argo"] as const;
+export type RuleName = (typeof ruleNames)[number];
+
+export interface ReplayResult {
+  readonly verdict: "promoted" | "rolled back" | "held";
+  /** Seconds from the run's start to the verdict (or to the end of the trace). */
+  readonly t: number;
+  /** Evidence of harm at the end, nats; null where the rule has none. */
+  readonly logE: number | null;
+  /** Changes of the canary's weight: second, percent. */
+  readonly weights: readonly (readonly [number, Percent])[];
+}
+
+/** What is replayed where no Canary is given: `analysis` as in Flagger's examples, judged by `sequential: {}`. */
+const defaultAnalysis: NonNullable<Canary["spec"]["analysis"]> = {
+  interval: "60s",
+  threshold: 5,
+  stepWeight: 5,
+  maxWeight: 50,
+  metrics: [
+    { name: "request-success-rate", thresholdRange: { min: 99 } },
+    { name: "request-duration", thresholdRange: { max: 500 } },
+  ],
+};
+
+/**
+ * Judges a trace by a rule, closed loop: the weight that the rule sets decides what it sees next. The judge is the one
+ * that runs in production, without the trip wire: a trace has a row a second.
+ */
+export function replay(trace: Trace, rule: RuleName, canary?: Canary): ReplayResult {
+  const analysis = canary === undefined ? defaultAnalysis : analysisOf(canary);
+  const steps = plannedWeights(analysis);
+  const [first] = steps;
+  if (first === undefined) throw new RangeError("the canary has no step weights to replay");
+  const judge = createRule(rule, analysis, trace);
+  const weights: [number, Percent][] = [[0, first]];
+  let weight = first;
+  let end = 0;
+  for (const second of trace.seconds) {
+    if (second.t < 0 && !judge.past) continue;
+    end = second.t + 1;
+    const ruling = judge.second(end, countsAt(second, weight, trace.head), weight);
+    if (ruling === "roll back") return { verdict: "rolled back", t: end, logE: judge.logE(), weights };
+    if (ruling === "promote") return { verdict: "promoted", t: end, logE: judge.logE(), weights };
+    if (ruling === "step") {
+      weight = nextWeight(weight, steps) ?? weight;
+      weights.push([end, weight]);
+    }
+  }
+  return {
+    verdict: "held",
+    t: end,
+    logE: judge.logE(),
+    weights: weights.filter(([t]) => t < end || t === 0),
+  };
+}
+
+function createRule(
+  rule: RuleName,
+  analysis: NonNullable<Canary["spec"]["analysis"]>,
+  { head }: Trace,
+): Rule {
+  const base = { ...readJudgeBase(analysis), bounds: head.bounds };
+  const interval = analysisInterval(analysis) / 1000;
+  const thresholds: ThresholdSettings = {
+    interval,
+    window: 60,
+    minSuccess: base.minSuccess ?? 0,
+    maxDuration: base.maxDuration ?? Number.POSITIVE_INFINITY,
+    bounds: head.bounds,
+    steps: base.steps,
+  };
+  switch (rule) {
+    case "fairlead":
+    case "fairlead-5s":
+      return evidenceRule(sequentialJudge(base, readSequentialOf(analysis)), rule === "fairlead" ? 1 : 5);
+    case "guard": {
+      const guard = guardJudge(base, readGuard(analysis.guard));
+      if (guard === undefined)
+        throw new RangeError(
+          "the guard has nothing to watch: list request-success-rate or request-duration with a threshold",
+        );
+      return evidenceRule(guard, 1);
+    }
+    case "flagger":
+      return flaggerRule(thresholds, analysis.threshold ?? 1);
+    case "flagger-10s":
+      return flaggerRule({ ...thresholds, interval: 10 }, analysis.threshold ?? 1);
+    case "argo":
+      return argoRule(thresholds, 3);
+  }
+}
