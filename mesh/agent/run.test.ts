@@ -274,14 +274,6 @@ describe.skipIf(!envoy)("two sidecars with real Envoys", () => {
     return Number(/: (\d+)/.exec(body)?.[1] ?? 0);
   }
 
-  test("cost less than 70 MB of memory for the agent", () => {
-    const rss =
-      Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${agents[1]?.process.pid}/status`, "utf8"))?.[1]) /
-      1024;
-    console.info(`agent RSS ${rss.toFixed(1)} MB`);
-    expect(rss).toBeLessThan(110);
-  });
-
   test("bring Envoy back when it dies", async () => {
     const pidFile = join(folder, "server/_etc_istio_proxy/envoy.pid");
     const before = readFileSync(pidFile, "utf8");
@@ -302,6 +294,14 @@ describe.skipIf(!envoy)("two sidecars with real Envoys", () => {
     await until("the new sidecar is ready", () => ready(ips.server));
     expect(await commandLine(envoyPid)).not.toContain("envoy");
     await until("requests pass again", async () => (await ask(ips.client, 15080, "/")).status === 200);
+  });
+
+  // by now the compile cache holds the agent, as on any machine that ran one before
+  test("cost less than 70 MB of memory for the agent", () => {
+    const rss =
+      Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${agents[1]?.process.pid}/status`, "utf8"))?.[1]) /
+      1024;
+    expect(rss).toBeLessThan(70);
   });
 
   test("end on SIGTERM, and on /quitquitquit from the pod itself", async () => {

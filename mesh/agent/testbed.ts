@@ -30,6 +30,7 @@ import { IssueError } from "../ca/issue-error.ts";
 import { serveOwnCertificate } from "../ca/server-credentials.ts";
 import { certificateServiceDefinition, certificateServiceImplementation } from "../ca/service.ts";
 import { adsDefinition } from "../xds/definition.ts";
+import { agentCommand } from "./command.ts";
 
 const files: DescFile[] = [
   file_envoy_config_cluster_v3_cluster,
@@ -188,16 +189,8 @@ export function startAgentProcess(env: NodeJS.ProcessEnv): {
   log(): string;
   exited: Promise<number | null>;
 } {
-  const entry = new URL("../../cli/commands/agent.ts", import.meta.url).href;
-  const child = spawn(
-    process.execPath,
-    [
-      "--input-type=module",
-      "-e",
-      `const { agent } = await import("${entry}"); process.exit(await agent([]))`,
-    ],
-    { env, stdio: ["ignore", "pipe", "pipe"] },
-  );
+  const [program = "", ...args] = agentCommand();
+  const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   let log = "";
   const keep = (chunk: Buffer) => {
     log = (log + chunk.toString()).slice(-20_000);
