@@ -1,0 +1,152 @@
+import { expect, test } from "vitest";
+import type { Canary } from "../../../api/kinds.ts";
+import type { UnreadObject } from "../../../api/resource.ts";
+import { validateObject } from "./object.ts";
+import { validate } from "./review.ts";
+
+const spec = {
+  targetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "shop" },
+  service: { port: 80 },
+  analysis: { interval: "10s", threshold: 5, stepWeight: 10 },
+} as const satisfies Canary["spec"];
+
+function canary(name: string, changes: object = {}, metadata: object = {}): Canary & UnreadObject {
+  return {
+    apiVersion: "flagger.app/v1beta1",
+    kind: "Canary",
+    metadata: { name, namespace: "demo", ...metadata },
+    spec: { ...spec, ...changes },
+  };
+}
+
+const badly = { analysis: { interval: "1h", threshold: 5, stepWeight: 10 } };
+
+test("a good Canary is allowed, its missing target is no matter", () => {
+  expect(validateObject(canary("a"), undefined, [])).toEqual({ allowed: true, warnings: [] });
+});
+
+test("every error is told with its field path, in one line", () => {
+  const { allowed, message } = validateObject(
+    canary("a", {
+      provider: "itsio",
+      analysis: { ...spec.analysis, interval: "1h", metrics: [{ name: 3 }] },
+    }),
+    undefined,
+    [],
+  );
+  expect(allowed).toBe(false);
+  expect(message).toBe(
+    "Canary `a`: spec.provider is `itsio`, did you mean `istio`?; spec.analysis.interval is `1h`, must be a duration in minutes or seconds such as `30s` or `1m30s`; spec.analysis.metrics[0].name is `3`, must be a string",
+  );
+});
+
+test("the second Canary on a target is refused, and told which is the first", () => {
+  const first = canary("first");
+  expect(validateObject(canary("second"), undefined, [first])).toMatchObject({
+    allowed: false,
+    message:
+      "Canary `second`: spec.targetRef is Deployment `shop`, which Canary `demo/first` already releases: delete one of them",
+  });
+  expect(validateObject(first, undefined, [first]).allowed).toBe(true);
+  expect(
+    validateObject(canary("second"), undefined, [canary("first", {}, { namespace: "other" })]).allowed,
+  ).toBe(true);
+  expect(
+    validateObject(canary("second"), undefined, [
+      canary("first", {}, { deletionTimestamp: "2026-01-01T00:00:00Z" }),
+    ]).allowed,
+  ).toBe(true);
+});
+
+test("a conflict that is already there does not stop other changes", () => {
+  const before = canary("second");
+  const { allowed, warnings } = validateObject(canary("second", { suspend: true }), before, [
+    canary("first"),
+  ]);
+  expect(allowed).toBe(true);
+  expect(warnings).toEqual([expect.stringContaining("demo/first")]);
+});
+
+test("two Canaries that generate one Service are warned about", () => {
+  const other = canary("b", {
+    targetRef: { ...spec.targetRef, name: "web" },
+    service: { port: 80, name: "shop" },
+  });
+  expect(validateObject(other, undefined, [canary("a")])).toMatchObject({
+    allowed: true,
+    warnings: [expect.stringContaining("spec.service.name")],
+  });
+});
+
+test("what was stored broken can still be labelled and deleted, but not changed into something else broken", () => {
+  const stored = canary("a", badly);
+  expect(validateObject(canary("a", badly, { labels: { a: "b" } }), stored, [])).toMatchObject({
+    allowed: true,
+    warnings: [expect.stringContaining("spec.analysis.interval")],
+  });
+  expect(
+    validateObject(
+      canary("a", { ...badly, suspend: true }, { deletionTimestamp: "2026-01-01T00:00:00Z" }),
+      stored,
+      [],
+    ).allowed,
+  ).toBe(true);
+  expect(validateObject(canary("a", { ...badly, suspend: true }), stored, []).allowed).toBe(false);
+});
+
+test("an unknown field is a warning", () => {
+  expect(validateObject(canary("a", { susspend: true }), undefined, [])).toEqual({
+    allowed: true,
+    warnings: ["spec.susspend is not a field: did you mean `suspend`?"],
+  });
+});
+
+test("an object with a generated name is validated", () => {
+  expect(
+    validateObject(
+      { ...canary("a"), metadata: { name: "", generateName: "shop-", namespace: "demo" } },
+      undefined,
+      [],
+    ).allowed,
+  ).toBe(true);
+});
+
+test("policies are validated, foreign kinds are not our matter", () => {
+  const policy = {
+    apiVersion: "security.istio.io/v1beta1",
+    kind: "PeerAuthentication",
+    metadata: { name: "a" },
+    spec: { mtls: { mode: "ON" } },
+  };
+  expect(validateObject(policy, undefined, [])).toMatchObject({
+    allowed: false,
+    message: expect.stringContaining("spec.mtls.mode"),
+  });
+  expect(validateObject({ ...policy, apiVersion: "example.com/v1" }, undefined, []).allowed).toBe(true);
+});
+
+test("an AdmissionReview is answered with its uid, and Canaries are looked up in its namespace", () => {
+  const review = (request: object) =>
+    validate(
+      {
+        apiVersion: "admission.k8s.io/v1",
+        kind: "AdmissionReview",
+        request: { uid: "u", operation: "CREATE", ...request },
+      },
+      (namespace) => (namespace === "demo" ? [canary("first")] : []),
+    );
+  const second = { ...canary("second"), metadata: { name: "second" } };
+  expect(review({ namespace: "demo", object: second }).response).toMatchObject({
+    uid: "u",
+    allowed: false,
+    status: { code: 422, reason: "Invalid", message: expect.stringContaining("demo/first") },
+  });
+  expect(review({ namespace: "else", object: second }).response).toEqual({ uid: "u", allowed: true });
+  for (const request of [
+    { operation: "DELETE", oldObject: second },
+    { subResource: "status", object: canary("a", badly) },
+    { object: null },
+  ]) {
+    expect(review(request).response.allowed).toBe(true);
+  }
+});
