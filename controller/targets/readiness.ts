@@ -20,7 +20,7 @@ export function deploymentReadiness(
   deadline: Milliseconds,
   now: number,
 ): Readiness {
-  const { spec, status, metadata } = deployment;
+  const { status, metadata } = deployment;
   const name = metadata.name;
   if ((status?.observedGeneration ?? 0) < (metadata.generation ?? 0)) {
     return waiting(name, "observed deployment generation less than desired generation");

@@ -1,0 +1,46 @@
+import { decideAction } from "./action.ts";
+import type { Decision } from "./effects.ts";
+import { decideFinalising } from "./finalising.ts";
+import { decideInitializing } from "./initializing.ts";
+import type { Observation } from "./observation.ts";
+import { decideProgressing } from "./progressing.ts";
+import { decidePromoting } from "./promoting.ts";
+import { decideResting } from "./resting.ts";
+import type { DecisionSpec } from "./spec.ts";
+import type { State } from "./state.ts";
+import { decideTerminating } from "./terminating.ts";
+import { decideWaiting } from "./waiting.ts";
+
+/**
+ * What a canary does next: its next state, and what must be done to get there. Pure, and total over phases.
+ *
+ * Called at every change, not at ticks alone: an answer to what a tick asked comes in `seen.measurement`.
+ * What raises exposure is stored before it is done; a rollback is done before it is stored, so a crash in
+ * between repeats the decision and never raises a weight.
+ */
+export function decide(state: State, seen: Observation, spec: DecisionSpec): Decision {
+  if (seen.deleted) return decideTerminating(state, seen, spec);
+  return decideAction(state, seen, spec) ?? decidePhase(state, seen, spec);
+}
+
+function decidePhase(state: State, seen: Observation, spec: DecisionSpec): Decision {
+  switch (state.phase) {
+    case "Initializing":
+      return decideInitializing(state, seen, spec);
+    case "Initialized":
+    case "Succeeded":
+    case "Failed":
+      return decideResting(state, seen, spec);
+    case "Waiting":
+      return decideWaiting(state, seen, spec);
+    case "Progressing":
+    case "WaitingPromotion":
+      return decideProgressing(state, seen, spec);
+    case "Promoting":
+      return decidePromoting(state, seen, spec);
+    case "Finalising":
+      return decideFinalising(state, seen, spec);
+    case "Terminating":
+      return decideTerminating(state, seen, spec);
+  }
+}

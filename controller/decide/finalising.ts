@@ -1,0 +1,54 @@
+import type { Decision, Effect } from "./effects.ts";
+import type { Observation } from "./observation.ts";
+import { withFormerPrimary } from "./promoting.ts";
+import { finishRollback } from "./roll-back.ts";
+import { type DecisionSpec, hooksOf } from "./spec.ts";
+import { type Finalising, type Resting, remembered } from "./state.ts";
+
+/** All traffic is the primary's. The canary's pods go when no proxy sends to them any more; then the run is closed. */
+export function decideFinalising(state: Finalising, seen: Observation, spec: DecisionSpec): Decision {
+  const { run } = state;
+  const { route, target } = seen;
+  // A rollback that the guard wrote while the traffic went over.
+  const ended = finishRollback(
+    { ...state, phase: "Promoting", canaryWeight: 0, failedChecks: 0 },
+    seen,
+    spec,
+  );
+  if (ended !== undefined) return withFormerPrimary(state, seen, ended);
+  if (route.kind === "present" && (route.canaryWeight > 0 || !route.consistent)) {
+    return { next: state, effects: [{ kind: "set-weight", canaryWeight: 0, run }] };
+  }
+  if (!seen.drained) return { next: state, effects: [{ kind: "store" }], again: 250 };
+  const { failure: _before, ...rest } = remembered(state);
+  const next: Resting = {
+    ...rest,
+    phase: "Succeeded",
+    applied: run.revision,
+    promoted: run.revision,
+    ...(target.kind === "present" && target.revision === run.revision && { fence: target.fence }),
+    closed: run,
+    cleanup: hooksOf(spec, "post-rollout").length > 0 ? ["post-rollout"] : [],
+  };
+  const scaleDown: readonly Effect[] =
+    target.kind === "missing" || target.replicas === 0 ? [] : [{ kind: "scale-target", replicas: 0 }];
+  const message = spec.skipAnalysis
+    ? `Promotion completed! Canary analysis was skipped for ${spec.target}`
+    : `Promotion completed! Scaling down ${spec.target}`;
+  return {
+    next,
+    effects: [
+      ...scaleDown,
+      { kind: "store" },
+      { kind: "event", type: "Normal", reason: "Promoted", message },
+      {
+        kind: "alert",
+        severity: "info",
+        message: spec.skipAnalysis
+          ? "Canary analysis was skipped, promotion finished."
+          : "Canary analysis completed successfully, promotion finished.",
+      },
+      { kind: "count-run", outcome: "promoted", run },
+    ],
+  };
+}

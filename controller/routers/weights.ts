@@ -1,0 +1,90 @@
+import type { HttpRouteDestination, VirtualServiceSpec } from "../../api/generated/virtualservices.ts";
+import type { JsonPatchOperation } from "../../kube/contract.ts";
+import type { Percent } from "../../lib/units.ts";
+
+/** One rule of a route that has both destinations, by JSON Pointer. */
+export interface WeightedRule {
+  readonly path: string;
+  readonly primary: Place;
+  readonly canary: Place;
+  /** What the rule's other destinations take. */
+  readonly others: Percent;
+}
+
+interface Place {
+  readonly index: number;
+  readonly host: string;
+  /** undefined where none is written. */
+  readonly weight: number | undefined;
+}
+
+/** The rules of a VirtualService that split traffic between the two hosts. */
+export function weightedRules(
+  spec: VirtualServiceSpec,
+  namespace: string,
+  primaryHost: string,
+  canaryHost: string,
+): readonly WeightedRule[] {
+  const lists = [
+    ...(spec.http ?? []).map((rule, index) => ({
+      path: `/spec/http/${index}/route`,
+      route: rule.route ?? [],
+    })),
+    ...(spec.tcp ?? []).map((rule, index) => ({ path: `/spec/tcp/${index}/route`, route: rule.route ?? [] })),
+    ...(spec.tls ?? []).map((rule, index) => ({ path: `/spec/tls/${index}/route`, route: rule.route ?? [] })),
+  ];
+  return lists.flatMap(({ path, route }): WeightedRule[] => {
+    const primary = find(route, namespace, primaryHost);
+    const canary = find(route, namespace, canaryHost);
+    if (primary === undefined || canary === undefined) return [];
+    const others = route.reduce(
+      (sum, { weight = 0 }, index) =>
+        index === primary.index || index === canary.index ? sum : sum + weight,
+      0,
+    );
+    return [{ path, primary, canary, others: Math.min(others, 100) }];
+  });
+}
+
+/** `shop`, `shop.demo`, `shop.demo.svc` and `shop.demo.svc.cluster.local` are one host. */
+function find(route: readonly HttpRouteDestination[], namespace: string, host: string): Place | undefined {
+  const full = `${host}.${namespace}`;
+  const index = route.findIndex(
+    ({ destination }) =>
+      destination.host === host || destination.host === full || destination.host.startsWith(`${full}.svc`),
+  );
+  const found = route[index];
+  return found && { index, host: found.destination.host, weight: found.weight };
+}
+
+/** The canary's weight where all rules agree on it, else the highest of them; `consistent` says whether they do and sum to 100. */
+export function readWeights(rules: readonly WeightedRule[]): {
+  readonly canaryWeight: Percent;
+  readonly consistent: boolean;
+} {
+  const weights = rules.map(({ canary }) => canary.weight ?? 0);
+  const canaryWeight = Math.max(0, ...weights);
+  const consistent = rules.every(
+    ({ primary, canary, others }) =>
+      primary.weight !== undefined &&
+      (canary.weight ?? 0) === Math.min(canaryWeight, 100 - others) &&
+      primary.weight + (canary.weight ?? 0) + others === 100,
+  );
+  return { canaryWeight, consistent };
+}
+
+/** Sets both weights of every rule. Each rule's destinations are tested, so that a weight never lands on another's. */
+export function weightOperations(
+  rules: readonly WeightedRule[],
+  canaryWeight: Percent,
+): readonly JsonPatchOperation[] {
+  return rules.flatMap(({ path, primary, canary, others }): JsonPatchOperation[] => {
+    const weight = Math.min(canaryWeight, 100 - others);
+    return [
+      { op: "test", path: `${path}/${primary.index}/destination/host`, value: primary.host },
+      { op: "test", path: `${path}/${canary.index}/destination/host`, value: canary.host },
+      { op: "add", path: `${path}/${primary.index}/weight`, value: 100 - others - weight },
+      { op: "add", path: `${path}/${canary.index}/weight`, value: weight },
+    ];
+  });
+}
