@@ -90,7 +90,7 @@ export interface Client {
     method: string,
     path: string,
     body?: unknown,
-    options?: { readonly contentType?: string; readonly signal?: AbortSignal },
+    options?: { readonly contentType?: string; readonly accept?: string; readonly signal?: AbortSignal },
   ): Promise<T>;
   /** Raw text, e.g. a pod's log. */
   text(path: string, signal?: AbortSignal): Promise<string>;

@@ -19,7 +19,7 @@ const maxTries = 20;
  */
 export function createPatchStatus(client: Client): PatchStatus {
   return async (kind, { namespace, name }, change) => {
-    const backoff = createBackoff(10, 500);
+    const backoff = createBackoff(10, 200);
     for (let attempt = 1; ; attempt++) {
       const object = await client.get(kind, namespace, name);
       if (object === undefined) return undefined;

@@ -86,7 +86,9 @@ export async function startFaultyApi(): Promise<FaultyApi> {
     answer(response, 200, {
       kind: "List",
       metadata,
-      items: all.slice(from, from + limit).map(({ apiVersion: _, kind: __, ...item }) => item),
+      items: all
+        .slice(from, from + limit)
+        .map((object) => ({ ...object, apiVersion: undefined, kind: undefined })),
     });
   }
 
