@@ -1,0 +1,88 @@
+import { type Pod, PodKind } from "../api/core.ts";
+import {
+  type AuthorizationPolicy,
+  AuthorizationPolicyKind,
+  CanaryKind,
+  type RequestAuthentication,
+  RequestAuthenticationKind,
+} from "../api/kinds.ts";
+import type { Kind, Problem } from "../api/resource.ts";
+import type { Snapshot } from "../kube/contract.ts";
+import { compilePolicies } from "../policy/compile/compile.ts";
+import type { MeshSettings } from "../policy/compile/mesh.ts";
+import type { Workload } from "../policy/compile/select.ts";
+import { httpFilters, networkFilters } from "../policy/envoy/filters.ts";
+import type { PolicyFilters, PolicyFiltersOf } from "./build/workload-filters.ts";
+import type { Proxy } from "./model/proxy.ts";
+
+/** Labels by one of which a Canary tells its primary from its target. */
+const selectorLabels = ["app", "name", "app.kubernetes.io/name"];
+const suffix = "-primary";
+
+interface Compiled {
+  /** The lists that it was compiled from: a snapshot keeps a list's identity while its kind does not change. */
+  readonly authorization: readonly AuthorizationPolicy[];
+  readonly authentication: readonly RequestAuthentication[];
+  readonly text: string;
+  readonly filters: PolicyFilters;
+  readonly problems: readonly Problem[];
+}
+
+/** The kinds that policies are made of: watch them all. */
+export const policyKinds: readonly Kind[] = [
+  AuthorizationPolicyKind,
+  RequestAuthenticationKind,
+  CanaryKind,
+  PodKind,
+];
+
+/**
+ * The policies in force at each proxy, as Envoy filters: the same arrays while nothing that matters changes, so
+ * that a policy elsewhere rebuilds no listener.
+ */
+export function createPolicyFilters(
+  snapshot: () => Snapshot,
+  mesh: MeshSettings,
+): { readonly filtersOf: PolicyFiltersOf; readonly problems: () => readonly Problem[] } {
+  const byWorkload = new Map<string, Compiled>();
+
+  const filtersOf: PolicyFiltersOf = (proxy) => {
+    const now = snapshot();
+    const authorization = now.list(AuthorizationPolicyKind);
+    const authentication = now.list(RequestAuthenticationKind);
+    const workload = workloadOf(now, proxy);
+    const key = JSON.stringify([workload.namespace, workload.labels, workload.targetLabels]);
+    const before = byWorkload.get(key);
+    if (before?.authorization === authorization && before.authentication === authentication)
+      return before.filters;
+    const http = compilePolicies({ authorization, authentication }, workload, mesh, "http");
+    const tcp = compilePolicies({ authorization, authentication: [] }, workload, mesh, "tcp");
+    const text = JSON.stringify([http.policy, tcp.policy]);
+    const filters =
+      before?.text === text
+        ? before.filters
+        : { http: httpFilters(http.policy), network: networkFilters(tcp.policy) };
+    byWorkload.set(key, { authorization, authentication, text, filters, problems: http.problems });
+    return filters;
+  };
+  return { filtersOf, problems: () => [...byWorkload.values()].flatMap(({ problems }) => problems) };
+}
+
+/** The workload that a proxy stands in front of: the API server's word, the node's own only where there is no pod. */
+function workloadOf(snapshot: Snapshot, { namespace, pod, labels, facts }: Proxy): Workload {
+  const object: Pod | undefined = snapshot.get(PodKind, namespace, pod);
+  const own = object?.metadata.labels ?? labels;
+  const generated = snapshot
+    .list(CanaryKind, namespace)
+    .some(({ spec }) => `${spec.targetRef.name}${suffix}` === facts.workload);
+  return { namespace, labels: own, ...(generated ? { targetLabels: targetLabels(own) } : {}) };
+}
+
+/** A generated workload's labels as its target has them. */
+function targetLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
+  const changed = Object.entries(labels).map(([name, value]) => [
+    name,
+    selectorLabels.includes(name) && value.endsWith(suffix) ? value.slice(0, -suffix.length) : value,
+  ]);
+  return Object.fromEntries(changed);
+}
