@@ -1,0 +1,92 @@
+/** Discovery as every client knows it: `/api`, `/apis`, `/apis/G`, `/apis/G/V`. */
+import type { Registry } from "../resources/registry.ts";
+import { groupVersion, type Resource, servedVersion } from "../resources/resource.ts";
+
+const readVerbs = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+
+/** The verbs of a resource itself. */
+export function verbsOf({ stored }: Resource): readonly string[] {
+  return stored ? readVerbs : ["create"];
+}
+
+/** A resource's subresources in one version, status and scale included. */
+export function subresourcesOf(
+  resource: Resource,
+  version: string,
+): { name: string; kind: string; group?: string; version?: string; verbs: readonly string[] }[] {
+  const served = servedVersion(resource, version);
+  const verbs = ["get", "patch", "update"];
+  return [
+    ...(served?.status === true ? [{ name: "status", kind: resource.kind, verbs }] : []),
+    ...(served?.scale === undefined
+      ? []
+      : [{ name: "scale", kind: "Scale", group: "autoscaling", version: "v1", verbs }]),
+    ...resource.subresources,
+  ];
+}
+
+/** `/api` */
+export function apiVersions(address: string): object {
+  return {
+    kind: "APIVersions",
+    versions: ["v1"],
+    serverAddressByClientCIDRs: [{ clientCIDR: "0.0.0.0/0", serverAddress: address }],
+  };
+}
+
+/** `/apis` */
+export function apiGroupList(registry: Registry): object {
+  return {
+    kind: "APIGroupList",
+    apiVersion: "v1",
+    groups: [...registry.groups().keys()].map((group) => groupEntry(registry, group)),
+  };
+}
+
+/** `/apis/G`; undefined for a group that is not served. */
+export function apiGroup(registry: Registry, group: string): object | undefined {
+  return registry.groups().has(group)
+    ? { kind: "APIGroup", apiVersion: "v1", ...groupEntry(registry, group) }
+    : undefined;
+}
+
+function groupEntry(registry: Registry, group: string): object {
+  const versions = (registry.groups().get(group) ?? []).map((version) => ({
+    groupVersion: groupVersion(group, version),
+    version,
+  }));
+  return { name: group, versions, preferredVersion: versions[0] };
+}
+
+/** `/api/v1` and `/apis/G/V`; undefined where nothing is served there. */
+export function apiResourceList(registry: Registry, group: string, version: string): object | undefined {
+  const resources = registry.inGroupVersion(group, version);
+  if (resources.length === 0) return undefined;
+  return {
+    kind: "APIResourceList",
+    apiVersion: "v1",
+    groupVersion: groupVersion(group, version),
+    resources: resources.flatMap((resource) => entries(resource, version)),
+  };
+}
+
+function entries(resource: Resource, version: string): object[] {
+  const { plural, singular, kind, namespaced, shortNames, categories } = resource;
+  return [
+    {
+      name: plural,
+      singularName: singular,
+      namespaced,
+      kind,
+      verbs: verbsOf(resource),
+      ...(shortNames.length === 0 ? {} : { shortNames }),
+      ...(categories.length === 0 ? {} : { categories }),
+    },
+    ...subresourcesOf(resource, version).map(({ name, ...rest }) => ({
+      name: `${plural}/${name}`,
+      singularName: "",
+      namespaced,
+      ...rest,
+    })),
+  ];
+}

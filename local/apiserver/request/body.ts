@@ -1,0 +1,62 @@
+import type { IncomingMessage } from "node:http";
+import { parse as parseYaml } from "yaml";
+import { deeperThan } from "../json.ts";
+import { badRequest, tooLarge, unsupportedMediaType } from "../status.ts";
+
+/** As kube-apiserver's `--max-request-bytes`. */
+export const bodyLimit = 3_145_728;
+const deepest = 500;
+
+/** Reads the whole body. Throws 413 above the limit, without reading the rest. */
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
+  if (Number(request.headers["content-length"] ?? 0) > bodyLimit) throw tooLarge(bodyLimit);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request) {
+    if (!Buffer.isBuffer(chunk)) continue;
+    size += chunk.length;
+    if (size > bodyLimit) throw tooLarge(bodyLimit);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** The media type of the body, without its parameters. */
+export function contentType(request: IncomingMessage): string {
+  return (request.headers["content-type"] ?? "application/json").split(";")[0]?.trim().toLowerCase() ?? "";
+}
+
+/** Parses a body as its type says. Throws 415 for a type that is not served, 400 for what cannot be read. */
+export function parseBody(body: Buffer, type: string): unknown {
+  if (type === "application/json") return parseJson(body);
+  if (type === "application/yaml" || type === "text/yaml" || type === "application/x-yaml")
+    return parseYamlBody(body);
+  throw unsupportedMediaType(["application/json", "application/yaml"]);
+}
+
+/** Parses JSON. Throws 400 where it is malformed or nested too deep. */
+export function parseJson(body: Buffer): unknown {
+  return checked(() => JSON.parse(body.toString("utf8")));
+}
+
+/** Parses YAML (JSON included). Throws 400 where it is malformed, nested too deep, or grows by aliases. */
+export function parseYamlBody(body: Buffer): unknown {
+  const text = body.toString("utf8");
+  if (/^\s*\{/.test(text)) return parseJson(body);
+  return checked(() => parseYaml(text, { maxAliasCount: 100, schema: "core" }));
+}
+
+function checked(parse: () => unknown): unknown {
+  let value: unknown;
+  try {
+    value = parse();
+  } catch (error) {
+    const why = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
+    throw badRequest(
+      `the object provided is unrecognized (must be of type or subset of JSON or YAML): ${why}`,
+    );
+  }
+  if (deeperThan(value, deepest))
+    throw badRequest(`the object provided is nested deeper than ${deepest} levels`);
+  return value;
+}

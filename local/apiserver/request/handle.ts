@@ -1,0 +1,116 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Authenticator } from "../authentication/authenticate.ts";
+import type { User } from "../authentication/user.ts";
+import { type Attributes, authorize } from "../authorization/authorize.ts";
+import type { ApiContext, Target } from "../context.ts";
+import { servedVersion } from "../resources/resource.ts";
+import { badRequest, StatusError, unauthorized, unknownResource } from "../status.ts";
+import { sendError, sendText } from "./answer.ts";
+import { serveOther } from "./other-paths.ts";
+import { parseResourcePath, type ResourcePath } from "./path.ts";
+import { serveResource } from "./resource-requests.ts";
+
+const open = new Set(["/healthz", "/livez", "/readyz", "/version"]);
+
+/** Makes the handler of all requests: who, what, may they, then the verb. It answers every error and never throws. */
+export function requestHandler(context: ApiContext, authenticator: Authenticator) {
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = readUrl(request);
+    const path = resourcePathOf(url.pathname);
+    const user = await authenticator.authenticate(request);
+    if (user === undefined && !open.has(url.pathname)) throw unauthorized();
+    if (user === undefined || path === undefined) {
+      const other = user ?? { username: "system:anonymous", groups: ["system:unauthenticated"] };
+      if (user !== undefined)
+        permit(user, { kind: "path", verb: (request.method ?? "GET").toLowerCase(), path: url.pathname });
+      return serveOther(context, request, response, url, other);
+    }
+    const target = targetOf(context, path);
+    if (target === undefined) {
+      if (context.registry.inGroupVersion(path.group, path.version).length > 0) throw unknownResource();
+      return sendText(response, 404, "404 page not found\n");
+    }
+    const verb = verbOf(request, target, url.searchParams);
+    permit(user, {
+      kind: "resource",
+      verb,
+      group: path.group,
+      resource: path.plural,
+      subresource: path.subresource,
+      namespace: path.namespace,
+      name: path.name,
+    });
+    await serveResource(context, authenticator, {
+      request,
+      response,
+      query: url.searchParams,
+      user,
+      target,
+      verb,
+    });
+  }
+
+  return (request: IncomingMessage, response: ServerResponse): void => {
+    handle(request, response).catch((error: unknown) => {
+      sendError(response, error, context.logger);
+      // What is left of a refused body is not read on.
+      if (error instanceof StatusError && error.code === 413) request.destroy();
+    });
+  };
+}
+
+function readUrl({ url = "/" }: IncomingMessage): URL {
+  try {
+    return new URL(url, "https://kubernetes");
+  } catch {
+    throw badRequest("the request's path cannot be read");
+  }
+}
+
+function resourcePathOf(path: string): ResourcePath | undefined {
+  try {
+    return parseResourcePath(path);
+  } catch {
+    throw badRequest("the request's path has a broken percent code");
+  }
+}
+
+function targetOf(
+  context: ApiContext,
+  { group, version, plural, namespace, name, subresource }: ResourcePath,
+): Target | undefined {
+  const resource = context.registry.find(group, plural);
+  const served = resource === undefined ? undefined : servedVersion(resource, version);
+  if (resource === undefined || served === undefined) return undefined;
+  if (!resource.namespaced && namespace !== undefined) return undefined;
+  if (resource.namespaced && namespace === undefined && name !== undefined) return undefined;
+  return { resource, version: served, namespace, name, subresource };
+}
+
+function verbOf({ method = "GET" }: IncomingMessage, { name }: Target, query: URLSearchParams): string {
+  switch (method) {
+    case "GET":
+      if (query.get("watch") === "true" || query.get("watch") === "1") return "watch";
+      return name === undefined ? "list" : "get";
+    case "POST":
+      return "create";
+    case "PUT":
+      return "update";
+    case "PATCH":
+      return "patch";
+    case "DELETE":
+      return name === undefined ? "deletecollection" : "delete";
+    default:
+      return method.toLowerCase();
+  }
+}
+
+function permit(user: User, attributes: Attributes): void {
+  if (authorize(user, attributes).allowed) return;
+  const what = attributes.kind === "path" ? attributes.path : attributes.resource;
+  throw new StatusError(
+    403,
+    "Forbidden",
+    `${what} is forbidden: User ${JSON.stringify(user.username)} cannot ${attributes.verb} it`,
+  );
+}

@@ -1,0 +1,300 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Authenticator } from "../authentication/authenticate.ts";
+import type { User } from "../authentication/user.ts";
+import type { ApiContext, FieldValidation, Target, WriteOptions } from "../context.ts";
+import { fieldOf } from "../json.ts";
+import type { ApiObject } from "../object.ts";
+import { patchType, readApply, readPatch } from "../patch/read-patch.ts";
+import { serverSideApply } from "../patch/server-side-apply.ts";
+import { storeName } from "../resources/resource.ts";
+import { badRequest, methodNotAllowed, unknownResource } from "../status.ts";
+import { servePodLog } from "../subresources/log.ts";
+import { bind, evict } from "../subresources/pods.ts";
+import { review } from "../subresources/reviews.ts";
+import { scaleOf, withScale } from "../subresources/scale.ts";
+import { createTokenRequest } from "../subresources/token.ts";
+import type { TableOptions } from "../table/table.ts";
+import { createObject } from "../verbs/create.ts";
+import { deleteObject, readDeleteOptions } from "../verbs/delete.ts";
+import { encodeList, encodeObject } from "../verbs/encode.ts";
+import { getEntry, listPage, readSelectors } from "../verbs/read.ts";
+import { type Change, inVersion, updateObject } from "../verbs/update.ts";
+import { serveWatch } from "../verbs/watch.ts";
+import { sendJson } from "./answer.ts";
+import { contentType, parseBody, readBody } from "./body.ts";
+import { negotiate } from "./negotiate.ts";
+
+/** A request about a resource, after authentication. */
+export interface ResourceRequest {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly query: URLSearchParams;
+  readonly user: User;
+  readonly target: Target;
+  readonly verb: string;
+}
+
+/** Serves one request about a resource. Throws the refusal's StatusError. */
+export async function serveResource(
+  context: ApiContext,
+  authenticator: Authenticator,
+  asked: ResourceRequest,
+): Promise<void> {
+  const { request, target, verb, user } = asked;
+  if (!target.resource.stored) {
+    if (verb !== "create" || target.name !== undefined) throw methodNotAllowed();
+    const answer = await review(target.resource.kind, await readObject(request), user, authenticator);
+    return sendJson(asked.response, 201, JSON.stringify(answer));
+  }
+  checkSubresource(target);
+  switch (verb) {
+    case "get":
+      return get(context, asked);
+    case "list": {
+      const { form, table } = forms(context, asked);
+      const page = listPage(context, target, asked.query);
+      return sendJson(asked.response, 200, encodeList(page, target, form, table), [], form.mediaType);
+    }
+    case "watch": {
+      const { form, table } = forms(context, asked);
+      return serveWatch(context, withNameSelected(asked), asked.query, form, asked.response, table);
+    }
+    case "create":
+      return create(context, asked);
+    case "update":
+      return update(context, asked);
+    case "patch":
+      return patch(context, asked);
+    case "delete":
+      return remove(context, asked);
+    case "deletecollection":
+      return removeCollection(context, asked);
+    default:
+      throw methodNotAllowed();
+  }
+}
+
+function checkSubresource({ subresource, version, resource }: Target): void {
+  if (subresource === undefined) return;
+  const known =
+    (subresource === "status" && version.status) ||
+    (subresource === "scale" && version.scale !== undefined) ||
+    resource.subresources.some(({ name }) => name === subresource);
+  if (!known) throw unknownResource();
+}
+
+function forms(context: ApiContext, { request, query }: ResourceRequest) {
+  const includeObject = query.get("includeObject") ?? "Metadata";
+  if (includeObject !== "None" && includeObject !== "Metadata" && includeObject !== "Object") {
+    throw badRequest(`includeObject \`${includeObject}\` is not known: use None, Metadata or Object`);
+  }
+  const table: TableOptions = { now: context.now(), includeObject };
+  return { form: negotiate(request.headers.accept), table };
+}
+
+/** A watch of one object by its path is a watch of its resource with that name selected. */
+function withNameSelected({ target, query }: ResourceRequest): Target {
+  if (target.name === undefined) return target;
+  const given = query.get("fieldSelector");
+  query.set("fieldSelector", `${given === null ? "" : `${given},`}metadata.name=${target.name}`);
+  return { ...target, name: undefined };
+}
+
+async function readObject(request: IncomingMessage): Promise<unknown> {
+  const body = await readBody(request);
+  if (body.length === 0) throw badRequest("the request has no body");
+  return parseBody(body, contentType(request));
+}
+
+function writeOptions({ query, user, request }: ResourceRequest): WriteOptions {
+  const dryRun = query.getAll("dryRun");
+  if (dryRun.some((value) => value !== "All" && value !== ""))
+    throw badRequest(`dryRun \`${dryRun.join()}\` is not known: use All`);
+  const validation = query.get("fieldValidation") ?? "Warn";
+  if (!isFieldValidation(validation))
+    throw badRequest(`fieldValidation \`${validation}\` is not known: use Ignore, Warn or Strict`);
+  const agent = (request.headers["user-agent"] ?? "unknown").split("/")[0] ?? "unknown";
+  return {
+    user,
+    dryRun: dryRun.includes("All"),
+    fieldValidation: validation,
+    fieldManager: query.get("fieldManager") ?? agent,
+    warnings: [],
+  };
+}
+
+function isFieldValidation(text: string): text is FieldValidation {
+  return text === "Ignore" || text === "Warn" || text === "Strict";
+}
+
+function sendObject(
+  context: ApiContext,
+  asked: ResourceRequest,
+  code: number,
+  object: ApiObject,
+  warnings: readonly string[] = [],
+): void {
+  const { form, table } = forms(context, asked);
+  const shown = inVersion(object, asked.target);
+  const text = encodeObject({ object: shown, json: JSON.stringify(shown) }, asked.target, form, table);
+  const { deprecation } = asked.target.version;
+  const all = deprecation === undefined ? warnings : [deprecation, ...warnings];
+  sendJson(asked.response, code, text, all, form.mediaType);
+}
+
+async function get(context: ApiContext, asked: ResourceRequest): Promise<void> {
+  const { target, query, response } = asked;
+  if (target.subresource === "log") return servePodLog(context, target, query, response);
+  const { form, table } = forms(context, asked);
+  const entry = getEntry(context, target);
+  if (target.subresource === "scale")
+    return sendJson(response, 200, JSON.stringify(scaleOf(entry.object, target)));
+  if (target.subresource !== undefined && target.subresource !== "status") throw methodNotAllowed();
+  sendJson(response, 200, encodeObject(entry, target, form, table), [], form.mediaType);
+}
+
+async function create(context: ApiContext, asked: ResourceRequest): Promise<void> {
+  const { target, request, response } = asked;
+  const body = await readObject(request);
+  const options = writeOptions(asked);
+  if (target.subresource === undefined) {
+    if (target.name !== undefined) throw methodNotAllowed();
+    return sendObject(
+      context,
+      asked,
+      201,
+      await createObject(context, target, body, options),
+      options.warnings,
+    );
+  }
+  switch (target.subresource) {
+    case "token":
+      return sendJson(response, 201, JSON.stringify(await createTokenRequest(context, target, body)));
+    case "binding":
+      return sendJson(response, 201, JSON.stringify(await bind(context, target, body, options)));
+    case "eviction":
+      return sendJson(response, 201, JSON.stringify(await evict(context, target, body, options)));
+    default:
+      throw methodNotAllowed();
+  }
+}
+
+async function update(context: ApiContext, asked: ResourceRequest): Promise<void> {
+  const { target } = asked;
+  if (target.name === undefined) throw methodNotAllowed();
+  const body = await readObject(asked.request);
+  await write(context, asked, () => body);
+}
+
+/** Runs a change through the subresource that it is for, and answers. */
+async function write(context: ApiContext, asked: ResourceRequest, change: Change): Promise<void> {
+  const { target } = asked;
+  const options = writeOptions(asked);
+  if (target.subresource === "scale") {
+    const main: Target = { ...target, subresource: undefined };
+    const scaled: Change = (current) => withScale(current, change(scaleAsObject(current, target)), target);
+    const object = await updateObject(context, main, scaled, options);
+    return sendJson(asked.response, 200, JSON.stringify(scaleOf(object, target)), options.warnings);
+  }
+  if (
+    target.subresource !== undefined &&
+    target.subresource !== "status" &&
+    target.subresource !== "finalize"
+  )
+    throw methodNotAllowed();
+  sendObject(context, asked, 200, await updateObject(context, target, change, options), options.warnings);
+}
+
+function scaleAsObject(current: ApiObject, target: Target): ApiObject {
+  return {
+    ...scaleOf(current, target),
+    apiVersion: "autoscaling/v1",
+    kind: "Scale",
+    metadata: { ...current.metadata },
+  };
+}
+
+async function patch(context: ApiContext, asked: ResourceRequest): Promise<void> {
+  const { target, request } = asked;
+  if (target.name === undefined) throw methodNotAllowed();
+  const type = patchType(contentType(request), target);
+  const body = await readBody(request);
+  if (type !== "apply") return write(context, asked, readPatch(type, body, target));
+  await apply(context, asked, readApply(body));
+}
+
+async function apply(
+  context: ApiContext,
+  asked: ResourceRequest,
+  configuration: Record<string, unknown>,
+): Promise<void> {
+  const { target, query } = asked;
+  const options = writeOptions(asked);
+  const manager = query.get("fieldManager") ?? "";
+  if (manager === "")
+    throw badRequest(
+      'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+    );
+  const applier = { manager, force: query.get("force") === "true", now: context.now() };
+  const stored = context.store.get(storeName(target.resource), target.namespace, target.name ?? "");
+  if (stored === undefined && target.subresource === undefined) {
+    const object = serverSideApply(undefined, named(configuration, target), target, applier);
+    return sendObject(
+      context,
+      asked,
+      201,
+      await createObject(context, target, object, options),
+      options.warnings,
+    );
+  }
+  const change: Change = (current) => serverSideApply(current, configuration, target, applier);
+  sendObject(context, asked, 200, await updateObject(context, target, change, options), options.warnings);
+}
+
+function named(configuration: Record<string, unknown>, { name }: Target): Record<string, unknown> {
+  const metadata = fieldOf(configuration, "metadata");
+  return { ...configuration, metadata: { ...(typeof metadata === "object" ? metadata : {}), name } };
+}
+
+async function readDelete({ request, query }: ResourceRequest) {
+  const body = await readBody(request);
+  return readDeleteOptions(body.length === 0 ? {} : parseBody(body, contentType(request)), query);
+}
+
+async function remove(context: ApiContext, asked: ResourceRequest): Promise<void> {
+  const { target, response } = asked;
+  if (target.subresource !== undefined) throw methodNotAllowed();
+  const { dryRun, ...wanted } = await readDelete(asked);
+  const options = { ...writeOptions(asked), dryRun };
+  const { object, gone } = await deleteObject(context, target, wanted, options);
+  if (!gone || target.resource.strategy.answersDeleted === true)
+    return sendObject(context, asked, 200, object, options.warnings);
+  const { group, plural } = target.resource;
+  const details = {
+    name: object.metadata.name,
+    ...(group === "" ? {} : { group }),
+    kind: plural,
+    uid: object.metadata.uid,
+  };
+  sendJson(
+    response,
+    200,
+    JSON.stringify({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details }),
+    options.warnings,
+  );
+}
+
+async function removeCollection(context: ApiContext, asked: ResourceRequest): Promise<void> {
+  const { target, query } = asked;
+  const { dryRun, ...wanted } = await readDelete(asked);
+  const options = { ...writeOptions(asked), dryRun };
+  const match = readSelectors(query, target);
+  const page = listPage(context, target, query);
+  for (const { object } of page.entries) {
+    if (!match(object)) continue;
+    const each: Target = { ...target, namespace: object.metadata.namespace, name: object.metadata.name };
+    await deleteObject(context, each, wanted, options);
+  }
+  const { form, table } = forms(context, asked);
+  sendJson(asked.response, 200, encodeList(page, target, form, table), options.warnings, form.mediaType);
+}

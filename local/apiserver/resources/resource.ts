@@ -1,0 +1,95 @@
+import type { ApiObject } from "../object.ts";
+import type { Schema } from "../schema/schema.ts";
+import type { FieldError } from "../status.ts";
+
+/** A column of a CRD's `additionalPrinterColumns`. */
+export interface PrinterColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly format?: string;
+  readonly description?: string;
+  readonly jsonPath: string;
+  readonly priority?: number;
+}
+
+/** Where the scale subresource finds its numbers: paths of fields without the leading dot. */
+export interface ScalePaths {
+  readonly specReplicas: readonly string[];
+  readonly statusReplicas: readonly string[];
+  readonly labelSelector?: readonly string[];
+}
+
+export interface ResourceVersion {
+  readonly name: string;
+  readonly served: boolean;
+  /** A structural schema; undefined for built-in kinds and for CRDs that keep everything. */
+  readonly schema?: Schema;
+  readonly columns?: readonly PrinterColumn[];
+  /** Whether status is written through its own endpoint. */
+  readonly status: boolean;
+  readonly scale?: ScalePaths;
+  readonly deprecation?: string;
+}
+
+/** What a built-in kind does beyond being stored. All hooks change `object` in place or only look at it. */
+export interface Strategy {
+  /** Fills in Kubernetes' defaults. */
+  readonly setDefaults?: (object: ApiObject) => void;
+  /** What Kubernetes' own admission plugins fill in, before any webhook sees the object. */
+  readonly admit?: (object: ApiObject) => void;
+  /** Sets what the server owns in a new object (status, allocated fields). */
+  readonly prepareForCreate?: (object: ApiObject) => void;
+  /** Carries over what the server owns. */
+  readonly prepareForUpdate?: (object: ApiObject, old: ApiObject) => void;
+  readonly validate?: (object: ApiObject, old: ApiObject | undefined) => FieldError[];
+  /** Seconds that a deletion leaves the object; 0 deletes at once. */
+  readonly gracePeriod?: (object: ApiObject, asked: number | undefined) => number;
+  /** A deletion answers with the object instead of a Status. */
+  readonly answersDeleted?: boolean;
+  /** False for kinds without metadata.generation. */
+  readonly countsGeneration?: boolean;
+}
+
+/** One resource: a kind with its names and how it is served. */
+export interface Resource {
+  readonly group: string;
+  readonly plural: string;
+  readonly singular: string;
+  readonly kind: string;
+  readonly listKind: string;
+  readonly namespaced: boolean;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly versions: readonly ResourceVersion[];
+  readonly storageVersion: string;
+  /** False: nothing is stored, only POST is served (reviews). */
+  readonly stored: boolean;
+  /** True for custom resources. */
+  readonly custom: boolean;
+  readonly strategy: Strategy;
+  /** Subresources besides status and scale, e.g. `log`. */
+  readonly subresources: readonly Subresource[];
+}
+
+export interface Subresource {
+  readonly name: string;
+  readonly kind: string;
+  readonly group?: string;
+  readonly version?: string;
+  readonly verbs: readonly string[];
+}
+
+/** The store's name of a resource: `deployments.apps`, or `pods`. */
+export function storeName({ group, plural }: Pick<Resource, "group" | "plural">): string {
+  return group === "" ? plural : `${plural}.${group}`;
+}
+
+/** `apps/v1`, or `v1` for the core group. */
+export function groupVersion(group: string, version: string): string {
+  return group === "" ? version : `${group}/${version}`;
+}
+
+/** The served version called `name`. */
+export function servedVersion(resource: Resource, name: string): ResourceVersion | undefined {
+  return resource.versions.find((version) => version.name === name && version.served);
+}

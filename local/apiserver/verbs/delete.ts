@@ -1,0 +1,142 @@
+import type { ApiContext, Target, WriteOptions } from "../context.ts";
+import { cloneJson, isObject, numberAt, textAt } from "../json.ts";
+import { type ApiObject, timestamp } from "../object.ts";
+import { storeName } from "../resources/resource.ts";
+import { badRequest, conflict, modified, notFound } from "../status.ts";
+import { StaleError } from "../storage/store.ts";
+import { inVersion, mayGo } from "./update.ts";
+
+export interface DeleteOptions {
+  readonly gracePeriodSeconds?: number;
+  readonly propagationPolicy?: "Background" | "Foreground" | "Orphan";
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+}
+
+/** Reads DeleteOptions from a body and the query (the query wins). Throws 400 where a value is not known. */
+export function readDeleteOptions(
+  body: unknown,
+  query: URLSearchParams,
+): DeleteOptions & { readonly dryRun: boolean } {
+  const grace = query.has("gracePeriodSeconds")
+    ? Number(query.get("gracePeriodSeconds"))
+    : numberAt(body, "gracePeriodSeconds");
+  if (grace !== undefined && !Number.isInteger(grace))
+    throw badRequest("gracePeriodSeconds must be an integer");
+  const orphan = isObject(body) && body.orphanDependents === true ? "Orphan" : undefined;
+  const policy = query.get("propagationPolicy") ?? textAt(body, "propagationPolicy") ?? orphan;
+  if (policy !== undefined && policy !== "Background" && policy !== "Foreground" && policy !== "Orphan") {
+    throw badRequest(`invalid propagationPolicy \`${policy}\`: use Background, Foreground or Orphan`);
+  }
+  const uid = textAt(body, "preconditions", "uid");
+  const resourceVersion = textAt(body, "preconditions", "resourceVersion");
+  const dryRun =
+    query.get("dryRun") === "All" ||
+    (isObject(body) && Array.isArray(body.dryRun) && body.dryRun.includes("All"));
+  return {
+    dryRun,
+    ...(grace === undefined ? {} : { gracePeriodSeconds: grace }),
+    ...(policy === undefined ? {} : { propagationPolicy: policy }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+  };
+}
+
+/** `gone`: removed now. Otherwise it is marked and waits for finalizers or its grace period. */
+export interface Deleted {
+  readonly object: ApiObject;
+  readonly gone: boolean;
+}
+
+/** Deletes an object as Kubernetes does: preconditions, admission, finalizers, grace period. */
+export async function deleteObject(
+  context: ApiContext,
+  target: Target,
+  asked: DeleteOptions,
+  options: WriteOptions,
+): Promise<Deleted> {
+  const { resource } = target;
+  const name = target.name ?? "";
+  for (let attempt = 1; ; attempt++) {
+    const stored = context.store.get(storeName(resource), target.namespace, name)?.object;
+    if (stored === undefined) throw notFound(resource, name);
+    checkPreconditions(target, stored, asked);
+    if (attempt === 1) {
+      const admission = {
+        operation: "DELETE" as const,
+        target,
+        user: options.user,
+        dryRun: options.dryRun,
+        object: undefined,
+      };
+      await context.admission.mutate({ ...admission, old: inVersion(stored, target) }, options.warnings);
+      await context.admission.validate({ ...admission, old: inVersion(stored, target) }, options.warnings);
+    }
+    const object = marked(stored, target, asked, context.now());
+    const gone = mayGo(object);
+    if (options.dryRun) return { object, gone };
+    if (
+      !gone &&
+      object.metadata.deletionTimestamp === stored.metadata.deletionTimestamp &&
+      sameFinalizers(object, stored)
+    ) {
+      return { object: stored, gone };
+    }
+    const expected = { resourceVersion: stored.metadata.resourceVersion };
+    try {
+      if (gone) return { object: await context.store.remove(storeName(resource), object, expected), gone };
+      return { object: (await context.store.put(storeName(resource), object, expected)).object, gone };
+    } catch (error) {
+      if (!(error instanceof StaleError)) throw error;
+      if (attempt >= 6) throw conflict(resource, name, modified);
+    }
+  }
+}
+
+function sameFinalizers(left: ApiObject, right: ApiObject): boolean {
+  return (left.metadata.finalizers ?? []).join() === (right.metadata.finalizers ?? []).join();
+}
+
+function checkPreconditions({ resource }: Target, { metadata }: ApiObject, asked: DeleteOptions): void {
+  if (asked.uid !== undefined && asked.uid !== metadata.uid) {
+    throw conflict(
+      resource,
+      metadata.name,
+      `Precondition failed: UID in precondition: ${asked.uid}, UID in object meta: ${metadata.uid}`,
+    );
+  }
+  if (asked.resourceVersion !== undefined && asked.resourceVersion !== metadata.resourceVersion) {
+    throw conflict(
+      resource,
+      metadata.name,
+      `Precondition failed: ResourceVersion in precondition: ${asked.resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`,
+    );
+  }
+}
+
+/** A copy with deletionTimestamp and the finalizers that the propagation policy asks for. */
+function marked(stored: ApiObject, { resource }: Target, asked: DeleteOptions, now: number): ApiObject {
+  const object = cloneJson(stored);
+  const { metadata } = object;
+  const grace = resource.strategy.gracePeriod?.(object, asked.gracePeriodSeconds) ?? 0;
+  if (metadata.deletionTimestamp === undefined) {
+    metadata.deletionTimestamp = timestamp(now + grace * 1000);
+    metadata.deletionGracePeriodSeconds = grace;
+    if (resource.strategy.countsGeneration !== false) metadata.generation = (metadata.generation ?? 0) + 1;
+  } else if (grace < (metadata.deletionGracePeriodSeconds ?? 0)) {
+    // A second deletion may only shorten the wait.
+    metadata.deletionTimestamp = timestamp(
+      Date.parse(metadata.deletionTimestamp) - ((metadata.deletionGracePeriodSeconds ?? 0) - grace) * 1000,
+    );
+    metadata.deletionGracePeriodSeconds = grace;
+  }
+  const finalizers = new Set(metadata.finalizers);
+  if (asked.propagationPolicy === "Orphan") finalizers.add("orphan");
+  if (asked.propagationPolicy === "Foreground") finalizers.add("foregroundDeletion");
+  if (resource.plural === "customresourcedefinitions")
+    finalizers.add("customresourcecleanup.apiextensions.k8s.io");
+  if (finalizers.size > 0) metadata.finalizers = [...finalizers];
+  if (resource.plural === "namespaces" && resource.group === "" && isObject(object.status))
+    object.status.phase = "Terminating";
+  return object;
+}
