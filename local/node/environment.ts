@@ -41,14 +41,14 @@ export function buildEnvironment(input: EnvironmentInput): ReadonlyMap<string, s
     for (const [key, value] of entries) variables.set(prefix + key, value);
   }
   for (const variable of container.env ?? []) {
-    const value = valueOf(variable, input);
+    const value = readVariable(variable, input);
     if (value !== undefined)
       variables.set(variable.name, variable.valueFrom ? value : expand(value, variables));
   }
   return variables;
 }
 
-function valueOf(
+function readVariable(
   { name, value, valueFrom }: EnvironmentVariable,
   input: EnvironmentInput,
 ): string | undefined {
