@@ -20,13 +20,7 @@ async function measureOne(metric: Metric, recent: Recent, now: number, signal: A
     case "signals":
       return checkSignals(metric, recent, now);
     case "broken":
-      return {
-        name: metric.name,
-        kind: metric.outcome,
-        threshold: "",
-        reason: metric.reason,
-        ...(metric.outcome === "inconclusive" ? { cause: "provider-error" } : {}),
-      };
+      return providerError(metric.name, metric.range, metric.reason);
     case "query": {
       try {
         return checkAnswer(metric, await metric.provider.query(metric.query, signal));

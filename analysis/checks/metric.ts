@@ -23,9 +23,8 @@ export type Metric =
       readonly provider: Provider;
       readonly whole: boolean;
     })
-  /** Cannot be measured: always inconclusive, or failed where Flagger fails it. */
+  /** Cannot be measured as written: always inconclusive. */
   | (MetricBase & {
       readonly kind: "broken";
-      readonly outcome: "failed" | "inconclusive";
       readonly reason: string;
     });

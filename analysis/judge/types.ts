@@ -163,7 +163,7 @@ export interface Judgement {
 /** What a Canary's analysis says about advancing. */
 export interface AdvanceSettings {
   readonly rule: "flagger" | "sequential";
-  /** Weights of the canary in order ({@link plannedWeights}). */
+  /** Weights of the canary in order, the last before promotion. */
   readonly steps: readonly Percent[];
   /** Failed checks until rollback. */
   readonly threshold: number;

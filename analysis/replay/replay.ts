@@ -1,8 +1,9 @@
-import type { Canary } from "../../api/kinds.ts";
+import { readCanary } from "../../api/canary/read.ts";
+import type { ReadAnalysis, ReadCanary } from "../../api/canary/types.ts";
 import type { Percent } from "../../lib/units.ts";
 import { guardJudge, sequentialJudge } from "../judge/settings.ts";
-import { nextWeight, plannedWeights } from "../judge/steps.ts";
-import { analysisInterval, analysisOf, readGuard, readJudgeBase, readSequentialOf } from "../settings.ts";
+import { nextWeight } from "../judge/steps.ts";
+import { advanceSettings, judgeBase, sequentialSettings } from "../settings.ts";
 import { evidenceRule } from "./evidence.ts";
 import type { Rule } from "./rules.ts";
 import { argoRule, flaggerRule, type ThresholdSettings } from "./threshold-rules.ts";
@@ -22,25 +23,35 @@ export interface ReplayResult {
   readonly weights: readonly (readonly [number, Percent])[];
 }
 
-/** What is replayed where no Canary is given: `analysis` as in Flagger's examples, judged by `sequential: {}`. */
-const defaultAnalysis: NonNullable<Canary["spec"]["analysis"]> = {
-  interval: "60s",
-  threshold: 5,
-  stepWeight: 5,
-  maxWeight: 50,
-  metrics: [
-    { name: "request-success-rate", thresholdRange: { min: 99 } },
-    { name: "request-duration", thresholdRange: { max: 500 } },
-  ],
+/** What is replayed where no Canary is given: an analysis as in Flagger's examples. */
+const defaultCanary = {
+  apiVersion: "flagger.app/v1beta1",
+  kind: "Canary",
+  metadata: { name: "replay", namespace: "default" },
+  spec: {
+    targetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "replay" },
+    service: { port: 80 },
+    analysis: {
+      interval: "60s",
+      threshold: 5,
+      stepWeight: 5,
+      maxWeight: 50,
+      metrics: [
+        { name: "request-success-rate", thresholdRange: { min: 99 } },
+        { name: "request-duration", thresholdRange: { max: 500 } },
+      ],
+      sequential: {},
+    },
+  },
 };
 
 /**
  * Judges a trace by a rule, closed loop: the weight that the rule sets decides what it sees next. The judge is the one
  * that runs in production, without the trip wire: a trace has a row a second.
  */
-export function replay(trace: Trace, rule: RuleName, canary?: Canary): ReplayResult {
-  const analysis = canary === undefined ? defaultAnalysis : analysisOf(canary);
-  const steps = plannedWeights(analysis);
+export function replay(trace: Trace, rule: RuleName, canary?: ReadCanary): ReplayResult {
+  const analysis = (canary ?? readDefault()).analysis;
+  const { steps } = advanceSettings(analysis);
   const [first] = steps;
   if (first === undefined) throw new RangeError("the canary has no step weights to replay");
   const judge = createRule(rule, analysis, trace);
@@ -66,15 +77,16 @@ export function replay(trace: Trace, rule: RuleName, canary?: Canary): ReplayRes
   };
 }
 
-function createRule(
-  rule: RuleName,
-  analysis: NonNullable<Canary["spec"]["analysis"]>,
-  { head }: Trace,
-): Rule {
-  const base = { ...readJudgeBase(analysis), bounds: head.bounds };
-  const interval = analysisInterval(analysis) / 1000;
+function readDefault(): ReadCanary {
+  const { value, problems } = readCanary(defaultCanary);
+  if (value === undefined) throw new RangeError(problems.map(({ message }) => message).join("; "));
+  return value;
+}
+
+function createRule(rule: RuleName, analysis: ReadAnalysis, { head }: Trace): Rule {
+  const base = { ...judgeBase(analysis), bounds: head.bounds };
   const thresholds: ThresholdSettings = {
-    interval,
+    interval: analysis.interval / 1000,
     window: 60,
     minSuccess: base.minSuccess ?? 0,
     maxDuration: base.maxDuration ?? Number.POSITIVE_INFINITY,
@@ -84,19 +96,20 @@ function createRule(
   switch (rule) {
     case "fairlead":
     case "fairlead-5s":
-      return evidenceRule(sequentialJudge(base, readSequentialOf(analysis)), rule === "fairlead" ? 1 : 5);
+      return evidenceRule(sequentialJudge(base, sequentialSettings(analysis)), rule === "fairlead" ? 1 : 5);
     case "guard": {
-      const guard = guardJudge(base, readGuard(analysis.guard));
-      if (guard === undefined)
+      const guard = guardJudge(base, analysis.guard);
+      if (guard === undefined) {
         throw new RangeError(
-          "the guard has nothing to watch: list request-success-rate or request-duration with a threshold",
+          "the guard has nothing to watch: give request-success-rate or request-duration a threshold",
         );
+      }
       return evidenceRule(guard, 1);
     }
     case "flagger":
-      return flaggerRule(thresholds, analysis.threshold ?? 1);
+      return flaggerRule(thresholds, analysis.threshold);
     case "flagger-10s":
-      return flaggerRule({ ...thresholds, interval: 10 }, analysis.threshold ?? 1);
+      return flaggerRule({ ...thresholds, interval: 10 }, analysis.threshold);
     case "argo":
       return argoRule(thresholds, 3);
   }

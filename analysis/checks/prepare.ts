@@ -1,0 +1,125 @@
+import type { ReadCanary, ReadMetric } from "../../api/canary/types.ts";
+import type { MetricTemplate } from "../../api/kinds.ts";
+import type { Milliseconds } from "../../lib/units.ts";
+import { createPrometheus } from "../providers/prometheus.ts";
+import type { Provider } from "../providers/types.ts";
+import { istioQueries } from "./istio.ts";
+import type { Metric } from "./metric.ts";
+import { fillTemplate, type TemplateValues } from "./template.ts";
+
+/** Where metrics come from beside the proxies' own counters. */
+export interface MetricSources {
+  /** The controller's `--metrics-server`: built-in checks and inline queries go there; from signals where absent. */
+  readonly metricsServer?: string | undefined;
+  /** A MetricTemplate of the snapshot. */
+  template(namespace: string, name: string): MetricTemplate | undefined;
+  /** A Secret's values, decoded; rejects where it cannot be read. */
+  secret(namespace: string, name: string): Promise<ReadonlyMap<string, string>>;
+}
+
+export interface PreparedMetric {
+  readonly metric: Metric;
+  /** Why the metric cannot be measured as written. */
+  readonly problem?: string;
+}
+
+/** One metric of a Canary, ready to be measured. What cannot be measured becomes a broken metric and a problem. */
+export function prepareMetric(
+  metric: ReadMetric,
+  canary: ReadCanary,
+  sources: MetricSources,
+): PreparedMetric {
+  const server = canary.metricsServer ?? sources.metricsServer;
+  const { name } = metric;
+  switch (metric.kind) {
+    case "template":
+      return prepareTemplate(metric, canary, sources);
+    case "query":
+      return server === undefined
+        ? broken(metric, `metric ${name} has a query and no prometheus to ask: set spec.metricsServer`)
+        : byQuery(metric, canary, metric.query, createPrometheus({ address: server }));
+    default: {
+      const base = { name, range: metric.range, interval: metric.interval };
+      if (server === undefined) return { metric: { ...base, kind: "signals", measure: metric.kind } };
+      if (canary.provider !== "istio") {
+        return broken(
+          metric,
+          `built-in metrics of provider ${canary.provider} cannot be asked of a prometheus: use a metrictemplate`,
+        );
+      }
+      return byQuery(metric, canary, istioQueries[metric.kind], createPrometheus({ address: server }));
+    }
+  }
+}
+
+function prepareTemplate(
+  metric: Extract<ReadMetric, { kind: "template" }>,
+  canary: ReadCanary,
+  sources: MetricSources,
+): PreparedMetric {
+  const { namespace, name } = metric.template;
+  const title = `metrictemplate ${namespace}/${name}`;
+  const template = sources.template(namespace, name);
+  if (template === undefined) return broken(metric, `${title} does not exist`);
+  const { type, address, headers, secretRef, insecureSkipVerify = false } = template.spec.provider;
+  if (type !== "prometheus") return broken(metric, `${title}: provider ${type} is not supported yet`);
+  if (address === undefined) return broken(metric, `${title}: the provider has no address`);
+  const provider = createPrometheus({
+    address,
+    ...(headers === undefined ? {} : { headers }),
+    ...(secretRef === undefined ? {} : { secret: () => sources.secret(namespace, secretRef.name) }),
+    insecureSkipVerify,
+  });
+  return byQuery(metric, canary, template.spec.query, provider);
+}
+
+function byQuery(
+  metric: ReadMetric,
+  canary: ReadCanary,
+  template: string,
+  provider: Provider,
+): PreparedMetric {
+  const filled = fillTemplate(template, templateValues(metric, canary));
+  if (filled.kind === "refused") return broken(metric, `query of metric ${metric.name}: ${filled.reason}`);
+  const { name, range, interval, kind } = metric;
+  return {
+    metric: {
+      kind: "query",
+      name,
+      range,
+      interval,
+      query: filled.text,
+      provider,
+      whole: kind === "request-duration",
+    },
+  };
+}
+
+function broken({ name, range, interval }: ReadMetric, reason: string): PreparedMetric {
+  return {
+    metric: { kind: "broken", name, range, interval, reason },
+    problem: reason,
+  };
+}
+
+function templateValues(
+  metric: ReadMetric,
+  { name, namespace, target, service, object }: ReadCanary,
+): TemplateValues {
+  return {
+    name,
+    namespace,
+    target: target.name,
+    service: service.name,
+    ingress: object.spec.ingressRef?.name ?? target.name,
+    route: object.spec.routeRef?.name ?? target.name,
+    interval: promDuration(metric.interval),
+    variables: new Map(Object.entries(metric.variables)),
+  };
+}
+
+/** A range as PromQL and Go spell it: `1m`, `90s`, `1500ms`. */
+export function promDuration(interval: Milliseconds): string {
+  if (interval % 60_000 === 0) return `${interval / 60_000}m`;
+  return interval % 1000 === 0 ? `${interval / 1000}s` : `${interval}ms`;
+}

@@ -1,0 +1,119 @@
+import type { Command } from "commander";
+
+/** Gives the program one command, with all its options and what it does. */
+export type AddCommand = (program: Command) => void;
+
+/** A command as the list of all shows it; the rest is loaded when it is asked for, so that help stays quick. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly group: string;
+  readonly summary: string;
+  readonly load: () => Promise<AddCommand>;
+}
+
+const local = "On this machine:";
+const release = "Releases:";
+const objects = "Objects:";
+const other = "Other:";
+
+/** All commands, in the order of the help. */
+export const commands: readonly CommandEntry[] = [
+  {
+    name: "demo",
+    group: local,
+    summary: "release a good and a bad version of a small service through real Envoys, and watch",
+    load: async () => (await import("./commands/demo.ts")).addDemo,
+  },
+  {
+    name: "up",
+    group: local,
+    summary: "start a Kubernetes API, the mesh and the controller on this machine",
+    load: async () => (await import("./commands/up.ts")).addUp,
+  },
+  {
+    name: "status",
+    group: local,
+    summary: "show what runs on this machine",
+    load: async () => (await import("./commands/status.ts")).addStatus,
+  },
+  {
+    name: "down",
+    group: local,
+    summary: "stop what `up` started",
+    load: async () => (await import("./commands/down.ts")).addDown,
+  },
+  {
+    name: "check",
+    group: local,
+    summary: "see whether this machine has what fairlead needs",
+    load: async () => (await import("./commands/check.ts")).addCheck,
+  },
+  {
+    name: "wait",
+    group: release,
+    summary: "wait until a canary is promoted or rolled back",
+    load: async () => (await import("./commands/wait.ts")).addWait,
+  },
+  {
+    name: "why",
+    group: release,
+    summary: "say in a few lines why a canary is where it is",
+    load: async () => (await import("./commands/why.ts")).addWhy,
+  },
+  {
+    name: "get",
+    group: objects,
+    summary: "list canaries or any other objects",
+    load: async () => (await import("./commands/get.ts")).addGet,
+  },
+  {
+    name: "describe",
+    group: objects,
+    summary: "show a canary: phase, weights, checks, conditions, events",
+    load: async () => (await import("./commands/describe.ts")).addDescribe,
+  },
+  {
+    name: "events",
+    group: objects,
+    summary: "list what happened",
+    load: async () => (await import("./commands/events.ts")).addEvents,
+  },
+  {
+    name: "logs",
+    group: objects,
+    summary: "print a pod's log",
+    load: async () => (await import("./commands/logs.ts")).addLogs,
+  },
+  {
+    name: "apply",
+    group: objects,
+    summary: "create or change the objects of manifest files",
+    load: async () => (await import("./commands/apply.ts")).addApply,
+  },
+  {
+    name: "delete",
+    group: objects,
+    summary: "delete the objects of manifest files",
+    load: async () => (await import("./commands/delete.ts")).addDelete,
+  },
+  {
+    name: "analysis",
+    group: other,
+    summary: "judge recorded traces as a canary would be judged",
+    load: async () => (await import("./commands/analysis.ts")).addAnalysis,
+  },
+  {
+    name: "agent",
+    group: other,
+    summary: "run beside a workload: keys, certificates, Envoy (what the sidecar's image starts)",
+    // `main.ts` starts it without coming here.
+    load: async () => (program) =>
+      void program.command("agent").description("run beside a workload, as its sidecar"),
+  },
+  {
+    name: "version",
+    group: other,
+    summary: "print the versions of fairlead, Node and the API server",
+    load: async () => (await import("./commands/version.ts")).addVersion,
+  },
+];
