@@ -1,0 +1,132 @@
+import { spawn } from "node:child_process";
+import { mkdirSync, openSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline/promises";
+import type { Command } from "commander";
+import { createLogger, type Logger } from "../../lib/log.ts";
+import { findEnvoy } from "../../local/envoy/find.ts";
+import { askVersion } from "../../local/envoy/version.ts";
+import {
+  defaultDataDir,
+  readUpState,
+  removeUpState,
+  stopAllSignal,
+  type UpState,
+  writeUpState,
+} from "../up/state.ts";
+
+interface UpOptions {
+  readonly data: string;
+  readonly foreground?: boolean;
+  readonly yes?: boolean;
+  readonly output: "text" | "json";
+  readonly logLevel: string;
+}
+
+/** Adds `fairlead up`. */
+export function addUp(program: Command): void {
+  program
+    .command("up")
+    .description("start a Kubernetes API, the mesh and the controller on this machine")
+    .option("--data <folder>", "where the state is kept", defaultDataDir)
+    .option("--foreground", "stay attached; Ctrl-C ends the control plane and leaves the pods running")
+    .option("-y, --yes", "fetch what is missing (Envoy) without asking")
+    .option("-o, --output <form>", "text or json (one object on stdout once everything serves)", "text")
+    .option("--log-level <level>", "debug, info, warn or error", "warn")
+    .addHelpText(
+      "after",
+      "\nThen: export KUBECONFIG=~/.fairlead/kubeconfig && kubectl get pods\nPods outlive the control plane; `fairlead down` stops them.",
+    )
+    .action(async (options: UpOptions) => {
+      const dataDir = resolve(options.data);
+      if (options.foreground) await serve(dataDir, options);
+      else await startInBackground(dataDir, options);
+    });
+}
+
+function tell({ output }: UpOptions, state: UpState, words: string): void {
+  if (output === "json") process.stdout.write(`${JSON.stringify({ event: "ready", ...state })}\n`);
+  else
+    process.stdout.write(
+      `${words}\n  Kubernetes API   ${state.url}\n  export KUBECONFIG=${state.kubeconfig}\n`,
+    );
+}
+
+/** Runs the control plane in this process until a signal. */
+async function serve(dataDir: string, options: UpOptions): Promise<void> {
+  const logger = createLogger(options.logLevel);
+  const envoy = await prepareEnvoy(options, logger);
+  const { runControlPlane } = await import("../run.ts");
+  const controlPlane = await runControlPlane({ dataDir, envoy, logger });
+  const state: UpState = {
+    pid: process.pid,
+    url: controlPlane.url,
+    kubeconfig: controlPlane.kubeconfig,
+    envoyVersion: await askVersion(envoy),
+    startedAt: new Date().toISOString(),
+  };
+  writeUpState(dataDir, state);
+  tell(options, state, "fairlead serves");
+  const signal = await new Promise<NodeJS.Signals>((done) => {
+    for (const name of ["SIGINT", "SIGTERM", stopAllSignal] as const) process.once(name, done);
+  });
+  if (signal === stopAllSignal) await controlPlane.stopAll();
+  else await controlPlane.close();
+  removeUpState(dataDir);
+  process.exit(0);
+}
+
+/** Starts the control plane as a process of its own and waits until it serves. */
+async function startInBackground(dataDir: string, options: UpOptions): Promise<void> {
+  const running = readUpState(dataDir);
+  if (running) return tell(options, running, `fairlead serves already (process ${running.pid})`);
+  // Asked here, where there is a terminal: the background process has none.
+  await prepareEnvoy(options, createLogger(options.logLevel));
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const logFile = join(dataDir, "control-plane.log");
+  const log = openSync(logFile, "a");
+  const script = process.argv[1] ?? "";
+  const child = spawn(
+    process.execPath,
+    [script, "up", "--foreground", "--yes", "--data", dataDir, "--log-level", options.logLevel],
+    {
+      detached: true,
+      stdio: ["ignore", log, log],
+    },
+  );
+  const ended = new Promise<never>((_, reject) => {
+    child.once("exit", () => reject(new Error(`the control plane did not start: ${lastWords(logFile)}`)));
+    child.once("error", reject);
+  });
+  const ready = (async () => {
+    for (;;) {
+      const state = readUpState(dataDir);
+      if (state?.pid === child.pid && state !== undefined) return state;
+      await new Promise((next) => setTimeout(next, 50));
+    }
+  })();
+  const state = await Promise.race([ready, ended]);
+  ended.catch(() => undefined);
+  child.unref();
+  tell(options, state, `fairlead serves (process ${state.pid}, log ${logFile})`);
+  process.exit(0);
+}
+
+/** The Envoy to run, fetched where there is none. */
+function prepareEnvoy({ yes }: UpOptions, logger: Logger): Promise<string> {
+  const progress = (text: string) => process.stderr.write(`${text}\n`);
+  return findEnvoy({ fetch: true, logger, progress, ...(yes ? {} : { ask }) });
+}
+
+function lastWords(logFile: string): string {
+  return readFileSync(logFile, "utf8").trim().split("\n").slice(-3).join(" / ");
+}
+
+/** Asks a yes-or-no question; no where there is nobody to ask. */
+async function ask(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY) return process.env.CI !== undefined;
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await terminal.question(`${question} [Y/n] `);
+  terminal.close();
+  return /^(y|yes)?$/i.test(answer.trim());
+}
