@@ -44,12 +44,14 @@ const schema: Schema = {
      "properties": {
       "group": {
        "type": "string",
-       "maxLength": 253
+       "maxLength": 253,
+       "pattern": "^$|^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
       },
       "kind": {
        "type": "string",
        "minLength": 1,
-       "maxLength": 63
+       "maxLength": 63,
+       "pattern": "^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"
       },
       "name": {
        "type": "string",
@@ -74,12 +76,14 @@ const schema: Schema = {
       "properties": {
        "group": {
         "type": "string",
-        "maxLength": 253
+        "maxLength": 253,
+        "pattern": "^$|^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
        },
        "kind": {
         "type": "string",
         "minLength": 1,
-        "maxLength": 63
+        "maxLength": 63,
+        "pattern": "^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"
        },
        "name": {
         "type": "string",

@@ -122,6 +122,9 @@ const schema: Schema = {
              "items": {
               "title": "CookieAttribute",
               "type": "object",
+              "required": [
+               "name"
+              ],
               "properties": {
                "name": {
                 "type": "string"
@@ -217,6 +220,43 @@ const schema: Schema = {
           }
          }
         },
+        "zoneAwareLbSetting": {
+         "title": "ZoneAwareLbSetting",
+         "type": "object",
+         "properties": {
+          "enabled": {
+           "type": "boolean",
+           "nullable": true
+          },
+          "failover": {
+           "type": "array",
+           "items": {
+            "title": "ZoneFailover",
+            "type": "object",
+            "properties": {
+             "from": {
+              "type": "string"
+             },
+             "to": {
+              "type": "string"
+             }
+            }
+           }
+          },
+          "failoverPriority": {
+           "type": "array",
+           "items": {
+            "type": "string"
+           }
+          },
+          "minClusterSize": {
+           "type": "integer",
+           "nullable": true,
+           "minimum": 1,
+           "maximum": 4294967295
+          }
+         }
+        },
         "warmupDurationSecs": {
          "type": "string"
         },
@@ -241,7 +281,7 @@ const schema: Schema = {
            "type": "number",
            "format": "double",
            "nullable": true,
-           "minimum": 1
+           "minimum": 0
           }
          }
         }
@@ -324,6 +364,19 @@ const schema: Schema = {
           },
           "useClientProtocol": {
            "type": "boolean"
+          },
+          "http2KeepAlive": {
+           "title": "Http2KeepAlive",
+           "description": "PING frames to the endpoint.",
+           "type": "object",
+           "properties": {
+            "interval": {
+             "type": "string"
+            },
+            "timeout": {
+             "type": "string"
+            }
+           }
           }
          }
         }
@@ -371,6 +424,14 @@ const schema: Schema = {
         "minHealthPercent": {
          "type": "integer",
          "format": "int32"
+        },
+        "outlierDetectionHttpErrorCodes": {
+         "type": "array",
+         "items": {
+          "type": "integer",
+          "minimum": 100,
+          "maximum": 599
+         }
         }
        }
       },
@@ -505,6 +566,9 @@ const schema: Schema = {
                 "items": {
                  "title": "CookieAttribute",
                  "type": "object",
+                 "required": [
+                  "name"
+                 ],
                  "properties": {
                   "name": {
                    "type": "string"
@@ -600,6 +664,43 @@ const schema: Schema = {
              }
             }
            },
+           "zoneAwareLbSetting": {
+            "title": "ZoneAwareLbSetting",
+            "type": "object",
+            "properties": {
+             "enabled": {
+              "type": "boolean",
+              "nullable": true
+             },
+             "failover": {
+              "type": "array",
+              "items": {
+               "title": "ZoneFailover",
+               "type": "object",
+               "properties": {
+                "from": {
+                 "type": "string"
+                },
+                "to": {
+                 "type": "string"
+                }
+               }
+              }
+             },
+             "failoverPriority": {
+              "type": "array",
+              "items": {
+               "type": "string"
+              }
+             },
+             "minClusterSize": {
+              "type": "integer",
+              "nullable": true,
+              "minimum": 1,
+              "maximum": 4294967295
+             }
+            }
+           },
            "warmupDurationSecs": {
             "type": "string"
            },
@@ -624,7 +725,7 @@ const schema: Schema = {
               "type": "number",
               "format": "double",
               "nullable": true,
-              "minimum": 1
+              "minimum": 0
              }
             }
            }
@@ -707,6 +808,19 @@ const schema: Schema = {
              },
              "useClientProtocol": {
               "type": "boolean"
+             },
+             "http2KeepAlive": {
+              "title": "Http2KeepAlive",
+              "description": "PING frames to the endpoint.",
+              "type": "object",
+              "properties": {
+               "interval": {
+                "type": "string"
+               },
+               "timeout": {
+                "type": "string"
+               }
+              }
              }
             }
            }
@@ -754,6 +868,14 @@ const schema: Schema = {
            "minHealthPercent": {
             "type": "integer",
             "format": "int32"
+           },
+           "outlierDetectionHttpErrorCodes": {
+            "type": "array",
+            "items": {
+             "type": "integer",
+             "minimum": 100,
+             "maximum": 599
+            }
            }
           }
          },
@@ -847,6 +969,9 @@ const schema: Schema = {
          "nullable": true,
          "minimum": 0,
          "maximum": 100
+        },
+        "budgetInterval": {
+         "type": "string"
         },
         "minRetryConcurrency": {
          "type": "integer",
@@ -951,6 +1076,9 @@ const schema: Schema = {
                 "items": {
                  "title": "CookieAttribute",
                  "type": "object",
+                 "required": [
+                  "name"
+                 ],
                  "properties": {
                   "name": {
                    "type": "string"
@@ -1046,6 +1174,43 @@ const schema: Schema = {
              }
             }
            },
+           "zoneAwareLbSetting": {
+            "title": "ZoneAwareLbSetting",
+            "type": "object",
+            "properties": {
+             "enabled": {
+              "type": "boolean",
+              "nullable": true
+             },
+             "failover": {
+              "type": "array",
+              "items": {
+               "title": "ZoneFailover",
+               "type": "object",
+               "properties": {
+                "from": {
+                 "type": "string"
+                },
+                "to": {
+                 "type": "string"
+                }
+               }
+              }
+             },
+             "failoverPriority": {
+              "type": "array",
+              "items": {
+               "type": "string"
+              }
+             },
+             "minClusterSize": {
+              "type": "integer",
+              "nullable": true,
+              "minimum": 1,
+              "maximum": 4294967295
+             }
+            }
+           },
            "warmupDurationSecs": {
             "type": "string"
            },
@@ -1070,7 +1235,7 @@ const schema: Schema = {
               "type": "number",
               "format": "double",
               "nullable": true,
-              "minimum": 1
+              "minimum": 0
              }
             }
            }
@@ -1153,6 +1318,19 @@ const schema: Schema = {
              },
              "useClientProtocol": {
               "type": "boolean"
+             },
+             "http2KeepAlive": {
+              "title": "Http2KeepAlive",
+              "description": "PING frames to the endpoint.",
+              "type": "object",
+              "properties": {
+               "interval": {
+                "type": "string"
+               },
+               "timeout": {
+                "type": "string"
+               }
+              }
              }
             }
            }
@@ -1200,6 +1378,14 @@ const schema: Schema = {
            "minHealthPercent": {
             "type": "integer",
             "format": "int32"
+           },
+           "outlierDetectionHttpErrorCodes": {
+            "type": "array",
+            "items": {
+             "type": "integer",
+             "minimum": 100,
+             "maximum": 599
+            }
            }
           }
          },
@@ -1334,6 +1520,9 @@ const schema: Schema = {
                    "items": {
                     "title": "CookieAttribute",
                     "type": "object",
+                    "required": [
+                     "name"
+                    ],
                     "properties": {
                      "name": {
                       "type": "string"
@@ -1429,6 +1618,43 @@ const schema: Schema = {
                 }
                }
               },
+              "zoneAwareLbSetting": {
+               "title": "ZoneAwareLbSetting",
+               "type": "object",
+               "properties": {
+                "enabled": {
+                 "type": "boolean",
+                 "nullable": true
+                },
+                "failover": {
+                 "type": "array",
+                 "items": {
+                  "title": "ZoneFailover",
+                  "type": "object",
+                  "properties": {
+                   "from": {
+                    "type": "string"
+                   },
+                   "to": {
+                    "type": "string"
+                   }
+                  }
+                 }
+                },
+                "failoverPriority": {
+                 "type": "array",
+                 "items": {
+                  "type": "string"
+                 }
+                },
+                "minClusterSize": {
+                 "type": "integer",
+                 "nullable": true,
+                 "minimum": 1,
+                 "maximum": 4294967295
+                }
+               }
+              },
               "warmupDurationSecs": {
                "type": "string"
               },
@@ -1453,7 +1679,7 @@ const schema: Schema = {
                  "type": "number",
                  "format": "double",
                  "nullable": true,
-                 "minimum": 1
+                 "minimum": 0
                 }
                }
               }
@@ -1536,6 +1762,19 @@ const schema: Schema = {
                 },
                 "useClientProtocol": {
                  "type": "boolean"
+                },
+                "http2KeepAlive": {
+                 "title": "Http2KeepAlive",
+                 "description": "PING frames to the endpoint.",
+                 "type": "object",
+                 "properties": {
+                  "interval": {
+                   "type": "string"
+                  },
+                  "timeout": {
+                   "type": "string"
+                  }
+                 }
                 }
                }
               }
@@ -1583,6 +1822,14 @@ const schema: Schema = {
               "minHealthPercent": {
                "type": "integer",
                "format": "int32"
+              },
+              "outlierDetectionHttpErrorCodes": {
+               "type": "array",
+               "items": {
+                "type": "integer",
+                "minimum": 100,
+                "maximum": 599
+               }
               }
              }
             },
@@ -1676,6 +1923,9 @@ const schema: Schema = {
             "nullable": true,
             "minimum": 0,
             "maximum": 100
+           },
+           "budgetInterval": {
+            "type": "string"
            },
            "minRetryConcurrency": {
             "type": "integer",

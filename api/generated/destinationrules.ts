@@ -36,6 +36,7 @@ export interface LoadBalancer {
   readonly simple?: "UNSPECIFIED" | "LEAST_CONN" | "RANDOM" | "PASSTHROUGH" | "ROUND_ROBIN" | "LEAST_REQUEST";
   readonly consistentHash?: ConsistentHash;
   readonly localityLbSetting?: LocalityLbSetting;
+  readonly zoneAwareLbSetting?: ZoneAwareLbSetting;
   readonly warmupDurationSecs?: string;
   readonly warmup?: Warmup;
 }
@@ -55,7 +56,7 @@ export interface HashCookie {
   readonly attributes?: readonly CookieAttribute[];
 }
 export interface CookieAttribute {
-  readonly name?: string;
+  readonly name: string;
   readonly value?: string;
 }
 export interface RingHash {
@@ -77,6 +78,16 @@ export interface LocalityDistribution {
   };
 }
 export interface LocalityFailover {
+  readonly from?: string;
+  readonly to?: string;
+}
+export interface ZoneAwareLbSetting {
+  readonly enabled?: boolean | null;
+  readonly failover?: readonly ZoneFailover[];
+  readonly failoverPriority?: readonly string[];
+  readonly minClusterSize?: number | null;
+}
+export interface ZoneFailover {
   readonly from?: string;
   readonly to?: string;
 }
@@ -110,6 +121,14 @@ export interface HttpSettings {
   readonly idleTimeout?: string;
   readonly h2UpgradePolicy?: "DEFAULT" | "DO_NOT_UPGRADE" | "UPGRADE";
   readonly useClientProtocol?: boolean;
+  readonly http2KeepAlive?: Http2KeepAlive;
+}
+/**
+ * PING frames to the endpoint.
+ */
+export interface Http2KeepAlive {
+  readonly interval?: string;
+  readonly timeout?: string;
 }
 export interface OutlierDetection {
   readonly consecutiveErrors?: number;
@@ -121,6 +140,7 @@ export interface OutlierDetection {
   readonly baseEjectionTime?: string;
   readonly maxEjectionPercent?: number;
   readonly minHealthPercent?: number;
+  readonly outlierDetectionHttpErrorCodes?: readonly number[];
 }
 export interface ClientTls {
   readonly mode?: "DISABLE" | "SIMPLE" | "MUTUAL" | "ISTIO_MUTUAL";
@@ -153,6 +173,7 @@ export interface ProxyProtocol {
 }
 export interface RetryBudget {
   readonly percent?: number | null;
+  readonly budgetInterval?: string;
   readonly minRetryConcurrency?: number;
 }
 export interface Subset {

@@ -628,6 +628,9 @@ const schema: Schema = {
            "FROM_REQUEST_PORT"
           ]
          },
+         "prefixRewrite": {
+          "type": "string"
+         },
          "redirectCode": {
           "type": "integer",
           "minimum": 0,

@@ -116,6 +116,7 @@ export interface HttpRedirect {
   readonly scheme?: string;
   readonly port?: number;
   readonly derivePort?: "FROM_PROTOCOL_DEFAULT" | "FROM_REQUEST_PORT";
+  readonly prefixRewrite?: string;
   readonly redirectCode?: number;
 }
 export interface HttpDirectResponse {
