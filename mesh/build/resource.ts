@@ -49,7 +49,16 @@ export function encodeResource<Schema extends DescMessage>(
   message: MessageShape<Schema>,
   sources: ReadonlySet<Sourced> = noSources,
 ): Resource {
-  const value = toBinary(schema, message);
+  return encodeBytes(type, name, toBinary(schema, message), sources);
+}
+
+/** {@link encodeResource} of a message that is encoded already. */
+export function encodeBytes(
+  type: ResourceType,
+  name: string,
+  value: Uint8Array,
+  sources: ReadonlySet<Sourced>,
+): Resource {
   const version = hash("sha1", value, "hex").slice(0, 16);
   const any = new BinaryWriter()
     .tag(1, WireType.LengthDelimited)

@@ -172,6 +172,19 @@ export function createDeltaStream(first: View, options: StreamOptions): DeltaStr
     writable = write(response.bytes);
   }
 
+  /**
+   * A cluster that is new or changed warms until its endpoints come. For a new one the proxy asks; for a changed one it
+   * does not, as it has asked before, so they are sent again.
+   */
+  function expectEndpoints(clusters: readonly Resource[]): void {
+    const endpoints = subscriptions.get("endpoint");
+    for (const { name } of clusters) {
+      if (findResource(view.resources.endpoint, name) === undefined) continue;
+      awaitingEndpoints.add(name);
+      if (endpoints?.names.has(name)) endpoints.fresh.add(name);
+    }
+  }
+
   function acknowledge(type: ResourceType, subscription: Subscription, { nonce, error }: DeltaRequest): void {
     const index = subscription.inFlight.findIndex((answer) => answer.nonce === nonce);
     const answer = subscription.inFlight[index];

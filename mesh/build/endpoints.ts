@@ -1,0 +1,42 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type ClusterLoadAssignment,
+  ClusterLoadAssignmentSchema,
+} from "../../envoy/generated/envoy/config/endpoint/v3/endpoint_pb.js";
+import type { Endpoint } from "../model/endpoint.ts";
+import { endpointMetadata } from "./telemetry.ts";
+import { socketAddress } from "./values.ts";
+
+/**
+ * Builds the endpoints of a cluster.
+ *
+ * Each carries its workload's facts, by which the caller's metrics name the destination, and how it is reached
+ * (`tlsMode: istio` where it has a sidecar).
+ *
+ * @see envoy.config.endpoint.v3.ClusterLoadAssignment
+ */
+export function buildEndpoints(clusterName: string, endpoints: readonly Endpoint[]): ClusterLoadAssignment {
+  return create(ClusterLoadAssignmentSchema, {
+    clusterName,
+    endpoints: endpoints.length === 0 ? [] : [{ lbEndpoints: endpoints.map(buildEndpoint) }],
+  });
+}
+
+function buildEndpoint({ address, port, facts, mutualTls }: Endpoint) {
+  const workload = [
+    facts.workload,
+    facts.namespace,
+    facts.canonicalName,
+    facts.canonicalRevision,
+    facts.cluster,
+  ].join(";");
+  return {
+    hostIdentifier: { case: "endpoint" as const, value: { address: socketAddress(address, port) } },
+    metadata: {
+      filterMetadata: {
+        istio: { ...endpointMetadata(facts), workload },
+        ...(mutualTls && { "envoy.transport_socket_match": { tlsMode: "istio" } }),
+      },
+    },
+  };
+}

@@ -1,0 +1,77 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { AccessLog } from "../../envoy/generated/envoy/config/accesslog/v3/accesslog_pb.js";
+import {
+  type Filter,
+  FilterSchema,
+} from "../../envoy/generated/envoy/config/listener/v3/listener_components_pb.js";
+import { CorsSchema } from "../../envoy/generated/envoy/extensions/filters/http/cors/v3/cors_pb.js";
+import { HTTPFaultSchema } from "../../envoy/generated/envoy/extensions/filters/http/fault/v3/fault_pb.js";
+import { RouterSchema } from "../../envoy/generated/envoy/extensions/filters/http/router/v3/router_pb.js";
+import {
+  HttpConnectionManager_ForwardClientCertDetails as ClientCertificate,
+  HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
+  HttpConnectionManagerSchema,
+  type HttpFilter,
+  HttpFilterSchema,
+  HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
+} from "../../envoy/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { typed } from "./any.ts";
+import { faultFilter } from "./route.ts";
+import { durationFromMs } from "./values.ts";
+
+export interface HttpManagerInput {
+  readonly direction: "inbound" | "outbound";
+  readonly statPrefix: string;
+  readonly routes: MessageInitShape<typeof HttpConnectionManagerSchema>["routeSpecifier"];
+  /** Before fault, cors and the router. */
+  readonly filters: readonly HttpFilter[];
+  /** Between cors and the router. */
+  readonly lastFilters?: readonly HttpFilter[];
+  readonly accessLogs: AccessLog[];
+  /** Of the router: one entry an attempt. */
+  readonly attemptLogs: AccessLog[];
+}
+
+/**
+ * Builds the HTTP connection manager as a network filter, with Istio's settings: no idle timeout of streams, dot
+ * segments resolved (BASE normalisation), WebSocket upgrades, the server's own `server` header.
+ *
+ * Inbound, the client's certificate is appended to x-forwarded-client-cert.
+ *
+ * @see envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+ */
+export function httpManager(input: HttpManagerInput): Filter {
+  const { direction, statPrefix, routes, filters, lastFilters = [], accessLogs, attemptLogs } = input;
+  const manager = typed(HttpConnectionManagerSchema, {
+    statPrefix,
+    ...(routes && { routeSpecifier: routes }),
+    httpFilters: [
+      ...filters,
+      httpFilter(faultFilter, typed(HTTPFaultSchema, {})),
+      httpFilter("envoy.filters.http.cors", typed(CorsSchema, {})),
+      ...lastFilters,
+      httpFilter("envoy.filters.http.router", typed(RouterSchema, { upstreamLog: attemptLogs })),
+    ],
+    accessLog: accessLogs,
+    useRemoteAddress: false,
+    normalizePath: true,
+    pathWithEscapedSlashesAction: EscapedSlashes.KEEP_UNCHANGED,
+    serverHeaderTransformation: ServerHeader.PASS_THROUGH,
+    streamIdleTimeout: durationFromMs(0),
+    upgradeConfigs: [{ upgradeType: "websocket" }],
+    ...(direction === "inbound"
+      ? {
+          forwardClientCertDetails: ClientCertificate.APPEND_FORWARD,
+          setCurrentClientCertDetails: { subject: true, uri: true, dns: true },
+        }
+      : {}),
+  });
+  return create(FilterSchema, {
+    name: "envoy.filters.network.http_connection_manager",
+    configType: { case: "typedConfig", value: manager },
+  });
+}
+
+export function httpFilter(name: string, config: ReturnType<typeof typed>): HttpFilter {
+  return create(HttpFilterSchema, { name, configType: { case: "typedConfig", value: config } });
+}

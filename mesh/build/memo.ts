@@ -1,0 +1,31 @@
+/**
+ * Remembers what was built under a key, for as long as its inputs are the same values.
+ *
+ * `sweep` forgets the keys that were not asked for since the sweep before.
+ */
+export function createMemo<Result>() {
+  const known = new Map<string, { inputs: readonly unknown[]; result: Result; used: number }>();
+  let round = 0;
+  return {
+    get(key: string, inputs: readonly unknown[], build: () => Result): Result {
+      const entry = known.get(key);
+      if (
+        entry !== undefined &&
+        entry.inputs.length === inputs.length &&
+        inputs.every((input, index) => input === entry.inputs[index])
+      ) {
+        entry.used = round;
+        return entry.result;
+      }
+      const result = build();
+      known.set(key, { inputs, result, used: round });
+      return result;
+    },
+    sweep(): void {
+      for (const [key, { used }] of known) if (used < round) known.delete(key);
+      round += 1;
+    },
+  };
+}
+
+export type Memo<Result> = ReturnType<typeof createMemo<Result>>;

@@ -1,0 +1,170 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { TrafficDirection } from "../../envoy/generated/envoy/config/core/v3/base_pb.js";
+import {
+  type Filter,
+  type FilterChainSchema,
+  FilterSchema,
+} from "../../envoy/generated/envoy/config/listener/v3/listener_components_pb.js";
+import { type Listener, ListenerSchema } from "../../envoy/generated/envoy/config/listener/v3/listener_pb.js";
+import { FilterConfigSchema as ForwardProxySchema } from "../../envoy/generated/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.js";
+import { HttpInspectorSchema } from "../../envoy/generated/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.js";
+import { TlsInspectorSchema } from "../../envoy/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
+import { TcpProxySchema } from "../../envoy/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
+import type { MeshSettings } from "../model/model.ts";
+import { blackHoleCluster, httpProxyRoutes, outboundCluster, passthroughCluster } from "../model/names.ts";
+import type { Proxy } from "../model/proxy.ts";
+import { isHttp, type Service, type ServicePort } from "../model/service.ts";
+import { typed } from "./any.ts";
+import { httpFilter, httpManager } from "./http-manager.ts";
+import { dnsCache } from "./plain-clusters.ts";
+import { durationFromMs, fromAds, socketAddress } from "./values.ts";
+import type { Telemetry } from "./workload-filters.ts";
+
+/** Ports of the proxy itself: no listener for a Service's port of that number. */
+const reservedPorts: ReadonlySet<number> = new Set([15000, 15001, 15006, 15008, 15020, 15021, 15053, 15090]);
+
+/** The HTTP proxy for the pod's outgoing requests, in interception mode NONE. */
+export function buildHttpProxyListener(proxy: Proxy, telemetry: Telemetry): Listener {
+  const forward = httpFilter(
+    "envoy.filters.http.dynamic_forward_proxy",
+    typed(ForwardProxySchema, { implementationSpecifier: { case: "dnsCacheConfig", value: dnsCache } }),
+  );
+  return create(ListenerSchema, {
+    name: `${proxy.ip}_${proxy.httpProxyPort}`,
+    address: socketAddress(proxy.ip, proxy.httpProxyPort),
+    trafficDirection: TrafficDirection.OUTBOUND,
+    filterChains: [{ filters: [outboundHttp(proxy, telemetry, httpProxyRoutes, [forward])] }],
+  });
+}
+
+/**
+ * The listeners of interception mode REDIRECT: one where all outgoing connections arrive, which hands them to one a port
+ * (HTTP) or one an address and port (TCP, and ports whose protocol nobody declared: HTTP is recognised there).
+ *
+ * @see https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/
+ */
+export function buildRedirectListeners(
+  proxy: Proxy,
+  services: Iterable<Service>,
+  settings: Pick<MeshSettings, "outboundTrafficPolicy">,
+  telemetry: Telemetry,
+): Listener[] {
+  const listeners = new Map<string, Listener>();
+  for (const service of services) {
+    for (const port of service.ports) {
+      if (reservedPorts.has(port.number) || port.protocol === "udp") continue;
+      if (isHttp(port.protocol)) addTo(listeners, httpPortListener(proxy, telemetry, port.number));
+      else
+        for (const address of service.addresses)
+          addTo(listeners, addressListener(proxy, telemetry, service, port, address));
+    }
+  }
+  const unknown = settings.outboundTrafficPolicy === "REGISTRY_ONLY" ? blackHoleCluster : passthroughCluster;
+  return [
+    ...listeners.values(),
+    create(ListenerSchema, {
+      name: "virtualOutbound",
+      address: socketAddress("0.0.0.0", 15001),
+      useOriginalDst: true,
+      trafficDirection: TrafficDirection.OUTBOUND,
+      filterChains: [
+        // A connection to this very port would come back here for ever.
+        {
+          name: "virtualOutbound-blackhole",
+          filterChainMatch: { destinationPort: 15001 },
+          filters: [tcp(blackHoleCluster)],
+        },
+        { name: "virtualOutbound-catchall-tcp", filters: [tcp(unknown)] },
+      ],
+    }),
+  ];
+}
+
+function addTo(listeners: Map<string, Listener>, listener: Listener): void {
+  if (!listeners.has(listener.name)) listeners.set(listener.name, listener);
+}
+
+function httpPortListener(proxy: Proxy, telemetry: Telemetry, port: number): Listener {
+  return create(ListenerSchema, {
+    name: `0.0.0.0_${port}`,
+    address: socketAddress("0.0.0.0", port),
+    bindToPort: false,
+    trafficDirection: TrafficDirection.OUTBOUND,
+    filterChains: [{ filters: [outboundHttp(proxy, telemetry, String(port), [])] }],
+  });
+}
+
+function addressListener(
+  proxy: Proxy,
+  telemetry: Telemetry,
+  service: Service,
+  port: ServicePort,
+  address: string,
+): Listener {
+  const plain: MessageInitShape<typeof FilterChainSchema> = {
+    filters: [tcp(outboundCluster(service.host, port.number))],
+  };
+  const sniffs = port.protocol === "undeclared";
+  return create(ListenerSchema, {
+    name: `${address}_${port.number}`,
+    address: socketAddress(address, port.number),
+    bindToPort: false,
+    trafficDirection: TrafficDirection.OUTBOUND,
+    ...(sniffs
+      ? {
+          filterChains: [
+            {
+              filterChainMatch: {
+                applicationProtocols: ["http/1.1", "h2c"],
+                transportProtocol: "raw_buffer",
+              },
+              filters: [outboundHttp(proxy, telemetry, String(port.number), [])],
+            },
+          ],
+          defaultFilterChain: plain,
+          listenerFilters: [
+            {
+              name: "envoy.filters.listener.tls_inspector",
+              configType: { case: "typedConfig", value: typed(TlsInspectorSchema, {}) },
+            },
+            {
+              name: "envoy.filters.listener.http_inspector",
+              configType: { case: "typedConfig", value: typed(HttpInspectorSchema, {}) },
+            },
+          ],
+          listenerFiltersTimeout: durationFromMs(0),
+          continueOnListenerFiltersTimeout: true,
+        }
+      : { filterChains: [plain] }),
+  });
+}
+
+function outboundHttp(
+  proxy: Proxy,
+  telemetry: Telemetry,
+  routes: string,
+  lastFilters: Parameters<typeof httpManager>[0]["filters"],
+): Filter {
+  return httpManager({
+    direction: "outbound",
+    statPrefix: `outbound_${routes}`,
+    routes: { case: "rds", value: { routeConfigName: routes, configSource: fromAds() } },
+    filters: [],
+    lastFilters,
+    accessLogs: telemetry.outboundAccessLogs(proxy.facts),
+    attemptLogs: telemetry.upstreamAttemptLogs(),
+  });
+}
+
+function tcp(cluster: string): Filter {
+  return create(FilterSchema, {
+    name: "envoy.filters.network.tcp_proxy",
+    configType: {
+      case: "typedConfig",
+      value: typed(TcpProxySchema, {
+        statPrefix: cluster,
+        clusterSpecifier: { case: "cluster", value: cluster },
+      }),
+    },
+  });
+}

@@ -1,0 +1,101 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import {
+  type Route,
+  RouteSchema,
+  VirtualHostSchema,
+} from "../../envoy/generated/envoy/config/route/v3/route_components_pb.js";
+import { outboundCluster } from "../model/names.ts";
+import type { Destination, Forward, HttpRoute, RouteTable } from "../model/route.ts";
+import type { Service } from "../model/service.ts";
+import { defaultRoute } from "./default-route.ts";
+import { liveWeights, plainWeights, type RouteWeights } from "./live-canary.ts";
+import { buildRoutes } from "./route.ts";
+
+/** A host and port as callers address it. */
+export interface VirtualHostInput {
+  readonly host: string;
+  readonly port: number;
+  readonly domains: readonly string[];
+  readonly table: RouteTable | undefined;
+  readonly services: ReadonlyMap<string, Service>;
+  /** Cluster that a CONNECT to this host is passed to; none where there is no HTTP proxy. */
+  readonly tunnel: string | undefined;
+}
+
+/** An encoded virtual host and the runtime keys that its routes read. */
+export interface BuiltVirtualHost {
+  readonly bytes: Uint8Array;
+  readonly keys: readonly (readonly [string, number])[];
+  readonly table: RouteTable | undefined;
+}
+
+/**
+ * Builds one virtual host, `<host>:<port>`.
+ *
+ * @param runtime whether a live canary's weights are left to the runtime layer
+ * @see envoy.config.route.v3.VirtualHost
+ */
+export function buildVirtualHost(input: VirtualHostInput, runtime: boolean): BuiltVirtualHost {
+  const { host, port, domains, table, services, tunnel } = input;
+  const clusterOf = (destination: Pick<Destination, "host" | "port" | "subset">) => {
+    const ports = services.get(destination.host)?.ports ?? [];
+    const only = ports.length === 1 ? ports[0]?.number : undefined;
+    return outboundCluster(destination.host, destination.port ?? only ?? port, destination.subset);
+  };
+  const keys = new Map<string, number>();
+  const weightsOf = ({ destinations }: Forward): RouteWeights => {
+    const live = table?.live;
+    if (!runtime || live === undefined) return plainWeights(destinations, clusterOf);
+    const weights = liveWeights(live, destinations, clusterOf);
+    // Two routes that split alike share the keys; one that splits otherwise keeps its weights in the table.
+    if (weights.keys.some(([key, value]) => (keys.get(key) ?? value) !== value))
+      return plainWeights(destinations, clusterOf);
+    for (const [key, value] of weights.keys) keys.set(key, value);
+    return weights;
+  };
+  const routes: Route[] = [];
+  if (tunnel !== undefined) routes.push(tunnelRoute(tunnel));
+  for (const route of table?.http ?? [defaultRoute(host, port)]) {
+    const forPort = onPort(route, port);
+    if (forPort === undefined) continue;
+    const weights = route.action.kind === "forward" ? weightsOf(route.action) : undefined;
+    const live = weights !== undefined && leadsToAnArm(table, route) ? table?.live : undefined;
+    routes.push(...buildRoutes(forPort, { weights, clusterOf, live }));
+  }
+  const message = create(VirtualHostSchema, {
+    name: `${host}:${port}`,
+    domains: [...domains],
+    routes,
+    includeRequestAttemptCount: true,
+  });
+  return { bytes: toBinary(VirtualHostSchema, message), keys: [...keys], table };
+}
+
+/** The route with the matches that can fit on this port; undefined where none can. */
+function onPort(route: HttpRoute, port: number): HttpRoute | undefined {
+  const matches = route.matches.filter((match) => match.port === undefined || match.port === port);
+  if (matches.length === 0 && route.matches.length > 0) return undefined;
+  return matches.length === route.matches.length ? route : { ...route, matches };
+}
+
+/** Whether attempts on this route tell of the run: it leads to one of its arms at least. */
+function leadsToAnArm(table: RouteTable | undefined, { action }: HttpRoute): boolean {
+  const live = table?.live;
+  if (live === undefined || action.kind !== "forward") return false;
+  return action.destinations.some(({ host }) => host === live.canaryHost || host === live.primaryHost);
+}
+
+/** Clients that tunnel plain HTTP through the proxy (CONNECT) come back to it with the request inside. */
+function tunnelRoute(cluster: string): Route {
+  return create(RouteSchema, {
+    match: { pathSpecifier: { case: "connectMatcher", value: {} } },
+    action: {
+      case: "route",
+      value: {
+        clusterSpecifier: { case: "cluster", value: cluster },
+        timeout: { seconds: 0n, nanos: 0 },
+        upgradeConfigs: [{ upgradeType: "CONNECT", connectConfig: {} }],
+      },
+    },
+  });
+}

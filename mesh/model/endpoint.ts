@@ -1,0 +1,30 @@
+import type { WorkloadFacts } from "./workload.ts";
+
+/** One ready address behind a port of a Service. */
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+  /** Labels of the pod: a subset selects by them. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly facts: WorkloadFacts;
+  /** Namespace and service account of the pod; undefined for an address without a known pod. */
+  readonly identity: WorkloadIdentity | undefined;
+  readonly mutualTls: boolean;
+}
+
+/** Who a pod proves to be: `spiffe://<trust domain>/ns/<namespace>/sa/<serviceAccount>`. */
+export interface WorkloadIdentity {
+  readonly namespace: string;
+  readonly serviceAccount: string;
+}
+
+/** What is behind one Service. The same object while nothing of it changes. */
+export interface ServiceEndpoints {
+  /** Ready endpoints by port of the Service. */
+  readonly byPort: ReadonlyMap<number, readonly Endpoint[]>;
+  /**
+   * `<namespace>/sa/<serviceAccount>` of all its pods, ready or not, sorted; of the last ones while there are none. Who
+   * calls it knows its servers by them, and an unready pod must not change how it is called.
+   */
+  readonly identities: readonly string[];
+}

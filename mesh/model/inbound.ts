@@ -1,0 +1,65 @@
+import type { Model } from "./model.ts";
+import { type MutualTlsMode, mutualTlsMode } from "./mutual-tls.ts";
+import type { Proxy } from "./proxy.ts";
+import type { Protocol, Service } from "./service.ts";
+import { type ContainerPort, selects, type Workload } from "./workload.ts";
+
+/** A port of a workload on which it is reached. */
+export interface InboundPort {
+  /** Port of the pod. */
+  readonly number: number;
+  readonly protocol: Protocol;
+  readonly mode: MutualTlsMode;
+  /** The Service by which it is known; undefined for a container port that no Service names. */
+  readonly service: Service | undefined;
+  /** The Service's own port. */
+  readonly servicePort: number;
+}
+
+/** The pod of a proxy as the API server knows it. */
+export function workloadOf(model: Model, proxy: Proxy): Workload | undefined {
+  return model.workloads.get(`${proxy.namespace}/${proxy.pod}`);
+}
+
+/**
+ * The ports on which a proxy takes requests in: target ports of every Service that selects its pod, and the ports that
+ * its containers declare. Of two Services on one port the older names it.
+ */
+export function inboundPorts(model: Model, proxy: Proxy): InboundPort[] {
+  const known = workloadOf(model, proxy);
+  const labels = known?.labels ?? proxy.labels;
+  const containerPorts = known?.ports ?? proxy.ports;
+  const mode = (port: number) =>
+    mutualTlsMode(
+      model.mutualTls,
+      model.settings.rootNamespace,
+      { namespace: proxy.namespace, labels },
+      port,
+    );
+  const ports = new Map<number, InboundPort>();
+  const services = [...model.services.values()]
+    .filter(({ namespace, selector }) => namespace === proxy.namespace && selects(selector, labels))
+    .sort((a, b) => (a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : 0));
+  for (const service of services) {
+    for (const { number: servicePort, protocol, targetPort } of service.ports) {
+      const number = resolve(targetPort, containerPorts);
+      if (number === undefined || protocol === "udp" || ports.has(number)) continue;
+      ports.set(number, { number, protocol, mode: mode(number), service, servicePort });
+    }
+  }
+  for (const { number } of containerPorts) {
+    if (ports.has(number)) continue;
+    ports.set(number, {
+      number,
+      protocol: "undeclared",
+      mode: mode(number),
+      service: undefined,
+      servicePort: number,
+    });
+  }
+  return [...ports.values()].sort((a, b) => a.number - b.number);
+}
+
+function resolve(target: number | string, ports: readonly ContainerPort[]): number | undefined {
+  return typeof target === "number" ? target : ports.find(({ name }) => name === target)?.number;
+}

@@ -1,0 +1,97 @@
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import type { Node } from "../../envoy/generated/envoy/config/core/v3/base_pb.js";
+import { type ContainerPort, factsOf, type WorkloadFacts } from "./workload.ts";
+
+/** How traffic gets into the proxy: `NONE` by explicit listeners and HTTP proxy, `REDIRECT` by iptables. */
+export type Interception = "NONE" | "REDIRECT";
+
+/** One Envoy, as its node describes it. */
+export interface Proxy {
+  /** Node id, `sidecar~<ip>~<pod>.<ns>~<ns>.svc.<domain>`. */
+  readonly id: string;
+  readonly ip: string;
+  /** Name of the pod. */
+  readonly pod: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly serviceAccount: string;
+  readonly facts: WorkloadFacts;
+  readonly interception: Interception;
+  /** Port of the HTTP proxy for the pod's outgoing requests; only in mode NONE. */
+  readonly httpProxyPort: number;
+  /** Where the application listens: the pod runner's choice, else the loopback address. */
+  readonly appAddress: string;
+  /** Ports of the containers that the node tells; the pod object's own win where it is known. */
+  readonly ports: readonly ContainerPort[];
+}
+
+const defaultHttpProxyPort = 15080;
+
+/**
+ * Reads the node of a sidecar in Istio's form.
+ *
+ * Metadata: NAMESPACE, NAME, LABELS, WORKLOAD_NAME, SERVICE_ACCOUNT, CLUSTER_ID, INTERCEPTION_MODE,
+ * HTTP_PROXY_PORT, POD_PORTS (JSON text), FAIRLEAD_APP_ADDRESS.
+ *
+ * @returns why it is none, where it is none
+ */
+export function readNode({
+  id,
+  metadata,
+}: Pick<Node, "id" | "metadata">): Proxy | { readonly refused: string } {
+  const [kind, ip, instance = "", domain = ""] = id.split("~");
+  const dot = instance.lastIndexOf(".");
+  const namespace = instance.slice(dot + 1);
+  if (kind !== "sidecar" || !ip || dot <= 0 || namespace === "" || domain === "") {
+    return { refused: `node id \`${id}\` is not of the form sidecar~<ip>~<pod>.<namespace>~<domain>` };
+  }
+  const facts: JsonObject = metadata ?? {};
+  const pod = instance.slice(0, dot);
+  const labels = textMap(facts.LABELS);
+  const cluster = text(facts.CLUSTER_ID) ?? "Kubernetes";
+  return {
+    id,
+    ip,
+    pod,
+    namespace,
+    labels,
+    serviceAccount: text(facts.SERVICE_ACCOUNT) ?? "default",
+    facts: factsOf(labels, { namespace, workload: text(facts.WORKLOAD_NAME) ?? pod, cluster }),
+    interception: text(facts.INTERCEPTION_MODE) === "NONE" ? "NONE" : "REDIRECT",
+    httpProxyPort: Number(text(facts.HTTP_PROXY_PORT) ?? defaultHttpProxyPort) || defaultHttpProxyPort,
+    appAddress: text(facts.FAIRLEAD_APP_ADDRESS) ?? "127.0.0.1",
+    ports: readPorts(text(facts.POD_PORTS)),
+  };
+}
+
+function text(value: JsonValue | undefined): string | undefined {
+  if (typeof value === "number") return String(value);
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+function textMap(value: JsonValue | undefined): Readonly<Record<string, string>> {
+  const map: Record<string, string> = Object.create(null);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return map;
+  for (const [name, entry] of Object.entries(value)) if (typeof entry === "string") map[name] = entry;
+  return map;
+}
+
+/** Istio's POD_PORTS: `[{"name":"http","containerPort":8080,"protocol":"TCP"}]`. */
+function readPorts(json: string | undefined): readonly ContainerPort[] {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(json ?? "[]");
+  } catch {
+    return [];
+  }
+  if (!Array.isArray(parsed)) return [];
+  const ports: ContainerPort[] = [];
+  for (const entry of parsed) {
+    if (typeof entry !== "object" || entry === null) continue;
+    const { name, containerPort, protocol }: { name?: unknown; containerPort?: unknown; protocol?: unknown } =
+      entry;
+    if (typeof containerPort !== "number" || (protocol !== undefined && protocol !== "TCP")) continue;
+    ports.push({ number: containerPort, name: typeof name === "string" ? name : undefined });
+  }
+  return ports;
+}

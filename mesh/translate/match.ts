@@ -1,0 +1,75 @@
+import { RE2JS } from "re2js";
+import type { HttpMatchRequest, StringMatch as WrittenMatch } from "../../api/generated/virtualservices.ts";
+import type { HttpMatch, NamedMatch, StringMatch } from "../model/route.ts";
+import type { Report } from "./problem.ts";
+
+/**
+ * One entry of `match`; undefined where it can never fit a sidecar's request (bound to other gateways, or not readable).
+ *
+ * `sourceLabels` and `sourceNamespace` are decided per caller and are reported as not carried out yet.
+ *
+ * @see networking.istio.io HTTPMatchRequest
+ */
+export function translateMatch(match: HttpMatchRequest, report: Report): HttpMatch | undefined {
+  if (match.gateways !== undefined && match.gateways.length > 0 && !match.gateways.includes("mesh"))
+    return undefined;
+  for (const field of ["sourceLabels", "sourceNamespace"] as const) {
+    if (match[field] === undefined) continue;
+    report.problem(field, "is not carried out yet, so this match never fits");
+    return undefined;
+  }
+  const headers: NamedMatch[] = [];
+  let readable = true;
+  const add = (to: NamedMatch[], name: string, written: WrittenMatch, not: boolean, at: Report) => {
+    const value = readMatch(written, at);
+    if (value === undefined) readable = false;
+    else to.push({ name, match: value, not });
+  };
+  if (match.method) add(headers, ":method", match.method, false, report.at("method"));
+  if (match.scheme) add(headers, ":scheme", match.scheme, false, report.at("scheme"));
+  if (match.authority) add(headers, ":authority", match.authority, false, report.at("authority"));
+  for (const [name, value] of Object.entries(match.headers ?? {})) {
+    add(headers, name.toLowerCase(), value, false, report.at("headers", name));
+  }
+  for (const [name, value] of Object.entries(match.withoutHeaders ?? {})) {
+    add(headers, name.toLowerCase(), value, true, report.at("withoutHeaders", name));
+  }
+  const queryParameters: NamedMatch[] = [];
+  for (const [name, value] of Object.entries(match.queryParams ?? {})) {
+    add(queryParameters, name, value, false, report.at("queryParams", name));
+  }
+  const path = match.uri && readMatch(match.uri, report.at("uri"));
+  if (match.uri !== undefined && (path === undefined || path.kind === "present")) {
+    if (path !== undefined) report.problem("uri", "names none of exact, prefix, regex");
+    return undefined;
+  }
+  if (!readable) return undefined;
+  return {
+    path: path && path.kind !== "present" ? { ...path, ignoreCase: match.ignoreUriCase ?? false } : undefined,
+    headers,
+    queryParameters,
+    port: match.port,
+  };
+}
+
+/** An empty match, and the regex `*`, mean: is there. */
+function readMatch(
+  match: WrittenMatch,
+  report: Report,
+): StringMatch | { readonly kind: "present" } | undefined {
+  if (match.exact !== undefined) return { kind: "exact", value: match.exact };
+  if (match.prefix !== undefined) return { kind: "prefix", value: match.prefix };
+  if (match.regex === undefined || match.regex === "*") return { kind: "present" };
+  return isRegex(match.regex, report.at("regex")) ? { kind: "regex", value: match.regex } : undefined;
+}
+
+/** Whether Envoy's regex engine takes it; a refused one is a problem. */
+export function isRegex(pattern: string, report: Report): boolean {
+  try {
+    RE2JS.compile(pattern);
+    return true;
+  } catch {
+    report.problem("", `\`${pattern}\` is not a regular expression in RE2 syntax`);
+    return false;
+  }
+}
