@@ -1,4 +1,5 @@
 import type { ReadCanary } from "../../api/canary/types.ts";
+import type { TrafficPolicy } from "../../api/generated/destinationrules.ts";
 import type {
   HttpRoute,
   HttpRouteDestination,

@@ -1,0 +1,59 @@
+import type { Kind, KubeObject } from "../api/resource.ts";
+import type { Client } from "../kube/contract.ts";
+import { isAlreadyExists } from "../kube/error.ts";
+import type { Overlay } from "./overlay.ts";
+import type { Write } from "./write.ts";
+
+/** Where a write goes, and who remembers it. */
+export interface Writer {
+  write(write: Write): Promise<KubeObject>;
+  /** Whether `write` would replace a version that this process itself wrote: the server keeps less than was asked. */
+  isOwn(write: Write): boolean;
+}
+
+/** @throws ApiError where the server refuses; a create of what is already there is what was wanted */
+export function createWriter(client: Client, overlay: Overlay): Writer {
+  const produced = new Map<string, string | undefined>();
+
+  async function send(write: Write): Promise<KubeObject> {
+    switch (write.kind) {
+      case "create":
+        return create(write.of, write.object);
+      case "replace":
+        return client.replace(write.of, write.object);
+      case "patch":
+        return client.patch(write.of, write.namespace, write.name, {
+          kind: "json",
+          operations: write.operations,
+        });
+    }
+  }
+
+  async function create(kind: Kind, object: KubeObject): Promise<KubeObject> {
+    try {
+      return await client.create(kind, object);
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+      const { namespace, name } = object.metadata;
+      const existing = await client.get(kind, namespace, name);
+      if (existing === undefined) throw error;
+      return existing;
+    }
+  }
+
+  return {
+    async write(write) {
+      const stored = await send(write);
+      overlay.wrote(write.of, stored);
+      if (write.kind === "replace") produced.set(keyOf(write.of, stored), stored.metadata.resourceVersion);
+      return stored;
+    },
+    isOwn: (write) =>
+      write.kind === "replace" &&
+      produced.get(keyOf(write.of, write.object)) === write.object.metadata.resourceVersion,
+  };
+}
+
+function keyOf({ kind }: Kind, { metadata }: KubeObject): string {
+  return `${kind}/${metadata.namespace ?? ""}/${metadata.name}`;
+}

@@ -1,0 +1,116 @@
+import type { Check } from "../analysis/checks/types.ts";
+import type { ReadCanary } from "../api/canary/types.ts";
+import type { Registry } from "../lib/metrics.ts";
+import { liveRun, type RunState, type State } from "./decide/state.ts";
+
+/** The controller's own numbers: Flagger's names and labels, and what they leave out. */
+export interface ControllerMetrics {
+  state(canary: ReadCanary, state: State): void;
+  checks(canary: ReadCanary, checks: readonly Check[]): void;
+  ended(canary: ReadCanary, run: RunState, outcome: "promoted" | "rolled-back", now: number): void;
+  /** Milliseconds from the verdict to the stored weight 0. */
+  rolledBack(canary: ReadCanary, latency: number): void;
+  /** Takes a deleted canary's series away. */
+  forget(namespace: string, target: string): void;
+  total(byNamespace: ReadonlyMap<string, number>): void;
+}
+
+export function createControllerMetrics(registry: Registry): ControllerMetrics {
+  const status = registry.gauge(
+    "flagger_canary_status",
+    "Last known canary analysis status: 0 running, 1 done, 2 failed",
+  );
+  const phase = registry.gauge("fairlead_canary_phase", "1 for the phase that a canary is in");
+  const weight = registry.gauge(
+    "flagger_canary_weight",
+    "The virtual service destination weight current value",
+  );
+  const metric = registry.gauge("flagger_canary_metric_analysis", "Last canary analysis result per metric");
+  const total = registry.gauge("flagger_canary_total", "Total number of canary objects");
+  const successes = registry.counter(
+    "flagger_canary_successes_total",
+    "Total number of successful canary runs",
+  );
+  const failures = registry.counter("flagger_canary_failures_total", "Total number of failed canary runs");
+  const duration = registry.histogram(
+    "fairlead_run_duration_seconds",
+    "Seconds from a run's begin to its end",
+    [10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400],
+  );
+  const latency = registry.histogram(
+    "fairlead_rollback_latency_seconds",
+    "Seconds from a verdict to the stored weight 0",
+    [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  );
+
+  return {
+    state(canary, state) {
+      const { namespace, names } = canary;
+      const name = names.canaryWorkload;
+      status.set({ name, namespace }, statusNumber(state));
+      registry.remove({ ...phaseLabels(canary) });
+      phase.set({ ...phaseLabels(canary), phase: state.phase }, 1);
+      const canaryWeight = liveRun(state)?.canaryWeight ?? 0;
+      weight.set({ workload: name, namespace }, canaryWeight);
+      weight.set({ workload: names.primaryWorkload, namespace }, 100 - canaryWeight);
+    },
+    checks({ namespace, names }, checks) {
+      for (const { name, value } of checks) {
+        if (value === undefined || !Number.isFinite(value)) continue;
+        metric.set({ name: names.canaryWorkload, namespace, metric: name }, value);
+      }
+    },
+    ended(canary, run, outcome, now) {
+      const labels = {
+        name: canary.names.canaryWorkload,
+        namespace: canary.namespace,
+        deployment_strategy: strategyName(canary),
+        analysis_status: canary.skipAnalysis ? "skipped" : "completed",
+      };
+      (outcome === "promoted" ? successes : failures).add(labels);
+      duration.observe(
+        { name: canary.names.canaryWorkload, namespace: canary.namespace, outcome },
+        (now - run.startedAt) / 1000,
+      );
+    },
+    rolledBack({ namespace, names }, milliseconds) {
+      latency.observe({ name: names.canaryWorkload, namespace }, milliseconds / 1000);
+    },
+    forget(namespace, target) {
+      registry.remove({ namespace, name: target });
+      registry.remove({ namespace, canary: target });
+      registry.remove({ namespace, workload: target });
+      registry.remove({ namespace, workload: `${target}-primary` });
+    },
+    total(byNamespace) {
+      for (const [namespace, count] of byNamespace) total.set({ namespace }, count);
+    },
+  };
+}
+
+function phaseLabels({ namespace, names }: ReadCanary) {
+  return { namespace, canary: names.canaryWorkload };
+}
+
+/** Flagger's numbers, but Waiting, Promoting and the like count as running. */
+function statusNumber({ phase }: State): number {
+  switch (phase) {
+    case "Failed":
+      return 2;
+    case "Initialized":
+    case "Succeeded":
+    case "Terminating":
+      return 1;
+    case "Initializing":
+    case "Waiting":
+    case "Progressing":
+    case "WaitingPromotion":
+    case "Promoting":
+    case "Finalising":
+      return 0;
+  }
+}
+
+function strategyName({ analysis }: ReadCanary): string {
+  return analysis.strategy.kind === "weights" ? "canary" : analysis.strategy.kind;
+}

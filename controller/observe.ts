@@ -1,0 +1,166 @@
+import type { Harm } from "../analysis/analyst.ts";
+import { pausedAnnotation, rollbackAnnotation } from "../api/annotations.ts";
+import { HorizontalPodAutoscalerKind, type PodTemplateSpec, ServiceKind } from "../api/core.ts";
+import { readAction } from "./actions.ts";
+import { checksums } from "./configs/copies.ts";
+import type {
+  Measurement,
+  Observation,
+  PrimaryObservation,
+  TargetObservation,
+} from "./decide/observation.ts";
+import { liveRun, type State } from "./decide/state.ts";
+import { objectWrites } from "./objects.ts";
+import { canonicalJson, fenceOf, isRevision } from "./revision.ts";
+import { parseMark } from "./routers/istio.ts";
+import { primarySource, type Subject, targetRevision } from "./subject.ts";
+import { hasRevision, replicasForRun } from "./targets/deployment.ts";
+import { observePods } from "./targets/pods.ts";
+import { deploymentReadiness } from "./targets/readiness.ts";
+import { primaryValue } from "./targets/selector.ts";
+import { primaryTemplate, promotionAnnotation } from "./targets/template.ts";
+import type { Write } from "./write.ts";
+
+/** What is known beside the cluster's objects. */
+export interface Memory {
+  readonly now: number;
+  readonly freshRun: string;
+  readonly drained: boolean;
+  /** Whether a write would only repeat what was just written: the server then keeps less than was asked. */
+  readonly isOwn: (write: Write) => boolean;
+  readonly measurement?: Measurement;
+  readonly harm?: Harm;
+}
+
+/** Everything that the next decision depends on, from one snapshot. Pure. */
+export function observe(subject: Subject, state: State, memory: Memory): Observation {
+  const { canary, snapshot, router } = subject;
+  const { annotations = {}, deletionTimestamp } = canary.object.metadata;
+  const action = readAction(annotations);
+  const run = liveRun(state)?.run;
+  const harm = memory.harm;
+  return {
+    now: memory.now,
+    freshRun: memory.freshRun,
+    target: observeTarget(subject, state, memory.now),
+    primary: observePrimary(subject, state, memory.now),
+    route: router.observe(canary, snapshot),
+    objects: {
+      drifted: objectWrites(subject, leadsTraffic(subject, state, memory.now)).some(
+        (write) => !memory.isOwn(write),
+      ),
+      apexSwitched: isApexSwitched(subject),
+    },
+    drained: memory.drained,
+    ...(memory.measurement && { measurement: memory.measurement }),
+    ...(harm && run && { harm }),
+    ...(action && { action }),
+    paused: isPaused(annotations),
+    suspended: canary.suspend,
+    deleted: deletionTimestamp !== undefined,
+  };
+}
+
+function observeTarget(subject: Subject, state: State, now: number): TargetObservation {
+  const { canary, target, primary, selector, configs, settings, snapshot } = subject;
+  const template = target?.spec?.template;
+  if (target === undefined || template === undefined || target.metadata.deletionTimestamp !== undefined) {
+    return { kind: "missing", message: `${canary.target.kind.toLowerCase()} not found` };
+  }
+  const replicas = target.spec?.replicas ?? 1;
+  if (selector === undefined) {
+    const names = settings.selectorLabels.map((name) => `\`${name}\``).join(", ");
+    return { kind: "unusable", message: `spec.selector.matchLabels must contain one of ${names}`, replicas };
+  }
+  if (configs.missing.length > 0) {
+    return { kind: "unusable", message: `${configs.missing.join(", ")} not found`, replicas };
+  }
+  const revision = targetRevision(subject, template);
+  const compare =
+    state.applied !== revision || state.promoted === undefined || state.phase === "Initializing";
+  const autoscaler =
+    canary.autoscaler && snapshot.get(HorizontalPodAutoscalerKind, canary.namespace, canary.autoscaler.name);
+  return {
+    kind: "present",
+    revision,
+    fence: fenceOf(target.metadata),
+    trackedConfigs: checksums(configs.tracked),
+    replicas,
+    replicasForRun: replicasForRun(target, primary, canary.autoscaler && (autoscaler?.spec ?? {})),
+    readiness: deploymentReadiness(
+      target,
+      canary.analysis.canaryReadyThreshold,
+      canary.progressDeadline,
+      now,
+    ),
+    pods: observePods(target, snapshot),
+    sameAsPrimary: compare && isSameAsPrimary(subject, template),
+  };
+}
+
+function observePrimary(subject: Subject, state: State, now: number): PrimaryObservation {
+  const { canary, primary, target, snapshot } = subject;
+  if (primary === undefined) return { kind: "missing" };
+  const template = target?.spec?.template;
+  const candidates = [
+    liveRun(state)?.run.revision,
+    state.promoted,
+    state.applied,
+    template && subject.selector && targetRevision(subject, template),
+  ];
+  const revision = candidates.find((candidate) => isRevision(candidate) && hasRevision(primary, candidate));
+  const restored = parseMark(primary.metadata.annotations?.[rollbackAnnotation]);
+  return {
+    kind: "present",
+    revision,
+    readiness: deploymentReadiness(
+      primary,
+      canary.analysis.primaryReadyThreshold,
+      canary.progressDeadline,
+      now,
+    ),
+    replicas: primary.spec?.replicas ?? 1,
+    readyPods: observePods(primary, snapshot).ready,
+    ...(restored && { restored }),
+  };
+}
+
+/** Whether the primary runs the target's template, apart from the id of its promotion. */
+function isSameAsPrimary(subject: Subject, template: PodTemplateSpec): boolean {
+  const present = subject.primary?.spec?.template;
+  const source = primarySource(subject, template, "");
+  if (present === undefined || source === undefined) return false;
+  return canonicalJson(withoutId(primaryTemplate(source))) === canonicalJson(withoutId(present));
+}
+
+function withoutId(template: PodTemplateSpec): PodTemplateSpec {
+  const { [promotionAnnotation]: _id, ...annotations } = template.metadata?.annotations ?? {};
+  return { ...template, metadata: { ...template.metadata, annotations } };
+}
+
+/** Users' traffic is led to the primary when it is ready for the first time, and from then on. */
+export function leadsTraffic(subject: Subject, state: State, now: number): boolean {
+  return state.phase !== "Initializing" || isPrimaryReady(subject, now);
+}
+
+function isPrimaryReady({ primary, canary }: Subject, now: number): boolean {
+  if (primary === undefined) return false;
+  const readiness = deploymentReadiness(
+    primary,
+    canary.analysis.primaryReadyThreshold,
+    canary.progressDeadline,
+    now,
+  );
+  return readiness.kind === "ready";
+}
+
+function isApexSwitched({ canary, selector, snapshot }: Subject): boolean {
+  if (selector === undefined) return false;
+  const apex = snapshot.get(ServiceKind, canary.namespace, canary.names.apexService);
+  return apex?.spec?.selector?.[selector.name] === primaryValue(selector);
+}
+
+function isPaused(annotations: Readonly<Record<string, string>>): boolean {
+  const value = annotations[pausedAnnotation];
+  return value !== undefined && value !== "false";
+}

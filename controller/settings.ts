@@ -1,0 +1,24 @@
+import { defaultSelectorLabels } from "./targets/selector.ts";
+
+/** What the whole controller is set to; Flagger's flags under their names. */
+export interface ControllerSettings {
+  /** Provider of Canaries that name none. */
+  readonly meshProvider: "istio" | "kubernetes";
+  /** Prometheus for built-in checks of Canaries that name none; the mesh's own signals where absent. */
+  readonly metricsServer?: string;
+  /** Labels of which the first found in a target's selector tells its pods from the primary's. */
+  readonly selectorLabels: readonly string[];
+  /** Prefixes of labels and annotations that go over to generated objects; `*` = all. */
+  readonly includeLabelPrefixes: readonly string[];
+  /** Only this namespace; all where absent. */
+  readonly namespace?: string;
+  /** DNS suffix of Services. */
+  readonly clusterDomain: string;
+}
+
+export const defaultSettings: ControllerSettings = {
+  meshProvider: "istio",
+  selectorLabels: defaultSelectorLabels,
+  includeLabelPrefixes: [],
+  clusterDomain: "cluster.local",
+};

@@ -1,0 +1,128 @@
+import type { RunMark } from "../api/annotations.ts";
+import type { ReadCanary } from "../api/canary/types.ts";
+import { type Deployment, DeploymentKind, type PodTemplateSpec } from "../api/core.ts";
+import { CanaryKind } from "../api/kinds.ts";
+import { apiVersion, type OwnerReference } from "../api/resource.ts";
+import type { Run } from "../api/signals.ts";
+import type { Snapshot } from "../kube/contract.ts";
+import { type Configs, checksums, readConfigs } from "./configs/copies.ts";
+import type { RunState } from "./decide/state.ts";
+import { type Revision, revisionOf } from "./revision.ts";
+import type { Router } from "./routers/router.ts";
+import type { RouteSource } from "./routers/services.ts";
+import type { ControllerSettings } from "./settings.ts";
+import { type SelectorLabel, selectorLabel } from "./targets/selector.ts";
+import type { PrimarySource } from "./targets/template.ts";
+
+/** One canary with everything that stands around it at one moment: what is observed and what is written are made of it. */
+export interface Subject {
+  readonly canary: ReadCanary;
+  readonly uid: string;
+  readonly owner: OwnerReference;
+  readonly snapshot: Snapshot;
+  readonly settings: ControllerSettings;
+  readonly router: Router;
+  readonly target: Deployment | undefined;
+  readonly primary: Deployment | undefined;
+  readonly selector: SelectorLabel | undefined;
+  readonly configs: Configs;
+}
+
+export function readSubject(
+  canary: ReadCanary,
+  snapshot: Snapshot,
+  router: Router,
+  settings: ControllerSettings,
+): Subject {
+  const { namespace, names } = canary;
+  const target = snapshot.get(DeploymentKind, namespace, names.canaryWorkload);
+  const uid = canary.object.metadata.uid ?? "";
+  const template = target?.spec?.template;
+  return {
+    canary,
+    uid,
+    owner: {
+      apiVersion: apiVersion(CanaryKind),
+      kind: CanaryKind.kind,
+      name: canary.name,
+      uid,
+      controller: true,
+      blockOwnerDeletion: true,
+    },
+    snapshot,
+    settings,
+    router,
+    target,
+    primary: snapshot.get(DeploymentKind, namespace, names.primaryWorkload),
+    selector: target && selectorLabel(target, settings.selectorLabels),
+    configs: template ? readConfigs(template, namespace, snapshot) : { tracked: [], missing: [] },
+  };
+}
+
+/** What routes are made of; undefined while there is no target to read ports and selector from. */
+export function routeSource({ canary, owner, target, selector }: Subject): RouteSource | undefined {
+  const template = target?.spec?.template;
+  return template && selector && { canary, owner, selector, template };
+}
+
+const revisions = new WeakMap<PodTemplateSpec, { readonly configs: string; readonly revision: Revision }>();
+
+/** The target's present revision. Hashed once per template and set of configs. */
+export function targetRevision({ configs }: Subject, template: PodTemplateSpec): Revision {
+  const tracked = checksums(configs.tracked);
+  const key = Object.entries(tracked).flat().join(" ");
+  const known = revisions.get(template);
+  if (known?.configs === key) return known.revision;
+  const revision = revisionOf(template, tracked);
+  revisions.set(template, { configs: key, revision });
+  return revision;
+}
+
+/** How the primary is made from a target's template. */
+export function primarySource(
+  { canary, snapshot, selector, settings }: Subject,
+  template: PodTemplateSpec,
+  revision: Revision,
+): PrimarySource | undefined {
+  if (selector === undefined) return undefined;
+  const { tracked } = readConfigs(template, canary.namespace, snapshot);
+  return {
+    template,
+    revision,
+    selector,
+    target: canary.names.canaryWorkload,
+    copied: new Set(tracked.map(({ key }) => key)),
+    selectorLabels: settings.selectorLabels,
+  };
+}
+
+/** Fully qualified hosts of both sides, as proxies know them. */
+export function hostsOf({ canary, settings }: Pick<Subject, "canary" | "settings">) {
+  const host = (service: string) => `${service}.${canary.namespace}.svc.${settings.clusterDomain}`;
+  return { primaryHost: host(canary.names.primaryService), canaryHost: host(canary.names.canaryService) };
+}
+
+export function runMark(subject: Subject, run: RunState): RunMark {
+  const { namespace, name } = subject.canary;
+  return {
+    canary: { namespace, name, uid: subject.uid },
+    run: run.id,
+    revision: run.revision,
+    ...hostsOf(subject),
+  };
+}
+
+/** The run as the mesh and the judge know it. */
+export function signalsRun(subject: Subject, run: RunState): Run {
+  const { canary, router, uid } = subject;
+  const { primaryHost, canaryHost } = hostsOf(subject);
+  return {
+    route: router.route(canary),
+    canaryUid: uid,
+    namespace: canary.namespace,
+    primary: { host: primaryHost, workload: canary.names.primaryWorkload },
+    canary: { host: canaryHost, workload: canary.names.canaryWorkload },
+    run: run.id,
+    revision: run.revision,
+  };
+}
