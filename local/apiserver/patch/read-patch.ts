@@ -1,10 +1,9 @@
 import fastJsonPatch from "fast-json-patch";
 import type { Target } from "../context.ts";
-import { cloneJson, isObject } from "../json.ts";
+import { cloneJson, isObject, textAt } from "../json.ts";
 import type { ApiObject } from "../object.ts";
 import { parseJson, parseYamlBody } from "../request/body.ts";
-import type { FieldError } from "../status.ts";
-import { badRequest, invalid, StatusError, unsupportedMediaType } from "../status.ts";
+import { badRequest, StatusError, unsupportedMediaType } from "../status.ts";
 import { mergePatch } from "./merge.ts";
 import { strategicMerge } from "./strategic.ts";
 
@@ -28,15 +27,11 @@ export function patchType(mediaType: string, { resource }: Target): PatchType {
 }
 
 /** Reads a patch once; what it returns is applied to the current object (again, after a conflict). */
-export function readPatch(
-  type: Exclude<PatchType, "apply">,
-  body: Buffer,
-  target: Target,
-): (current: ApiObject) => unknown {
+export function readPatch(type: Exclude<PatchType, "apply">, body: Buffer): (current: ApiObject) => unknown {
   const patch = parseJson(body);
   if (type === "json") {
     const operations = readOperations(patch);
-    return (current) => applyOperations(current, operations, target);
+    return (current) => applyOperations(current, operations);
   }
   if (!isObject(patch)) throw badRequest("a merge patch must be an object");
   return type === "merge"
@@ -76,21 +71,17 @@ function applyOperations(
     return fastJsonPatch.applyPatch(current, cloneJson([...operations]), false, true).newDocument;
   } catch (error) {
     const why = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
-    const fault: FieldError = {
-      type: "FieldValueInvalid",
-      field: "",
-      message: `the server rejected our request due to an error in our request: ${why}`,
-    };
-    const { details } = invalid({ group: "", kind: "" }, current.metadata.name, [fault]);
-    throw new StatusError(
-      422,
-      "Invalid",
-      `the server rejected our request due to an error in our request: ${why}`,
-      {
-        ...details,
-        group: resource.group,
-        kind: resource.plural,
-      },
-    );
+    const message = failedTest(error) ?? why;
+    throw new StatusError(422, "Invalid", "the server rejected our request due to an error in our request", {
+      causes: [{ reason: "UnexpectedServerResponse", message }],
+    });
   }
+}
+
+/** Kubernetes' words for a `test` operation that found another value. */
+function failedTest(error: unknown): string | undefined {
+  if (!(error instanceof fastJsonPatch.JsonPatchError) || error.name !== "TEST_OPERATION_FAILED")
+    return undefined;
+  const path = textAt(error.operation, "path") ?? "";
+  return `testing value ${path} failed: test failed`;
 }

@@ -219,7 +219,7 @@ async function patch(context: ApiContext, asked: ResourceRequest): Promise<void>
   if (target.name === undefined) throw methodNotAllowed();
   const type = patchType(contentType(request), target);
   const body = await readBody(request);
-  if (type !== "apply") return write(context, asked, readPatch(type, body, target));
+  if (type !== "apply") return write(context, asked, readPatch(type, body));
   await apply(context, asked, readApply(body));
 }
 

@@ -90,7 +90,7 @@ export function builtinResources({ now, usedClusterIps }: StrategyInputs): Resou
       subresources: [{ name: "finalize", kind: "Namespace", verbs: ["update"] }],
     }),
     resource("", "v1", "Node", "nodes", nodeStrategy, { ...cluster, short: ["no"], status: true }),
-    resource("", "v1", "Pod", "pods", podStrategy(now), {
+    resource("", "v1", "Pod", "pods", podStrategy, {
       short: ["po"],
       categories: all,
       status: true,

@@ -36,7 +36,9 @@ function pruneValue(value: unknown, schema: Schema, path: string, report: (path:
   if (Array.isArray(value)) {
     const { items } = schema;
     if (items !== undefined)
-      value.forEach((item, index) => pruneValue(item, items, `${path}[${index}]`, report));
+      value.forEach((item, index) => {
+        pruneValue(item, items, `${path}[${index}]`, report);
+      });
   } else if (isObject(value)) {
     // A schema without fields of its own, or of another type, is the validator's business.
     if (schema.type !== undefined && schema.type !== "object") return;

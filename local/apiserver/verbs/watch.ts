@@ -158,7 +158,10 @@ class Watch {
     while (!this.#ended && !this.#response.writableNeedDrain) {
       const change = this.#history.read(this.#position);
       if (change === undefined) return;
-      if (change === "gone") return this.#cut();
+      if (change === "gone") {
+        this.#cut();
+        return;
+      }
       this.#position++;
       if (change.revision > this.#start.revision) {
         this.#revision = change.revision;
@@ -176,7 +179,10 @@ class Watch {
   }
 
   #sendGone(type: string, object: ApiObject, json: string, before: ApiObject): void {
-    if (type === "DELETED") return this.#send("DELETED", object, json);
+    if (type === "DELETED") {
+      this.#send("DELETED", object, json);
+      return;
+    }
     const last = {
       ...before,
       metadata: { ...before.metadata, resourceVersion: object.metadata.resourceVersion },

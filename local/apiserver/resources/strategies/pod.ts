@@ -89,80 +89,76 @@ export function validatePodSpec(spec: unknown, path: string): FieldError[] {
   });
 }
 
-/** Makes the pod strategy. `now` in epoch milliseconds. */
-export function podStrategy(now: () => number): Strategy {
+export const podStrategy: Strategy = {
+  setDefaults(pod) {
+    const spec = ensureObject(pod, "spec");
+    setPodSpecDefaults(spec);
+    setDefault(spec, "enableServiceLinks", true);
+  },
+  admit(pod) {
+    const spec = ensureObject(pod, "spec");
+    setDefault(spec, "serviceAccountName", "default");
+    setDefault(spec, "serviceAccount", spec.serviceAccountName);
+    setDefault(spec, "preemptionPolicy", "PreemptLowerPriority");
+    setDefault(spec, "priority", 0);
+  },
+  prepareForCreate(pod) {
+    pod.status = { phase: "Pending", qosClass: qosClass(pod) };
+  },
+  prepareForUpdate(pod, old) {
+    pod.status = old.status;
+  },
+  validate: (pod, old) => (old === undefined ? validatePodSpec(pod.spec, "spec") : validateUpdate(pod, old)),
+  gracePeriod(pod, asked) {
+    const unassigned = (textAt(pod, "spec", "nodeName") ?? "") === "";
+    const phase = textAt(pod, "status", "phase");
+    if (unassigned || phase === "Succeeded" || phase === "Failed") return 0;
+    return Math.max(0, asked ?? numberAt(pod, "spec", "terminationGracePeriodSeconds") ?? 30);
+  },
+  answersDeleted: true,
+  countsGeneration: false,
+};
+
+function validateUpdate(pod: ApiObject, old: ApiObject): FieldError[] {
+  if (equalJson(fixedSpec(pod), fixedSpec(old))) return [];
+  return [
+    {
+      type: "FieldValueForbidden",
+      field: "spec",
+      message:
+        "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
+    },
+  ];
+}
+
+/** What of a pod's spec may not change. */
+function fixedSpec(pod: ApiObject): unknown {
+  if (!isObject(pod.spec)) return undefined;
+  const { tolerations: _t, activeDeadlineSeconds: _d, nodeName: _n, ...rest } = pod.spec;
+  const withoutImages = (list: unknown) =>
+    Array.isArray(list) ? list.map((item) => (isObject(item) ? { ...item, image: "" } : item)) : list;
   return {
-    setDefaults(pod) {
-      const spec = ensureObject(pod, "spec");
-      setPodSpecDefaults(spec);
-      setDefault(spec, "enableServiceLinks", true);
-    },
-    admit(pod) {
-      const spec = ensureObject(pod, "spec");
-      setDefault(spec, "serviceAccountName", "default");
-      setDefault(spec, "serviceAccount", spec.serviceAccountName);
-      setDefault(spec, "preemptionPolicy", "PreemptLowerPriority");
-      setDefault(spec, "priority", 0);
-    },
-    prepareForCreate(pod) {
-      pod.status = { phase: "Pending", qosClass: qosClass(pod) };
-    },
-    prepareForUpdate(pod, old) {
-      pod.status = old.status;
-    },
-    validate: (pod, old) =>
-      old === undefined ? validatePodSpec(pod.spec, "spec") : validateUpdate(pod, old),
-    gracePeriod(pod, asked) {
-      const unassigned = (textAt(pod, "spec", "nodeName") ?? "") === "";
-      const phase = textAt(pod, "status", "phase");
-      if (unassigned || phase === "Succeeded" || phase === "Failed") return 0;
-      return Math.max(0, asked ?? numberAt(pod, "spec", "terminationGracePeriodSeconds") ?? 30);
-    },
-    answersDeleted: true,
-    countsGeneration: false,
+    ...rest,
+    containers: withoutImages(rest.containers),
+    initContainers: withoutImages(rest.initContainers),
   };
+}
 
-  function validateUpdate(pod: ApiObject, old: ApiObject): FieldError[] {
-    if (equalJson(fixedSpec(pod), fixedSpec(old))) return [];
-    return [
-      {
-        type: "FieldValueForbidden",
-        field: "spec",
-        message:
-          "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
-      },
-    ];
-  }
-
-  /** The pod's conditions of scheduling, set when a node name is bound. */
-  function fixedSpec(pod: ApiObject): unknown {
-    if (!isObject(pod.spec)) return undefined;
-    const { tolerations: _t, activeDeadlineSeconds: _d, nodeName: _n, ...rest } = pod.spec;
-    const withoutImages = (list: unknown) =>
-      Array.isArray(list) ? list.map((item) => (isObject(item) ? { ...item, image: "" } : item)) : list;
-    return {
-      ...rest,
-      containers: withoutImages(rest.containers),
-      initContainers: withoutImages(rest.initContainers),
-    };
-  }
-
-  function qosClass(pod: ApiObject): string {
-    const containers = [...listAt(pod, "spec", "containers"), ...listAt(pod, "spec", "initContainers")];
-    const anyResources = containers.some((container) => {
-      const resources = isObject(container) ? container.resources : undefined;
-      return isObject(resources) && (isObject(resources.requests) || isObject(resources.limits));
-    });
-    if (!anyResources) return "BestEffort";
-    const guaranteed = containers.every((container) => {
-      const resources = isObject(container) ? container.resources : undefined;
-      if (!isObject(resources) || !isObject(resources.limits)) return false;
-      const { limits } = resources;
-      if (limits.cpu === undefined || limits.memory === undefined) return false;
-      return resources.requests === undefined || equalJson(resources.requests, limits);
-    });
-    return guaranteed ? "Guaranteed" : "Burstable";
-  }
+function qosClass(pod: ApiObject): string {
+  const containers = [...listAt(pod, "spec", "containers"), ...listAt(pod, "spec", "initContainers")];
+  const anyResources = containers.some((container) => {
+    const resources = isObject(container) ? container.resources : undefined;
+    return isObject(resources) && (isObject(resources.requests) || isObject(resources.limits));
+  });
+  if (!anyResources) return "BestEffort";
+  const guaranteed = containers.every((container) => {
+    const resources = isObject(container) ? container.resources : undefined;
+    if (!isObject(resources) || !isObject(resources.limits)) return false;
+    const { limits } = resources;
+    if (limits.cpu === undefined || limits.memory === undefined) return false;
+    return resources.requests === undefined || equalJson(resources.requests, limits);
+  });
+  return guaranteed ? "Guaranteed" : "Burstable";
 }
 
 /** The PodScheduled condition that binding to a node sets. */
