@@ -18,7 +18,7 @@ import { findConflicts } from "./conflict.ts";
 /** What the API server is told: whether the object may be stored, why not, and what the user should know besides. */
 export interface Validation {
   readonly allowed: boolean;
-  /** Present where it is refused. One line; every error is in it. */
+  /** Present where it is refused. One line that names the first errors. */
   readonly message?: string;
   readonly warnings: readonly string[];
 }
@@ -37,6 +37,8 @@ export const validatedKinds: readonly Kind[] = [
 
 /** The API server cuts a warning that is longer, and drops those beyond about 4 kB. */
 const longestWarning = 256;
+/** Errors that one answer names: enough to fix, short enough to read. */
+const mostErrors = 10;
 const mostWarnings = 16;
 
 /**
@@ -64,7 +66,7 @@ export function validateObject(
   if (lenient || errors.length === 0) return { allowed: true, warnings };
   return {
     allowed: false,
-    message: `${object.kind} \`${nameOf(object)}\`: ${errors.map(word).join("; ")}`,
+    message: `${object.kind} \`${nameOf(object)}\`: ${wordAll(errors)}`,
     warnings,
   };
 }
@@ -99,6 +101,13 @@ function isOfGroup(object: UnreadObject, { group }: Kind): boolean {
 
 function isSameSpec(object: UnreadObject, old: UnreadObject | undefined): boolean {
   return old !== undefined && JSON.stringify(old.spec) === JSON.stringify(object.spec);
+}
+
+function wordAll(errors: readonly Problem[]): string {
+  const words = errors.slice(0, mostErrors).map(word);
+  return (errors.length > mostErrors ? [...words, `and ${errors.length - mostErrors} more`] : words).join(
+    "; ",
+  );
 }
 
 function word({ field, message }: Problem): string {

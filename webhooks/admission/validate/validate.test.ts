@@ -40,6 +40,17 @@ test("every error is told with its field path, in one line", () => {
   );
 });
 
+test("a thousand errors are still a short answer", () => {
+  const metrics = Array.from({ length: 1000 }, () => ({ name: 3 }));
+  const { message = "" } = validateObject(
+    canary("a", { analysis: { ...spec.analysis, metrics } }),
+    undefined,
+    [],
+  );
+  expect(message).toMatch(/; and 990 more$/);
+  expect(message.length).toBeLessThan(2000);
+});
+
 test("the second Canary on a target is refused, and told which is the first", () => {
   const first = canary("first");
   expect(validateObject(canary("second"), undefined, [first])).toMatchObject({
