@@ -4,7 +4,7 @@ import { envoyVersion } from "./version.ts";
 
 /** Where fairlead keeps what it fetched: `$XDG_CACHE_HOME/fairlead`, else `~/.cache/fairlead`. */
 export function cacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
-  const base = environment["XDG_CACHE_HOME"] || join(homedir(), ".cache");
+  const base = environment.XDG_CACHE_HOME || join(homedir(), ".cache");
   return join(base, "fairlead");
 }
 

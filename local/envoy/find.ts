@@ -26,14 +26,14 @@ export interface FindEnvoyOptions {
  */
 export async function findEnvoy(options: FindEnvoyOptions): Promise<string> {
   const { ask, fetch, logger, progress = () => undefined, environment = process.env } = options;
-  const named = environment["ENVOY_BIN"];
+  const named = environment.ENVOY_BIN;
   if (named) {
     await askVersion(named).catch((error: Error) => {
       throw new Error(`ENVOY_BIN: ${error.message}`);
     });
     return named;
   }
-  const onPath = findOnPath("envoy", environment["PATH"] ?? "");
+  const onPath = findOnPath("envoy", environment.PATH ?? "");
   if (onPath) {
     const version = await askVersion(onPath).catch((error: Error) => {
       logger.warn(`the Envoy on PATH is not used: ${error.message}`);

@@ -31,7 +31,7 @@ export function baseEnvironment(input: BaseInput): ReadonlyMap<string, string> {
   const meshed = pod.spec !== undefined && hasSidecar(pod.spec);
   const host = meshed && !isSidecar ? applicationAddress(podIp) : podIp;
   const variables = new Map(inherited.flatMap((name) => entry(name, process.env[name])));
-  variables.set("PATH", `${dirname(process.execPath)}:${process.env["PATH"] ?? "/usr/bin:/bin"}`);
+  variables.set("PATH", `${dirname(process.execPath)}:${process.env.PATH ?? "/usr/bin:/bin"}`);
   variables.set("HOSTNAME", pod.metadata.name);
   variables.set("HOST", host);
   variables.set("KUBERNETES_SERVICE_HOST", hostAddress(subnet));
@@ -39,7 +39,7 @@ export function baseEnvironment(input: BaseInput): ReadonlyMap<string, string> {
   variables.set(mountsVariable, JSON.stringify(mounts));
   if (isSidecar) {
     variables.set("FAIRLEAD_APP_ADDRESS", applicationAddress(podIp));
-    for (const [name, value] of entry("ENVOY_BIN", process.env["ENVOY_BIN"])) variables.set(name, value);
+    for (const [name, value] of entry("ENVOY_BIN", process.env.ENVOY_BIN)) variables.set(name, value);
   }
   return variables;
 }

@@ -1,0 +1,143 @@
+/** A Kubernetes on one machine: the published entry `fairlead/local`. */
+import { renameSync, writeFileSync } from "node:fs";
+import { createClient } from "../kube/client.ts";
+import type { Client, Connection, Informers, Recorder } from "../kube/contract.ts";
+import { createRecorder } from "../kube/events.ts";
+import { createInformers } from "../kube/informer.ts";
+import { type Logger, silent } from "../lib/log.ts";
+import { type Kubernetes, type ResolveService, serveKubernetes } from "./apiserver/serve.ts";
+import { startControllers } from "./controllers/start.ts";
+import { type DataDir, defaultDataDir, openDataDir, readSubnet, writeSubnet } from "./data-dir.ts";
+import { hostAddress } from "./node/address.ts";
+import { type NodeOptions, type RunningNode, startNode } from "./node/node.ts";
+import { PodLogError } from "./node/pod-log.ts";
+import { freeSubnet, portProblem } from "./subnet.ts";
+
+export interface KubernetesOptions {
+  /** State, pods and kubeconfig. Default `~/.fairlead`. One process at a time. */
+  readonly dataDir?: string;
+  /** The S of 127.S.0.0/16. Default: the folder's own, else the first whose port 6443 is free. */
+  readonly subnet?: number;
+  /** Image name without tag → the command that stands for it. */
+  readonly images?: ReadonlyMap<string, readonly string[]>;
+  /** Image name, without tag, of the sidecar. Default `fairlead/proxy`. */
+  readonly proxyImage?: string;
+  /** Where an admission webhook that names a Service is reached from this process. */
+  readonly resolveService?: ResolveService;
+  readonly logger?: Logger;
+  /** How long crashing containers are held back. Default: the kubelet's 10 s to 5 min. */
+  readonly backOff?: NodeOptions["backOff"];
+}
+
+export interface LocalKubernetes {
+  /** `https://127.S.0.1:6443` */
+  readonly url: string;
+  readonly connection: Connection;
+  /** Path of the kubeconfig. */
+  readonly kubeconfig: string;
+  readonly subnet: number;
+  /** Shared by everything in this process; `close` closes them. */
+  readonly client: Client;
+  readonly informers: Informers;
+  readonly recorder: Recorder;
+  /** A service account's token, as by TokenRequest. */
+  readonly issueToken: Kubernetes["issueToken"];
+  /** Ends the control plane. Pods go on and are adopted by the next start on this folder. */
+  close(): Promise<void>;
+  /** Stops every pod, gracefully and then by force, and ends the control plane. */
+  stopAll(): Promise<void>;
+}
+
+const port = 6443;
+
+/**
+ * Starts the API server, the controllers and the node on what `dataDir` holds.
+ *
+ * @throws Error with one line that says what to do: folder in use, port in use, no space
+ */
+export async function startKubernetes(options: KubernetesOptions = {}): Promise<LocalKubernetes> {
+  const { logger = silent } = options;
+  const dataDir = openDataDir(options.dataDir ?? defaultDataDir());
+  const ends: (() => Promise<void> | void)[] = [() => dataDir.release()];
+  const close = async () => {
+    for (const end of ends.splice(0).reverse()) await end();
+  };
+  try {
+    const subnet = await chooseSubnet(dataDir, options.subnet);
+    let node: RunningNode | undefined;
+    const server = await serveKubernetes({
+      dataDir: dataDir.state,
+      host: hostAddress(subnet),
+      port,
+      logger: logger.child({ room: "apiserver" }),
+      podLog: (namespace, name, query) => {
+        if (!node) throw new PodLogError(404, "the node is still starting: try again");
+        return node.podLog(namespace, name, query);
+      },
+      ...(options.resolveService === undefined ? {} : { resolveService: options.resolveService }),
+    });
+    ends.push(() => server.close());
+    writeKubeconfig(dataDir.kubeconfig, server.kubeconfig());
+
+    const connection = server.connection();
+    const client = createClient(connection);
+    ends.push(() => client.close());
+    const recorder = createRecorder(client, logger);
+    ends.push(() => recorder.close());
+    const informers = createInformers(client, logger);
+    ends.push(() => informers.close());
+
+    const controllers = await startControllers({ client, informers, recorder, logger });
+    ends.push(() => controllers.close());
+    const { images = new Map(), proxyImage, backOff } = options;
+    const running = await startNode({
+      client,
+      informers,
+      recorder,
+      logger: logger.child({ room: "node" }),
+      dataDir: dataDir.root,
+      subnet,
+      images,
+      ...(proxyImage === undefined ? {} : { proxyImage }),
+      ...(backOff === undefined ? {} : { backOff }),
+    });
+    node = running;
+    ends.push(() => running.close());
+    const { url } = server;
+    const { kubeconfig } = dataDir;
+    return {
+      url,
+      connection,
+      kubeconfig,
+      subnet,
+      client,
+      informers,
+      recorder,
+      issueToken: (spec) => server.issueToken(spec),
+      close,
+      async stopAll() {
+        await running.stopAll();
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The asked one, the folder's own, or a free one; kept with the folder, as its pods have addresses in it. */
+async function chooseSubnet(dataDir: DataDir, asked: number | undefined): Promise<number> {
+  const held = readSubnet(dataDir);
+  const subnet = asked ?? held ?? (await freeSubnet(port));
+  const problem = await portProblem(hostAddress(subnet), port);
+  if (problem !== undefined) throw new Error(problem);
+  if (subnet !== held) writeSubnet(dataDir, subnet);
+  return subnet;
+}
+
+/** Renamed into place, so that a reader never sees half of it. It holds the administrator's key. */
+function writeKubeconfig(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
