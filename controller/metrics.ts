@@ -43,13 +43,19 @@ export function createControllerMetrics(registry: Registry): ControllerMetrics {
     [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   );
 
+  /** The phase that was told last, by namespace and target. */
+  const phases = new Map<string, string>();
+
   return {
     state(canary, state) {
       const { namespace, names } = canary;
       const name = names.canaryWorkload;
       status.set({ name, namespace }, statusNumber(state));
-      registry.remove({ ...phaseLabels(canary) });
-      phase.set({ ...phaseLabels(canary), phase: state.phase }, 1);
+      const labels = { namespace, canary: name };
+      const before = phases.get(`${namespace}/${name}`);
+      if (before !== undefined && before !== state.phase) phase.set({ ...labels, phase: before }, 0);
+      phases.set(`${namespace}/${name}`, state.phase);
+      phase.set({ ...labels, phase: state.phase }, 1);
       const canaryWeight = liveRun(state)?.canaryWeight ?? 0;
       weight.set({ workload: name, namespace }, canaryWeight);
       weight.set({ workload: names.primaryWorkload, namespace }, 100 - canaryWeight);
@@ -77,6 +83,7 @@ export function createControllerMetrics(registry: Registry): ControllerMetrics {
       latency.observe({ name: names.canaryWorkload, namespace }, milliseconds / 1000);
     },
     forget(namespace, target) {
+      phases.delete(`${namespace}/${target}`);
       registry.remove({ namespace, name: target });
       registry.remove({ namespace, canary: target });
       registry.remove({ namespace, workload: target });
@@ -86,10 +93,6 @@ export function createControllerMetrics(registry: Registry): ControllerMetrics {
       for (const [namespace, count] of byNamespace) total.set({ namespace }, count);
     },
   };
-}
-
-function phaseLabels({ namespace, names }: ReadCanary) {
-  return { namespace, canary: names.canaryWorkload };
 }
 
 /** Flagger's numbers, but Waiting, Promoting and the like count as running. */

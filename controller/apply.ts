@@ -1,0 +1,286 @@
+import type { Judgement } from "../analysis/judge/types.ts";
+import {
+  actionAnnotation,
+  byAnnotation,
+  pausedAnnotation,
+  reasonAnnotation,
+  revisionAnnotation,
+} from "../api/annotations.ts";
+import { ControllerRevisionKind, DeploymentKind, ServiceKind } from "../api/core.ts";
+import type { Hooks } from "../api/hooks.ts";
+import { CanaryKind } from "../api/kinds.ts";
+import type { Client, Recorder } from "../kube/contract.ts";
+import type { Lease } from "../kube/lease.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Writer } from "./carry-out.ts";
+import type { Decision, Effect } from "./decide/effects.ts";
+import type { State } from "./decide/state.ts";
+import type { ControllerMetrics } from "./metrics.ts";
+import { objectWrites } from "./objects.ts";
+import type { Overlay } from "./overlay.ts";
+import { copyToPrimaryWrites, createPrimaryWrites, restorePrimaryWrites } from "./primary.ts";
+import {
+  buildRevision,
+  formerPrimaryName,
+  readRevision,
+  revisionName,
+  unneededRevisions,
+} from "./revisions.ts";
+import type { Rollbacks } from "./rollback.ts";
+import { isOwned } from "./routers/services.ts";
+import { buildStatus } from "./status/write.ts";
+import { runMark, type Subject, targetRevision } from "./subject.ts";
+import { annotationOperations, type Write } from "./write.ts";
+
+export interface ApplyOptions {
+  readonly client: Client;
+  readonly writer: Writer;
+  readonly overlay: Overlay;
+  readonly recorder: Recorder;
+  readonly hooks: Pick<Hooks, "alert">;
+  readonly lease: Pick<Lease, "held" | "epoch">;
+  readonly rollbacks: Rollbacks;
+  readonly metrics: ControllerMetrics;
+  readonly clock: Clock;
+}
+
+/** The lease was lost in the middle: another controller goes on. */
+export class LeaseLostError extends Error {
+  override readonly name = "LeaseLostError";
+}
+
+/** What is to be carried out, and for whom. */
+export interface Task {
+  readonly subject: Subject;
+  /** The state that was decided on. */
+  readonly last: State;
+  readonly decision: Decision;
+  readonly judgement?: Judgement;
+}
+
+export const finalizer = "finalizer.flagger.app";
+
+/**
+ * Carries out a decision's effects, in order. Each may be repeated.
+ *
+ * @throws ApiError at the first that fails: the next decision asks for what is still missing
+ * @throws LeaseLostError where an effect that may raise or store came after the lease was lost
+ */
+export async function applyDecision(task: Task, options: ApplyOptions): Promise<void> {
+  for (const effect of task.decision.effects) {
+    if (!lowersOnly(effect) && !options.lease.held())
+      throw new LeaseLostError("the lease is held by another");
+    await applyEffect(effect, task, options);
+  }
+}
+
+/** What the guard may do without a lease. */
+export function lowersOnly({ kind }: Effect): boolean {
+  return kind === "roll-back-route" || kind === "restore-primary";
+}
+
+export async function applyEffect(effect: Effect, task: Task, options: ApplyOptions): Promise<void> {
+  const { subject } = task;
+  const { canary, router, snapshot } = subject;
+  const writeAll = async (writes: readonly (Write | undefined)[]) => {
+    for (const write of writes) {
+      if (write !== undefined) await options.writer.write(write);
+    }
+  };
+  switch (effect.kind) {
+    case "store":
+      return store(task, options);
+    case "store-revision":
+      return writeAll([revisionWrite(subject, effect.revision)]);
+    case "apply-objects": {
+      const writes = objectWrites(subject, effect.apex);
+      return writeAll(writes.filter((write) => !options.writer.isOwn(write)));
+    }
+    case "create-primary":
+      return writeAll(createPrimaryWrites(subject, effect.revision));
+    case "set-weight": {
+      const mark = effect.run && runMark(subject, effect.run);
+      return writeAll([router.setWeight(canary, effect.canaryWeight, mark, snapshot)]);
+    }
+    case "roll-back-route":
+      return options.rollbacks.rollBack(subject, effect.mark);
+    case "clear-run-mark":
+      return writeAll([router.clearRunMark(canary, snapshot)]);
+    case "store-primary":
+      return writeAll([formerPrimaryWrite(subject, effect.run.id)]);
+    case "copy-to-primary": {
+      const writes = copyToPrimaryWrites(subject, effect.revision, task.decision.next.trackedConfigs);
+      if (writes === undefined)
+        throw new Error(`the template of revision ${effect.revision} is known no more`);
+      return writeAll(writes);
+    }
+    case "restore-primary":
+      return writeAll(restorePrimaryWrites(subject, effect.run, effect.mark));
+    case "scale-target":
+      return writeAll([scaleWrite(subject, effect.replicas)]);
+    case "event":
+      options.recorder.event(canary.object, effect.type, effect.reason, effect.message);
+      return;
+    case "alert":
+      options.hooks.alert({
+        canary: { namespace: canary.namespace, name: canary.name, uid: subject.uid },
+        severity: effect.severity,
+        message: effect.message,
+        fields: alertFields(task),
+      });
+      return;
+    case "count-run":
+      options.metrics.ended(canary, effect.run, effect.outcome, options.clock.now());
+      return prune(task, options);
+    case "clear-action":
+      return writeAll([clearActionWrite(subject, effect.pause)]);
+    case "revert":
+      return writeAll([...apexRevert(subject), ...router.revert(canary, subject.owner, snapshot)]);
+    case "remove-finalizer":
+      return writeAll([finalizerWrite(subject, false)]);
+  }
+}
+
+/** Replaces the status of the version that was decided on: a newer one is another decision's. */
+async function store({ subject, last, decision, judgement }: Task, options: ApplyOptions): Promise<void> {
+  const { canary } = subject;
+  const present = subject.snapshot.get(CanaryKind, canary.namespace, canary.name) ?? canary.object;
+  const status = buildStatus({
+    before: canary.object.status,
+    last,
+    next: decision.next,
+    notice: decision.notice,
+    targetKind: canary.target.kind,
+    generation: canary.object.metadata.generation ?? 0,
+    epoch: options.lease.epoch(),
+    judgement,
+    now: options.clock.now(),
+  });
+  if (status === undefined) return;
+  const { resourceVersion } = canary.object.metadata;
+  const object = {
+    ...present,
+    metadata: { ...present.metadata, ...(resourceVersion !== undefined && { resourceVersion }) },
+    status,
+  };
+  options.overlay.wrote(CanaryKind, await options.client.replace(CanaryKind, object, "status"));
+  options.metrics.state(canary, decision.next);
+  options.metrics.checks(canary, decision.next.checks);
+  const notice = decision.notice;
+  const told = canary.object.status?.conditions?.some(
+    ({ type, message }) => type === "Ready" && message === notice?.message,
+  );
+  if (notice !== undefined && told !== true) {
+    options.recorder.event(canary.object, "Warning", notice.reason, notice.message);
+  }
+}
+
+function revisionWrite(subject: Subject, revision: string): Write | undefined {
+  const { canary, snapshot, target, owner } = subject;
+  const name = revisionName(canary.name, revision);
+  const template = target?.spec?.template;
+  if (template === undefined || targetRevision(subject, template) !== revision) return undefined;
+  if (readRevision(snapshot, canary.namespace, name) !== undefined) return undefined;
+  const order = target?.metadata.generation ?? 0;
+  return {
+    kind: "create",
+    of: ControllerRevisionKind,
+    object: buildRevision(name, canary.namespace, template, owner, order),
+  };
+}
+
+function formerPrimaryWrite({ canary, snapshot, primary, owner }: Subject, run: string): Write | undefined {
+  const name = formerPrimaryName(canary.name, run);
+  const template = primary?.spec?.template;
+  if (template === undefined || readRevision(snapshot, canary.namespace, name) !== undefined)
+    return undefined;
+  const order = primary?.metadata.generation ?? 0;
+  return {
+    kind: "create",
+    of: ControllerRevisionKind,
+    object: buildRevision(name, canary.namespace, template, owner, order),
+  };
+}
+
+function scaleWrite({ canary, target }: Subject, replicas: number): Write | undefined {
+  if (target === undefined || target.spec?.replicas === replicas) return undefined;
+  return {
+    kind: "patch",
+    of: DeploymentKind,
+    namespace: canary.namespace,
+    name: target.metadata.name,
+    operations: [{ op: "add", path: "/spec/replicas", value: replicas }],
+  };
+}
+
+/** An action counts once: its annotations go, if nobody has asked for something else meanwhile. */
+function clearActionWrite({ canary }: Subject, pause: boolean | undefined): Write {
+  const annotations = canary.object.metadata.annotations;
+  const gone = [actionAnnotation, revisionAnnotation, byAnnotation, reasonAnnotation].filter(
+    (name) => annotations?.[name] !== undefined,
+  );
+  return {
+    kind: "patch",
+    of: CanaryKind,
+    namespace: canary.namespace,
+    name: canary.name,
+    operations: [
+      {
+        op: "test",
+        path: `/metadata/annotations/${actionAnnotation.replaceAll("/", "~1")}`,
+        value: annotations?.[actionAnnotation],
+      },
+      ...annotationOperations(annotations, {
+        ...Object.fromEntries(gone.map((name) => [name, undefined])),
+        ...(pause !== undefined && { [pausedAnnotation]: pause ? "true" : undefined }),
+      }),
+    ],
+  };
+}
+
+/** An apex Service that was there before the Canary leads to the target again; one of ours goes with the Canary. */
+function apexRevert({ canary, snapshot, selector, owner }: Subject): readonly Write[] {
+  const apex = snapshot.get(ServiceKind, canary.namespace, canary.names.apexService);
+  if (apex === undefined || selector === undefined || isOwned(apex, owner)) return [];
+  const object = { ...apex, spec: { ...apex.spec, selector: { [selector.name]: selector.value } } };
+  return [{ kind: "replace", of: ServiceKind, object }];
+}
+
+/** Puts the finalizer on a Canary that wants its target back, or takes it away. */
+export function finalizerWrite({ canary, snapshot }: Subject, wanted: boolean): Write | undefined {
+  const present = snapshot.get(CanaryKind, canary.namespace, canary.name) ?? canary.object;
+  const { finalizers = [], resourceVersion } = present.metadata;
+  if (finalizers.includes(finalizer) === wanted) return undefined;
+  const value = wanted ? [...finalizers, finalizer] : finalizers.filter((name) => name !== finalizer);
+  return {
+    kind: "patch",
+    of: CanaryKind,
+    namespace: canary.namespace,
+    name: canary.name,
+    operations: [
+      { op: "test", path: "/metadata/resourceVersion", value: resourceVersion },
+      { op: "add", path: "/metadata/finalizers", value },
+    ],
+  };
+}
+
+async function prune({ subject, decision }: Task, { client }: ApplyOptions): Promise<void> {
+  const { canary, snapshot, uid } = subject;
+  const { applied, promoted } = decision.next;
+  const inUse = new Set(
+    [applied, promoted].flatMap((hash) => (hash ? [revisionName(canary.name, hash)] : [])),
+  );
+  for (const { metadata } of unneededRevisions(snapshot, uid, inUse)) {
+    await client.delete(ControllerRevisionKind, canary.namespace, metadata.name);
+  }
+}
+
+function alertFields({ subject, decision }: Task) {
+  const { canary } = subject;
+  const { failure, applied } = decision.next;
+  return [
+    { name: "Target", value: `${canary.target.kind}/${canary.target.name}.${canary.namespace}` },
+    ...(applied ? [{ name: "Revision", value: applied }] : []),
+    ...(failure ? [{ name: failure.reason, value: failure.message }] : []),
+  ];
+}

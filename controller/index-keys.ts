@@ -1,0 +1,67 @@
+import type { ReadCanary } from "../api/canary/types.ts";
+
+/** Which canaries an object belongs to, by kind, namespace and name: a change costs a look-up, not a search. */
+export interface KeyIndex {
+  /** What this canary depends on from now on. */
+  set(key: string, dependencies: readonly string[]): void;
+  remove(key: string): void;
+  of(dependency: string): Iterable<string>;
+}
+
+export function createKeyIndex(): KeyIndex {
+  const byDependency = new Map<string, Set<string>>();
+  const byKey = new Map<string, readonly string[]>();
+
+  function remove(key: string): void {
+    for (const dependency of byKey.get(key) ?? []) {
+      const keys = byDependency.get(dependency);
+      keys?.delete(key);
+      if (keys?.size === 0) byDependency.delete(dependency);
+    }
+    byKey.delete(key);
+  }
+
+  return {
+    set(key, dependencies) {
+      const before = byKey.get(key);
+      if (before?.length === dependencies.length && before.every((one, index) => one === dependencies[index]))
+        return;
+      remove(key);
+      byKey.set(key, dependencies);
+      for (const dependency of dependencies) {
+        const keys = byDependency.get(dependency);
+        if (keys === undefined) byDependency.set(dependency, new Set([key]));
+        else keys.add(key);
+      }
+    },
+    remove,
+    of: (dependency) => [...(byDependency.get(dependency) ?? [])],
+  };
+}
+
+export function dependency(kind: string, namespace: string | undefined, name: string): string {
+  return `${kind.toLowerCase()}/${namespace ?? ""}/${name}`;
+}
+
+/** The objects whose changes a canary must see. `configs`: keys as `configmap/<name>`. */
+export function dependenciesOf(canary: ReadCanary, configs: readonly string[]): readonly string[] {
+  const { namespace, names, autoscaler } = canary;
+  const services = [names.apexService, names.primaryService, names.canaryService];
+  return [
+    dependency("Deployment", namespace, names.canaryWorkload),
+    dependency("Deployment", namespace, names.primaryWorkload),
+    ...services.map((name) => dependency("Service", namespace, name)),
+    dependency("VirtualService", namespace, names.apexService),
+    dependency("DestinationRule", namespace, names.primaryService),
+    dependency("DestinationRule", namespace, names.canaryService),
+    ...(autoscaler
+      ? ["", "-primary"].map((end) =>
+          dependency("HorizontalPodAutoscaler", namespace, `${autoscaler.name}${end}`),
+        )
+      : []),
+    ...configs.map((config) => {
+      const [kind = "", name = ""] = config.split("/");
+      return dependency(kind, namespace, name);
+    }),
+  ];
+}
