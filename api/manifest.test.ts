@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readManifests } from "./manifest.ts";
@@ -50,6 +51,34 @@ test("scalars are what kubectl takes them for", () => {
     f: 1000,
     g: false,
   });
+});
+
+const kubectl = spawnSync("kubectl", ["version", "--client"]).status === 0;
+
+test.skipIf(!kubectl)("a real kubectl reads the same manifest the same", () => {
+  const scalars = [
+    "on",
+    "0644",
+    "12:30:00",
+    "2024-01-01",
+    "1e3",
+    "y",
+    "~",
+    "1_000",
+    "0x1F",
+    "0b11",
+    "+12",
+    '"on"',
+    "09",
+    "1.",
+    ".inf1",
+  ];
+  const text = `apiVersion: example.com/v1\nkind: Foo\nmetadata: {name: a, labels: {z: z}}\nbase: &b {x: 1}\nmerged: {<<: *b, y: no}\n${scalars.map((scalar, index) => `f${index}: ${scalar}`).join("\n")}\n`;
+  const { stdout } = spawnSync("kubectl", ["label", "--local", "-f", "-", "-o", "json", "x-"], {
+    input: text,
+    encoding: "utf8",
+  });
+  expect(readManifests(text, "a").objects[0]?.object).toEqual(JSON.parse(stdout));
 });
 
 test("an alias bomb is refused, anchors as people use them are read", () => {
