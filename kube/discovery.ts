@@ -1,4 +1,4 @@
-import type { Kind } from "../api/resource.ts";
+import type { Kind, UnreadObject } from "../api/resource.ts";
 import type { Client } from "./contract.ts";
 import { isNotFound } from "./error.ts";
 
@@ -28,7 +28,7 @@ export async function discoverKind(
   client: Pick<Client, "request">,
   apiVersion: string,
   kind: string,
-): Promise<Kind | undefined> {
+): Promise<Kind<UnreadObject> | undefined> {
   const { resources = [] } = await readResources(client, apiVersion);
   const found = resources.find((resource) => resource.kind === kind && !resource.name.includes("/"));
   return found && kindOf(apiVersion, found);
@@ -39,7 +39,10 @@ export async function discoverKind(
  *
  * The core group wins, then the server's order of groups, as with kubectl.
  */
-export async function findKind(client: Pick<Client, "request">, word: string): Promise<Kind | undefined> {
+export async function findKind(
+  client: Pick<Client, "request">,
+  word: string,
+): Promise<Kind<UnreadObject> | undefined> {
   const [name = "", ...group] = word.toLowerCase().split(".");
   const groups: GroupList = await client.request("GET", "/apis");
   const named = (groups.groups ?? []).flatMap(({ preferredVersion }) => preferredVersion?.groupVersion ?? []);
@@ -71,7 +74,7 @@ function namesOf({ name, singularName = "", shortNames = [], kind }: Resource): 
   return [name, singularName, kind.toLowerCase(), ...shortNames];
 }
 
-function kindOf(apiVersion: string, { name, kind, namespaced }: Resource): Kind {
+function kindOf(apiVersion: string, { name, kind, namespaced }: Resource): Kind<UnreadObject> {
   const [group = "", version = group] = apiVersion.split("/");
   return { group: apiVersion.includes("/") ? group : "", version, kind, plural: name, namespaced };
 }
