@@ -42,6 +42,8 @@ export function createBuilder({
   const tables = createTablesBuilder();
   const own = createOwnBuilder(policyFilters, telemetry);
   const sets = new Map<string, ResourceSet>();
+  /** By set and name: the last resource before the present one that a proxy took. */
+  const fallbacks = new Map<string, Map<string, Resource>>();
   const keySets = new Map<string, ReadonlySet<string>>();
   /** Keys that no table reads any more, kept until every proxy has the table without them. */
   const lingering = new Map<string, number>();
@@ -52,13 +54,22 @@ export function createBuilder({
 
   /** The set under `key`, the very object from before where nothing differs. */
   function keep(key: string, resources: readonly Resource[]): ResourceSet {
-    const admitted = resources.flatMap((resource) => withdrawals.admit(resource) ?? []);
+    const good = fallbacks.get(key) ?? new Map<string, Resource>();
+    const admitted = resources.flatMap(
+      (resource) => withdrawals.admit(resource, good.get(resource.name)) ?? [],
+    );
     const after = resourceSet(admitted);
     const before = sets.get(key);
     if (before !== undefined) {
       const { changed, removed } = differenceBetween(before, after);
       if (changed.length === 0 && removed.length === 0) return before;
+      for (const { name } of changed) {
+        const replaced = before.get(name);
+        if (replaced !== undefined && withdrawals.isGood(replaced)) good.set(name, replaced);
+      }
+      for (const name of removed) good.delete(name);
     }
+    fallbacks.set(key, good);
     sets.set(key, after);
     return after;
   }
@@ -100,7 +111,7 @@ export function createBuilder({
     current = model;
     shared = new Map();
     views = new Map();
-    for (const part of [outbound, tables, own]) part.sweep();
+    for (const part of [outbound, tables, own, withdrawals]) part.sweep();
   }
 
   return {
@@ -127,7 +138,11 @@ export function createBuilder({
       views.set(proxy.id, { proxy, view });
       return view;
     },
-    /** Builds views anew, e.g. after a withdrawal or a change of policies that the model does not show. */
+    /** Builds what belongs to single proxies anew, e.g. after a change of policies, which the model does not show. */
+    invalidateOwn(): void {
+      views = new Map();
+    },
+    /** Builds all views anew, e.g. after a withdrawal. */
     invalidate(): void {
       shared = new Map();
       views = new Map();
@@ -142,8 +157,10 @@ export function createBuilder({
     /** A proxy has gone. */
     forget(proxy: Proxy): void {
       views.delete(proxy.id);
-      sets.delete(`${proxy.id} cluster`);
-      sets.delete(`${proxy.id} listener`);
+      for (const key of [`${proxy.id} cluster`, `${proxy.id} listener`]) {
+        sets.delete(key);
+        fallbacks.delete(key);
+      }
     },
     withdrawals,
   };

@@ -1,46 +1,47 @@
-import type { Resource, ResourceType } from "./resource.ts";
+import type { Resource } from "./resource.ts";
 
 /** A resource that a proxy refused, and why. */
 export interface Withdrawal {
   readonly resource: Resource;
   /** Envoy's own words. */
   readonly error: string;
+  /** What is served in its place: the last one of that name that a proxy took. */
+  readonly fallback: Resource | undefined;
 }
 
 /**
- * Remembers what a proxy refused: it is taken back for all, and the last good one of that name stays.
- *
- * A withdrawal ends when the content changes: versions are hashes of it.
+ * Remembers what proxies took and what they refused: a refused resource is taken back for all, and the last good one of
+ * that name stays. The refusal ends when the content is asked for no more, which its version tells.
  */
 export function createWithdrawals() {
-  const refused = new Map<string, Withdrawal>();
-  const lastGood = new Map<string, Resource>();
-  const keyOf = (type: ResourceType, name: string) => `${type} ${name}`;
+  const refused = new Map<string, Withdrawal & { served: boolean }>();
+  const good = new WeakSet<Resource>();
+  const keyOf = ({ type, name, version }: Resource) => `${type} ${name} ${version}`;
 
   return {
     /** A proxy took these. */
-    accepted(resources: readonly Resource[]): void {
-      for (const resource of resources) lastGood.set(keyOf(resource.type, resource.name), resource);
+    accept(resources: readonly Resource[]): void {
+      for (const resource of resources) good.add(resource);
     },
-    /** @returns whether anything changed by it */
+    isGood: (resource: Resource): boolean => good.has(resource),
+    /** @returns whether it was not known as refused */
     refuse(resource: Resource, error: string): boolean {
-      const key = keyOf(resource.type, resource.name);
-      if (refused.get(key)?.resource.version === resource.version) return false;
-      refused.set(key, { resource, error });
+      if (refused.has(keyOf(resource))) return false;
+      refused.set(keyOf(resource), { resource, error, fallback: undefined, served: true });
       return true;
     },
-    /** What to serve in place of `resource`: itself, the last good one, or nothing. */
-    admit(resource: Resource): Resource | undefined {
-      const key = keyOf(resource.type, resource.name);
-      const withdrawal = refused.get(key);
+    /** What to serve: the resource itself, or in place of a refused one `fallback`. */
+    admit(resource: Resource, fallback: Resource | undefined): Resource | undefined {
+      const withdrawal = refused.size === 0 ? undefined : refused.get(keyOf(resource));
       if (withdrawal === undefined) return resource;
-      if (withdrawal.resource.version === resource.version) return lastGood.get(key);
-      return resource;
+      refused.set(keyOf(resource), { ...withdrawal, fallback, served: true });
+      return fallback;
     },
-    /** Forgets the refusal of what is served no more, and the last good ones that nobody asks for. */
-    retain(current: (type: ResourceType, name: string) => string | undefined): void {
-      for (const [key, { resource }] of refused) {
-        if (current(resource.type, resource.name) !== resource.version) refused.delete(key);
+    /** Forgets refusals of what was not asked for since the call before. */
+    sweep(): void {
+      for (const [key, withdrawal] of refused) {
+        if (!withdrawal.served) refused.delete(key);
+        withdrawal.served = false;
       }
     },
     list: (): readonly Withdrawal[] => [...refused.values()],

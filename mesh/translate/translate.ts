@@ -102,7 +102,7 @@ export function createTranslator(
     const kept = keepEqualMap(before?.services, services);
     const routes = snapshot.list(VirtualServiceKind).map(routesOf);
     const policies = snapshot.list(DestinationRuleKind).map(policyOf);
-    const model: Model = {
+    const next: Model = {
       settings,
       services: kept,
       endpoints: endpointsOf(snapshot, kept, workloads),
@@ -117,10 +117,23 @@ export function createTranslator(
         oldestFirst(snapshot.list(PeerAuthenticationKind).map(ruleOf)),
       ),
     };
+    // An equal model is the same object: nobody has anything to do.
+    const model = before !== undefined && isSame(before, next) ? before : next;
     before = model;
     const problems = [...routes, ...policies].flatMap((translated) => translated.problems);
     return { model, problems: [...problems, ...model.routes.flatMap((table) => findMissing(model, table))] };
   };
+}
+
+function isSame(before: Model, after: Model): boolean {
+  return (
+    before.services === after.services &&
+    before.endpoints === after.endpoints &&
+    before.workloads === after.workloads &&
+    before.routes === after.routes &&
+    before.policies === after.policies &&
+    before.mutualTls === after.mutualTls
+  );
 }
 
 /** Istio's order of conflicting objects; objects of one second keep the order of the list (namespace, name). */

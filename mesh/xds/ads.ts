@@ -11,10 +11,13 @@ import { type Acknowledgement, createDeltaStream, type DeltaStream, type Rejecti
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
 
-/** Who connects: the node it says it is, and the SPIFFE ID of its certificate (undefined on plaintext). */
+/** Who connects. */
 export interface Peer {
+  /** What it says it is. */
   readonly node: Node;
-  readonly spiffeId: string | undefined;
+  readonly transport: "plaintext" | "tls";
+  /** Of its verified client certificate, as Node prints it. */
+  readonly subjectAltName: string | undefined;
   readonly address: string;
 }
 
@@ -64,7 +67,7 @@ export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
       return undefined;
     }
     const node = fromBinary(NodeSchema, nodeBytes);
-    const proxy = recognise({ node, spiffeId: spiffeIdOf(call), address: call.getPeer() });
+    const proxy = recognise(peerOf(call, node));
     if ("refused" in proxy) {
       logger.warn({ node: node.id, peer: call.getPeer(), reason: proxy.refused }, "proxy refused");
       call.emit("error", { code: status.PERMISSION_DENIED, details: proxy.refused });
@@ -140,11 +143,12 @@ export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
   };
 }
 
-/** The one SPIFFE URI of the client's certificate. */
-function spiffeIdOf(call: Call): string | undefined {
-  const names = call.getAuthContext().sslPeerCertificate?.subjectaltname ?? "";
-  return names
-    .split(", ")
-    .find((name) => name.startsWith("URI:spiffe://"))
-    ?.slice("URI:".length);
+function peerOf(call: Call, node: Node): Peer {
+  const { transportSecurityType, sslPeerCertificate } = call.getAuthContext();
+  return {
+    node,
+    transport: transportSecurityType === undefined ? "plaintext" : "tls",
+    subjectAltName: sslPeerCertificate?.subjectaltname,
+    address: call.getPeer(),
+  };
 }

@@ -10,6 +10,7 @@ import {
   firstAnswer,
   freshAnswer,
   holds,
+  lacking,
   nextAnswer,
   type Subscription,
   subscribe,
@@ -54,8 +55,9 @@ export interface DeltaStream {
   drained(): void;
   /** Whether it has acknowledged all it asked for of these types, as the last view has them. */
   holds(...types: readonly ResourceType[]): boolean;
-  /** Whether the last acknowledged state has this very resource, or does not ask for it. */
-  holdsResource(resource: Resource): boolean;
+  asksFor(type: ResourceType): boolean;
+  /** What it asked for and has not acknowledged as it is now. */
+  lacks(type: ResourceType): readonly Resource[];
   close(): void;
 }
 
@@ -159,13 +161,7 @@ export function createDeltaStream(first: View, options: StreamOptions): DeltaStr
     { changed, removed }: Answer,
   ): void {
     const response: Response = responses.delta(type, changed, removed);
-    if (type === "cluster") {
-      const added = new Set(differenceOfLayers(subscription.sent, layers).added);
-      for (const { name } of changed) {
-        if (added.has(name) && findResource(view.resources.endpoint, name) !== undefined)
-          awaitingEndpoints.add(name);
-      }
-    }
+    if (type === "cluster") expectEndpoints(changed);
     subscription.fresh.clear();
     subscription.sent = layers;
     subscription.inFlight.push({ nonce: response.nonce, layers, changed, runtimeKeys: view.runtimeKeys });
@@ -267,11 +263,10 @@ export function createDeltaStream(first: View, options: StreamOptions): DeltaStr
         return subscription === undefined || holds(subscription, targetOf(type));
       });
     },
-    holdsResource(resource) {
-      const subscription = subscriptions.get(resource.type);
-      if (subscription === undefined) return true;
-      if (!subscription.wildcard && !subscription.names.has(resource.name)) return true;
-      return findResource(subscription.acknowledged, resource.name)?.version === resource.version;
+    asksFor: (type) => subscriptions.has(type),
+    lacks(type) {
+      const subscription = subscriptions.get(type);
+      return subscription === undefined ? [] : lacking(subscription, targetOf(type));
     },
     close() {
       cancelPatience?.();

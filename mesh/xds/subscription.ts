@@ -122,3 +122,12 @@ export function holds(subscription: Subscription, target: Layers): boolean {
     !removed.some((name) => subscription.names.has(name))
   );
 }
+
+/** What of `target` the proxy asked for and has not acknowledged. */
+export function lacking(
+  { acknowledged, wildcard, names }: Subscription,
+  target: Layers,
+): readonly Resource[] {
+  const { changed } = differenceOfLayers(acknowledged, target);
+  return wildcard ? changed : changed.filter(({ name }) => names.has(name));
+}

@@ -1,0 +1,169 @@
+import { EndpointSliceKind } from "../api/core.ts";
+import { VirtualServiceKind } from "../api/kinds.ts";
+import { createBuilder } from "./build/builder.ts";
+import { inboundAccessLogs, outboundAccessLogs, upstreamAttemptLogs } from "./build/telemetry.ts";
+import { createWithdrawals } from "./build/withdrawals.ts";
+import { noPolicies } from "./build/workload-filters.ts";
+import type { AckEvent, Mesh, MeshOptions } from "./contract.ts";
+import { defaultSettings, type MeshSettings, type Model } from "./model/model.ts";
+import type { Proxy } from "./model/proxy.ts";
+import { programmedIn } from "./programmed.ts";
+import { refusalProblems } from "./refusals.ts";
+import { createTranslator, translatedKinds } from "./translate/translate.ts";
+import { createAds } from "./xds/ads.ts";
+import { createCuts } from "./xds/cuts.ts";
+import { adsDefinition } from "./xds/definition.ts";
+import { recogniseProxy } from "./xds/recognise.ts";
+import { createSchedule } from "./xds/schedule.ts";
+import type { Rejection } from "./xds/stream.ts";
+
+/** Weights and endpoints: changes of these kinds wait for nothing. */
+const urgentKinds: readonly object[] = [VirtualServiceKind, EndpointSliceKind];
+
+/**
+ * Starts the mesh: watches the kinds it is made of and keeps every connected proxy at the newest view.
+ *
+ * Resolves when the first list of every kind is in, so that no proxy is served from half a picture.
+ */
+export async function startMesh(options: MeshOptions): Promise<Mesh> {
+  const { informers, logger, clock, policyFilters = () => noPolicies, policyKinds = [] } = options;
+  const settings: MeshSettings = { ...defaultSettings, ...options.settings };
+  const telemetry = options.telemetry ?? { inboundAccessLogs, outboundAccessLogs, upstreamAttemptLogs };
+  const translate = createTranslator(settings);
+  const withdrawals = createWithdrawals();
+  const builder = createBuilder({ policyFilters, telemetry, withdrawals });
+  const cuts = createCuts(logger);
+  const schedule = createSchedule(clock, refresh);
+  const ackListeners = new Set<(event: AckEvent) => void>();
+  const statusListeners = new Set<() => void>();
+  const seenNonces = new Set<string>();
+
+  await informers.watch(...translatedKinds, ...policyKinds);
+  let { model: stored, problems } = translate(informers.snapshot());
+  let model = stored;
+
+  const ads = createAds<Proxy>({
+    clock,
+    logger,
+    recognise: (peer) => recogniseProxy(peer, model.workloads, settings.trustDomain),
+    viewOf: (proxy) => builder.viewOf(model, proxy),
+    onConnected: tell,
+    onClosed: (proxy) => {
+      const stillThere = [...ads.connections()].some((connected) => connected.proxy.id === proxy.id);
+      if (!stillThere) builder.forget(proxy);
+      tell();
+    },
+    onAcknowledged: (proxy, { type, nonce, resources }) => {
+      // Streams that are told the same share the nonce: the first ACK proves the content.
+      if (!seenNonces.has(nonce)) {
+        if (seenNonces.size > 10_000) seenNonces.clear();
+        seenNonces.add(nonce);
+        withdrawals.accept(resources);
+      }
+      for (const listener of ackListeners) listener({ proxy, type, at: clock.now() });
+      if (builder.hasLingering()) schedule.urgent();
+      tell();
+    },
+    onRejected: (proxy, rejection) => {
+      const { type, error } = rejection;
+      logger.error({ proxy: proxy.id, type, error }, "a proxy refused a resource");
+      withdraw(rejection);
+    },
+    ...(options.removalDelay !== undefined && { removalDelay: options.removalDelay }),
+  });
+
+  /** Brings the model to the newest snapshot and every proxy to the newest model. */
+  function refresh(): void {
+    try {
+      const snapshot = informers.snapshot();
+      cuts.settle(snapshot);
+      ({ model: stored, problems } = translate(snapshot));
+      model = withCuts(stored);
+      const allHoldRoutes = [...ads.connections()].every(({ stream }) => stream.holds("route"));
+      if (builder.hasLingering() && allHoldRoutes) builder.dropLingering();
+      ads.publish();
+      tell();
+    } catch (error) {
+      // What is served stays; the next change tries again.
+      logger.error({ err: error }, "the mesh could not follow a change");
+    }
+  }
+
+  let cut: { readonly from: Model; readonly model: Model } | undefined;
+
+  /** The model as the cuts hold it; the same object while neither changes. */
+  function withCuts(from: Model): Model {
+    const routes = cuts.apply(from.routes);
+    if (routes === from.routes) return from;
+    const before = cut?.from === from ? cut.model : undefined;
+    if (before?.routes.every((table, index) => table === routes[index])) return before;
+    cut = { from, model: { ...from, routes } };
+    return cut.model;
+  }
+
+  /** Takes back what a proxy refused, for all. Envoy names the culprit in most of its messages. */
+  function withdraw({ type, resources, error }: Rejection): void {
+    const named = resources.filter(({ name }) => error.includes(name));
+    const refused = named.length > 0 ? named : resources;
+    // No older runtime layer is right: this proxy gets the table with the real weights instead.
+    const changed =
+      type !== "runtime" && refused.filter((resource) => withdrawals.refuse(resource, error)).length > 0;
+    if (changed) builder.invalidate();
+    // Not at once: the stream that tells of it is in the middle of a step.
+    schedule.urgent();
+  }
+
+  function tell(): void {
+    for (const listener of statusListeners) listener();
+  }
+
+  const unsubscribe = [
+    ...translatedKinds.map((kind) =>
+      informers.onChange(kind, urgentKinds.includes(kind) ? () => schedule.urgent() : () => schedule.soon()),
+    ),
+    ...policyKinds.map((kind) =>
+      informers.onChange(kind, () => {
+        builder.invalidateOwn();
+        schedule.soon();
+      }),
+    ),
+  ];
+
+  return {
+    services: [{ definition: adsDefinition, implementation: ads.implementation }],
+    cuts: {
+      set(asked) {
+        if (cuts.add(asked, informers.snapshot())) refresh();
+        return programmedIn(ads.connections(), asked.route);
+      },
+      release(id) {
+        if (cuts.remove(id)) refresh();
+      },
+      list: cuts.list,
+    },
+    connectedProxies: () =>
+      [...ads.connections()].map(({ proxy, stream, since }) => ({
+        proxy,
+        since,
+        synced: stream.holds("cluster", "endpoint", "listener", "route", "runtime"),
+      })),
+    onAck(listener) {
+      ackListeners.add(listener);
+      return () => ackListeners.delete(listener);
+    },
+    programmed: (route) => programmedIn(ads.connections(), route),
+    problems: () => [...problems, ...refusalProblems(withdrawals.list())],
+    withdrawals: withdrawals.list,
+    viewOf: (proxy) => builder.viewOf(model, proxy),
+    model: () => model,
+    onStatus(listener) {
+      statusListeners.add(listener);
+      return () => statusListeners.delete(listener);
+    },
+    close() {
+      schedule.close();
+      for (const stop of unsubscribe) stop();
+      statusListeners.clear();
+    },
+  };
+}
