@@ -1,0 +1,159 @@
+import { parse } from "yaml";
+import type { InjectionConfig } from "./config.ts";
+
+/** What a pod's annotations may change of its sidecar: typed values, never text that becomes part of a manifest. */
+export interface SidecarSettings {
+  readonly image: string;
+  readonly requests: Readonly<Record<string, string>>;
+  readonly limits: Readonly<Record<string, string>>;
+  readonly logLevel: string;
+  readonly rewriteProbes: boolean;
+  readonly mergeMetrics: boolean;
+  readonly readiness: {
+    readonly initialDelaySeconds: number;
+    readonly periodSeconds: number;
+    readonly failureThreshold: number;
+  };
+  readonly concurrency?: number;
+  readonly terminationDrainDuration?: string;
+  /** One line each, for who applies the pod: annotations of Istio's that have no effect here. */
+  readonly warnings: readonly string[];
+}
+
+/** An annotation holds what it may not; the pod is refused with this message. */
+export class AnnotationError extends Error {
+  override readonly name = "AnnotationError";
+}
+
+const sidecar = "sidecar.istio.io/";
+const readiness = "readiness.status.sidecar.istio.io/";
+/** Prefixes under which Istio reads what shapes a sidecar. */
+const shaping = [
+  sidecar,
+  readiness,
+  "traffic.sidecar.istio.io/",
+  "status.sidecar.istio.io/",
+  "proxy.istio.io/",
+  "inject.istio.io/",
+];
+/** Written by injection itself, or not about the sidecar's shape. */
+const silent = new Set([`${sidecar}inject`, `${sidecar}status`]);
+
+/**
+ * Reads the annotations that fairlead carries out; the others of Istio's are named in `warnings`.
+ *
+ * None can give the sidecar a privilege, a volume or a variable: those that do so in Istio (`userVolume`,
+ * `userVolumeMount`, `bootstrapOverride`, `proxyMetadata`, `discoveryAddress`) have no effect.
+ *
+ * @throws AnnotationError
+ */
+export function readSettings(
+  annotations: Readonly<Record<string, string>>,
+  { image, allowedImages }: Pick<InjectionConfig, "image" | "allowedImages">,
+): SidecarSettings {
+  const read = new Set<string>(silent);
+  const text = (name: string): string | undefined => {
+    read.add(name);
+    return Object.hasOwn(annotations, name) ? annotations[name] : undefined;
+  };
+  const matching = (name: string, form: RegExp, allowed: string): string | undefined => {
+    const value = text(name);
+    if (value !== undefined && !form.test(value)) throw refused(name, value, allowed);
+    return value;
+  };
+  const quantity = (name: string) =>
+    matching(
+      `${sidecar}${name}`,
+      /^\d{1,12}(\.\d{1,9})?(m|k|Ki|M|Mi|G|Gi)?$/,
+      "a quantity like 100m or 128Mi",
+    );
+  const whole = (name: string, otherwise: number) =>
+    Number(matching(`${readiness}${name}`, /^\d{1,5}$/, "a whole number") ?? otherwise);
+  const flag = (name: string, otherwise: boolean) =>
+    (matching(name, /^(true|false)$/i, "true or false") ?? String(otherwise)).toLowerCase() === "true";
+
+  const wantedImage = text(`${sidecar}proxyImage`);
+  if (wantedImage !== undefined && wantedImage !== image && !allowedImages.includes(wantedImage)) {
+    throw refused(`${sidecar}proxyImage`, wantedImage, "an image that the installation allows");
+  }
+  const proxyConfig = readProxyConfig(text("proxy.istio.io/config"));
+  const settings = {
+    image: wantedImage ?? image,
+    requests: { cpu: quantity("proxyCPU") ?? "100m", memory: quantity("proxyMemory") ?? "128Mi" },
+    limits: { cpu: quantity("proxyCPULimit") ?? "2000m", memory: quantity("proxyMemoryLimit") ?? "1Gi" },
+    logLevel:
+      matching(
+        `${sidecar}logLevel`,
+        /^(trace|debug|info|warning|error|critical|off)$/,
+        "one of Envoy's log levels",
+      ) ?? "warning",
+    rewriteProbes: flag(`${sidecar}rewriteAppHTTPProbers`, true),
+    mergeMetrics: flag("prometheus.istio.io/merge-metrics", true),
+    readiness: {
+      initialDelaySeconds: whole("initialDelaySeconds", 0),
+      periodSeconds: whole("periodSeconds", 15),
+      failureThreshold: whole("failureThreshold", 4),
+    },
+    ...proxyConfig.settings,
+  };
+  if (annotations[`${sidecar}interceptionMode`] === "NONE") read.add(`${sidecar}interceptionMode`);
+  if (annotations["inject.istio.io/templates"] === "sidecar") read.add("inject.istio.io/templates");
+  const ignored = Object.keys(annotations).filter(
+    (name) => !read.has(name) && shaping.some((prefix) => name.startsWith(prefix)),
+  );
+  const warnings = [...ignored.sort(), ...proxyConfig.ignored].map(
+    (name) => `annotation \`${name}\` has no effect on this sidecar`,
+  );
+  return { ...settings, warnings };
+}
+
+/** Istio's ProxyConfig in YAML or JSON; only what is harmless to take from a pod's author is taken. */
+function readProxyConfig(text: string | undefined): {
+  readonly settings: Pick<SidecarSettings, "concurrency" | "terminationDrainDuration">;
+  readonly ignored: readonly string[];
+} {
+  const name = "proxy.istio.io/config";
+  if (text === undefined) return { settings: {}, ignored: [] };
+  let value: unknown;
+  try {
+    value = text.length > 16_384 ? undefined : parse(text, { maxAliasCount: 0 });
+  } catch {
+    value = undefined;
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw refused(name, "…", "a ProxyConfig in YAML");
+  const { concurrency, terminationDrainDuration, ...others } = value as Record<string, unknown>;
+  if (
+    concurrency !== undefined &&
+    !(Number.isInteger(concurrency) && Number(concurrency) >= 0 && Number(concurrency) <= 128)
+  ) {
+    throw refused(`${name}: concurrency`, String(concurrency), "a whole number up to 128");
+  }
+  if (
+    terminationDrainDuration !== undefined &&
+    !/^\d{1,5}(\.\d{1,9})?(ms|s|m)$/.test(String(terminationDrainDuration))
+  ) {
+    throw refused(
+      `${name}: terminationDrainDuration`,
+      String(terminationDrainDuration),
+      "a duration like 5s",
+    );
+  }
+  return {
+    settings: {
+      ...(concurrency === undefined ? {} : { concurrency: Number(concurrency) }),
+      ...(terminationDrainDuration === undefined
+        ? {}
+        : { terminationDrainDuration: String(terminationDrainDuration) }),
+    },
+    // this is the default anyway
+    ignored: Object.keys(others)
+      .filter((key) => key !== "holdApplicationUntilProxyStarts")
+      .map((key) => `${name}: ${key}`),
+  };
+}
+
+function refused(name: string, value: string, allowed: string): AnnotationError {
+  const shown = JSON.stringify(value.slice(0, 80)).slice(1, -1);
+  return new AnnotationError(`annotation \`${name}\` is \`${shown}\`, which is not ${allowed}`);
+}

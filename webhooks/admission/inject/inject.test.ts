@@ -1,0 +1,160 @@
+import { globSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import fc from "fast-check";
+import fastJsonPatch from "fast-json-patch";
+import { describe, expect, test } from "vitest";
+import { parse, stringify } from "yaml";
+import type { Pod } from "../../../api/core.ts";
+import { injectionConfig } from "./config.ts";
+import { inject } from "./inject.ts";
+import type { Container } from "./pod.ts";
+
+const config = injectionConfig("0.1.0", {
+  discoveryAddress: "127.77.0.1:15012",
+  noProxy: ["127.77.0.1"],
+  allowedImages: ["registry/proxy:debug"],
+});
+const enabled = { "istio-injection": "enabled" };
+
+function patched(
+  pod: Pod,
+  labels: Record<string, string> | undefined = enabled,
+  namespace = "shop",
+): { pod: Pod; warnings: readonly string[] } {
+  const result = inject(pod, namespace, labels, config);
+  if (result.kind !== "patch") throw new Error(result.kind === "refused" ? result.message : "unchanged");
+  const operations = JSON.parse(JSON.stringify(result.operations)) as fastJsonPatch.Operation[];
+  const copy = JSON.parse(JSON.stringify(pod)) as Pod;
+  return { pod: fastJsonPatch.applyPatch(copy, operations, true).newDocument, warnings: result.warnings };
+}
+
+function podWith(metadata: Partial<Pod["metadata"]> = {}, spec: Partial<NonNullable<Pod["spec"]>> = {}): Pod {
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "p", ...metadata },
+    spec: { containers: [{ name: "web", image: "web" }], ...spec },
+  };
+}
+
+function sidecarOf({ spec }: Pod): Container {
+  const found = spec?.initContainers?.find(({ name }) => name === "istio-proxy");
+  if (!found) throw new Error("no sidecar");
+  return found;
+}
+
+describe("goldens", () => {
+  test.for(globSync(`${import.meta.dirname}/testdata/*.in.yaml`))("%s", async (input) => {
+    const { pod, namespaceLabels } = parse(readFileSync(input, "utf8")) as {
+      pod: Pod;
+      namespaceLabels: Record<string, string>;
+    };
+    const result = patched(pod, namespaceLabels);
+    await expect(stringify(result, { aliasDuplicateObjects: false })).toMatchFileSnapshot(
+      resolve(input.replace(".in.", ".out.")),
+    );
+    expect(inject(result.pod, "shop", namespaceLabels, config)).toEqual({ kind: "unchanged" });
+  });
+});
+
+describe("who gets a sidecar", () => {
+  type Row = [
+    namespaceLabels: Record<string, string> | undefined,
+    podLabels: Record<string, string>,
+    injected: boolean,
+  ];
+  const inject1 = { "sidecar.istio.io/inject": "true" };
+  const inject0 = { "sidecar.istio.io/inject": "false" };
+  test.for<Row>([
+    [enabled, {}, true],
+    [enabled, inject1, true],
+    [enabled, inject0, false],
+    [{ "istio-injection": "disabled" }, inject1, false],
+    [{}, {}, false],
+    [{}, inject1, true],
+    [{ "istio.io/rev": "default" }, {}, true],
+    [{ "istio.io/rev": "canary" }, {}, false],
+    [{ "istio.io/rev": "canary", "istio-injection": "enabled" }, {}, true],
+    [{}, { "istio.io/rev": "default" }, true],
+    [{}, { "istio.io/rev": "canary", ...inject1 }, false],
+    [undefined, {}, true],
+    [undefined, inject0, false],
+  ])("namespace %j, pod %j: %s", ([namespaceLabels, labels, injected]) => {
+    const { kind } = inject(podWith({ labels }), "shop", namespaceLabels, config);
+    expect(kind).toBe(injected ? "patch" : "unchanged");
+  });
+
+  test("not a pod on the host's network, not the system's, not the control plane's", () => {
+    expect(inject(podWith({}, { hostNetwork: true }), "shop", enabled, config).kind).toBe("unchanged");
+    for (const namespace of ["kube-system", "kube-public", "istio-system"]) {
+      expect(inject(podWith(), namespace, enabled, config).kind).toBe("unchanged");
+    }
+    const annotated = podWith({ annotations: { "sidecar.istio.io/inject": "no" } });
+    expect(inject(annotated, "shop", enabled, config).kind).toBe("unchanged");
+  });
+});
+
+describe("a pod's author", () => {
+  test("cannot inject YAML through an annotation (S48)", () => {
+    const annotations = { "sidecar.istio.io/proxyImage": 'x"\n  privileged: true' };
+    expect(inject(podWith({ annotations }), "shop", enabled, config)).toEqual({
+      kind: "refused",
+      message: expect.stringMatching(
+        /^annotation `sidecar\.istio\.io\/proxyImage` is `[^\n]*`, which is not an image that the installation allows$/,
+      ),
+    });
+  });
+
+  test("may name an allowed image", () => {
+    const annotations = { "sidecar.istio.io/proxyImage": "registry/proxy:debug" };
+    expect(sidecarOf(patched(podWith({ annotations })).pod).image).toBe("registry/proxy:debug");
+  });
+
+  test.for<[string, string]>([
+    ["sidecar.istio.io/proxyCPU", "1; rm -rf /"],
+    ["sidecar.istio.io/proxyMemoryLimit", "-1"],
+    ["sidecar.istio.io/logLevel", "debug --config-yaml x"],
+    ["readiness.status.sidecar.istio.io/periodSeconds", "1e9"],
+    ["proxy.istio.io/config", "concurrency: many"],
+    ["proxy.istio.io/config", "- a"],
+    ["proxy.istio.io/config", "a: &a [1]\nb: *a"],
+  ])("is told what is wrong with %s: %j", ([name, value]) => {
+    const result = inject(podWith({ annotations: { [name]: value } }), "shop", enabled, config);
+    expect(result).toEqual({ kind: "refused", message: expect.stringContaining(name) });
+  });
+
+  test("cannot change the sidecar's privileges, volumes or identity by any annotation (S49)", () => {
+    const plain = sidecarOf(patched(podWith()).pod);
+    const name = fc.constantFrom(
+      "sidecar.istio.io/userVolume",
+      "sidecar.istio.io/userVolumeMount",
+      "sidecar.istio.io/bootstrapOverride",
+      "sidecar.istio.io/discoveryAddress",
+      "sidecar.istio.io/interceptionMode",
+      "proxy.istio.io/overrides",
+      "inject.istio.io/templates",
+      "traffic.sidecar.istio.io/excludeInboundPorts",
+    );
+    fc.assert(
+      fc.property(fc.dictionary(name, fc.string()), (annotations) => {
+        const { pod } = patched(podWith({ annotations }));
+        expect(sidecarOf(pod)).toEqual(plain);
+        expect(pod.spec?.volumes).toHaveLength(4);
+        expect(pod.spec?.containers).toHaveLength(1);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test("cannot bring a sidecar of their own (S49)", () => {
+    const containers = [{ name: "istio-proxy", image: "evil", securityContext: { privileged: true } }];
+    const result = inject(podWith({}, { containers }), "shop", enabled, config);
+    expect(result).toEqual({ kind: "refused", message: expect.stringContaining("`istio-proxy`") });
+  });
+
+  test("cannot put another volume where the token is", () => {
+    const volumes = [{ name: "istio-token", hostPath: { path: "/etc" } }];
+    const result = inject(podWith({}, { volumes }), "shop", enabled, config);
+    expect(result).toEqual({ kind: "refused", message: expect.stringContaining("`istio-token`") });
+  });
+});
