@@ -22,6 +22,8 @@ export interface KubernetesOptions {
   readonly images?: ReadonlyMap<string, readonly string[]>;
   /** Image name, without tag, of the sidecar. Default `fairlead/proxy`. */
   readonly proxyImage?: string;
+  /** Path of Envoy, for sidecars. Default: this process's `ENVOY_BIN`. */
+  readonly envoy?: string;
   /** Where an admission webhook that names a Service is reached from this process. */
   readonly resolveService?: ResolveService;
   readonly logger?: Logger;
@@ -89,7 +91,7 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
 
     const controllers = await startControllers({ client, informers, recorder, logger });
     ends.push(() => controllers.close());
-    const { images = new Map(), proxyImage, backOff } = options;
+    const { images = new Map(), proxyImage, backOff, envoy } = options;
     const running = await startNode({
       client,
       informers,
@@ -98,6 +100,7 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
       dataDir: dataDir.root,
       subnet,
       images,
+      envoy,
       ...(proxyImage === undefined ? {} : { proxyImage }),
       ...(backOff === undefined ? {} : { backOff }),
     });

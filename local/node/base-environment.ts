@@ -14,6 +14,8 @@ export interface BaseInput {
   readonly mounts: Readonly<Record<string, string>>;
   /** Image name, without tag, of the sidecar. */
   readonly proxyImage: string;
+  /** Path of Envoy; where absent the sidecar gets this process's own `ENVOY_BIN`. */
+  readonly envoy: string | undefined;
 }
 
 /** Taken over from the machine: without them few programs run. */
@@ -26,7 +28,7 @@ const inherited = ["HOME", "LANG", "TZ", "TMPDIR", "USER"];
  * The sidecar itself also gets `FAIRLEAD_APP_ADDRESS` and `ENVOY_BIN`. `node` is the one that runs fairlead.
  */
 export function baseEnvironment(input: BaseInput): ReadonlyMap<string, string> {
-  const { pod, container, podIp, subnet, mounts, proxyImage } = input;
+  const { pod, container, podIp, subnet, mounts, proxyImage, envoy } = input;
   const isSidecar = container.name === sidecarName || repositoryOf(container.image ?? "") === proxyImage;
   const meshed = pod.spec !== undefined && hasSidecar(pod.spec);
   const host = meshed && !isSidecar ? applicationAddress(podIp) : podIp;
@@ -39,7 +41,8 @@ export function baseEnvironment(input: BaseInput): ReadonlyMap<string, string> {
   variables.set(mountsVariable, JSON.stringify(mounts));
   if (isSidecar) {
     variables.set("FAIRLEAD_APP_ADDRESS", applicationAddress(podIp));
-    for (const [name, value] of entry("ENVOY_BIN", process.env.ENVOY_BIN)) variables.set(name, value);
+    for (const [name, value] of entry("ENVOY_BIN", envoy ?? process.env.ENVOY_BIN))
+      variables.set(name, value);
   }
   return variables;
 }

@@ -24,6 +24,8 @@ export interface NodeOptions {
   readonly images: Images;
   /** Image name, without tag, of the sidecar. Default `fairlead/proxy`. */
   readonly proxyImage?: string;
+  /** Path of Envoy, for sidecars; default this process's `ENVOY_BIN`. */
+  readonly envoy?: string | undefined;
   /** Name of the Node object. Default `fairlead`. */
   readonly name?: string;
   readonly clock?: Clock;
@@ -50,9 +52,9 @@ export interface RunningNode {
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { client, informers, recorder, logger, dataDir, subnet, images, clock = systemClock } = options;
-  const { name = "fairlead", proxyImage = "fairlead/proxy", backOff = kubeletBackOff } = options;
+  const { name = "fairlead", proxyImage = "fairlead/proxy", backOff = kubeletBackOff, envoy } = options;
   const snapshot = () => informers.snapshot();
-  const context = { client, recorder, logger, clock, subnet, images, proxyImage, backOff, snapshot };
+  const context = { client, recorder, logger, clock, subnet, images, proxyImage, envoy, backOff, snapshot };
   await informers.watch(PodKind, ConfigMapKind, SecretKind);
   await registerNode(client, nodeObject(name, hostAddress(subnet), new Date(clock.now()).toISOString()));
 

@@ -19,7 +19,9 @@ export function describeExit(
 ): Terminated {
   const notStarted = (code === 126 || code === 127) && at - attempt.startedAt < 1000;
   const wantsLog = code !== 0 && container?.terminationMessagePolicy === "FallbackToLogsOnError";
-  const message = notStarted || wantsLog ? logTail(logPath(attempt)) : "";
+  const tail = notStarted || wantsLog ? logTail(logPath(attempt)) : "";
+  // The shell names itself, its line and `exec` before what it could not run.
+  const message = notStarted ? tail.replace(/^.*: exec: /gm, "") : tail;
   return {
     kind: "terminated",
     exitCode: code,

@@ -6,7 +6,7 @@ import {
   type ReplicaSet,
   ReplicaSetKind,
 } from "../../../api/core.ts";
-import { isAlreadyExists, isNotFound } from "../../../kube/error.ts";
+import { isAlreadyExists, isConflict, isNotFound } from "../../../kube/error.ts";
 import { createQueue } from "../../../kube/queue.ts";
 import { controllerOf } from "../../../kube/snapshot.ts";
 import { type Controller, type ControllerContext, queueKey, splitKey } from "../context.ts";
@@ -40,7 +40,13 @@ export function startDeployments({
     );
     const podsOf = (replicaSet: ReplicaSet) => snapshot.ownedBy(PodKind, replicaSet.metadata.uid ?? "");
     const plan = planDeployment({ deployment, replicaSets, podsOf, now: clock.now() });
-    await apply(deployment, plan);
+    try {
+      await apply(deployment, plan);
+    } catch (error) {
+      // Decided on an old version: the newer one is about to come, or has come meanwhile.
+      if (isConflict(error)) return { after: 20 };
+      throw error;
+    }
     await writeStatus(deployment, plan.status);
     return plan.recheckAt === undefined ? undefined : { after: plan.recheckAt - clock.now() + 5 };
   }

@@ -1,0 +1,116 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { ConfigMapKind, type Pod, SecretKind } from "../../api/core.ts";
+import { hostAddress } from "./address.ts";
+import { baseEnvironment } from "./base-environment.ts";
+import type { Container } from "./container.ts";
+import type { StartPlan } from "./container-runner.ts";
+import { buildEnvironment, ContainerConfigError, type ObjectLookup } from "./environment.ts";
+import { expand } from "./expansion.ts";
+import { resolveCommand } from "./image.ts";
+import type { PodContext } from "./pod-worker.ts";
+import { VolumeError, volumeContent } from "./volumes/content.ts";
+import { mountsOf, resolvePath } from "./volumes/mounts.ts";
+import { PodTokens } from "./volumes/tokens.ts";
+import { writeVolume } from "./volumes/write.ts";
+
+/** How to start a container, or the kubelet's word for why its image is missing. */
+export type Prepared =
+  | ({ readonly kind: "start" } & Omit<StartPlan, "backOff">)
+  | { readonly kind: "unavailable"; readonly reason: string; readonly message: string };
+
+/** Whether a pod's volumes stand, and when their tokens are due (epoch milliseconds). */
+export type Mounted =
+  | { readonly kind: "mounted"; readonly renewAt?: number }
+  | { readonly kind: "failed"; readonly message: string };
+
+/** Makes of a pod's manifest what this machine can run: volumes as folders, environments, commands. */
+export class PodPreparation {
+  readonly #context: PodContext;
+  readonly #folder: string;
+  readonly #ip: string;
+  readonly #tokens: PodTokens;
+  readonly #volumeFolders = new Map<string, string>();
+
+  constructor(context: PodContext, folder: string, ip: string) {
+    this.#context = context;
+    this.#folder = folder;
+    this.#ip = ip;
+    this.#tokens = new PodTokens(context.client, context.clock);
+  }
+
+  /** Knows the volumes' folders again without touching them: for containers that run already. */
+  assumeMounted({ spec }: Pod): void {
+    for (const { name, hostPath } of spec?.volumes ?? []) {
+      this.#volumeFolders.set(name, hostPath?.path ?? this.#volumeFolder(name));
+    }
+  }
+
+  /** Brings the volumes' files up to date. Never rejects. */
+  async mount(pod: Pod): Promise<Mounted> {
+    try {
+      const renewAt = await this.#tokens.refresh(pod);
+      for (const volume of pod.spec?.volumes ?? []) {
+        const content = volumeContent(volume, {
+          pod,
+          place: this.#place,
+          lookup: this.#lookup(pod),
+          token: (audience, seconds) => this.#tokens.token(audience, seconds),
+        });
+        this.#volumeFolders.set(volume.name, writeVolume(this.#volumeFolder(volume.name), content));
+      }
+      return { kind: "mounted", ...(renewAt === undefined ? {} : { renewAt }) };
+    } catch (error) {
+      if (!(error instanceof VolumeError)) {
+        this.#context.logger.warn({ err: error, pod: pod.metadata.name }, "cannot make a pod's volumes");
+      }
+      return { kind: "failed", message: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  /** @throws ContainerConfigError where the manifest refers to what is not there */
+  prepare(pod: Pod, container: Container): Prepared {
+    const { environment, workingFolder } = this.execPlace(pod, container);
+    const resolved = resolveCommand(container, this.#context.images, (text) => expand(text, environment));
+    if (resolved.kind === "unavailable") return resolved;
+    if (!existsSync(workingFolder)) {
+      throw new ContainerConfigError(`workingDir \`${workingFolder}\` does not exist on this machine`);
+    }
+    return { kind: "start", command: resolved.command, environment, workingFolder };
+  }
+
+  /** Where a container's process, and what runs beside it, lives. Without a workingDir it is where fairlead was started. */
+  execPlace(
+    pod: Pod,
+    container: Container,
+  ): { readonly environment: ReadonlyMap<string, string>; readonly workingFolder: string } {
+    const { subnet, proxyImage, envoy } = this.#context;
+    const mounts = mountsOf(container, this.#volumeFolders);
+    const base = baseEnvironment({ pod, container, podIp: this.#ip, subnet, mounts, proxyImage, envoy });
+    const environment = buildEnvironment({
+      pod,
+      container,
+      place: this.#place,
+      lookup: this.#lookup(pod),
+      base,
+    });
+    const { workingDir } = container;
+    return { environment, workingFolder: workingDir ? resolvePath(workingDir, mounts) : process.cwd() };
+  }
+
+  get #place() {
+    return { podIp: this.#ip, hostIp: hostAddress(this.#context.subnet) };
+  }
+
+  #volumeFolder(name: string): string {
+    return join(this.#folder, "volumes", name);
+  }
+
+  #lookup({ metadata: { namespace } }: Pod): ObjectLookup {
+    const snapshot = this.#context.snapshot();
+    return {
+      configMap: (name) => snapshot.get(ConfigMapKind, namespace, name),
+      secret: (name) => snapshot.get(SecretKind, namespace, name),
+    };
+  }
+}
