@@ -8,7 +8,7 @@ import {
 } from "../api/annotations.ts";
 import { ControllerRevisionKind, DeploymentKind, ServiceKind } from "../api/core.ts";
 import type { Hooks } from "../api/hooks.ts";
-import { CanaryKind } from "../api/kinds.ts";
+import { type Canary, CanaryKind } from "../api/kinds.ts";
 import type { Client, Recorder } from "../kube/contract.ts";
 import type { Lease } from "../kube/lease.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -28,7 +28,7 @@ import {
 } from "./revisions.ts";
 import type { Rollbacks } from "./rollback.ts";
 import { isOwned } from "./routers/services.ts";
-import { buildStatus } from "./status/write.ts";
+import { buildStatus, type StatusInput } from "./status/write.ts";
 import { runMark, type Subject, targetRevision } from "./subject.ts";
 import { annotationOperations, type Write } from "./write.ts";
 
@@ -143,36 +143,54 @@ export async function applyEffect(effect: Effect, task: Task, options: ApplyOpti
 
 /** Replaces the status of the version that was decided on: a newer one is another decision's. */
 async function store({ subject, last, decision, judgement }: Task, options: ApplyOptions): Promise<void> {
-  const { canary } = subject;
-  const present = subject.snapshot.get(CanaryKind, canary.namespace, canary.name) ?? canary.object;
-  const status = buildStatus({
-    before: canary.object.status,
-    last,
-    next: decision.next,
-    notice: decision.notice,
-    targetKind: canary.target.kind,
-    generation: canary.object.metadata.generation ?? 0,
-    epoch: options.lease.epoch(),
-    judgement,
-    now: options.clock.now(),
-  });
-  if (status === undefined) return;
+  const { canary, snapshot } = subject;
+  const present = snapshot.get(CanaryKind, canary.namespace, canary.name) ?? canary.object;
   const { resourceVersion } = canary.object.metadata;
   const object = {
     ...present,
     metadata: { ...present.metadata, ...(resourceVersion !== undefined && { resourceVersion }) },
-    status,
   };
-  options.overlay.wrote(CanaryKind, await options.client.replace(CanaryKind, object, "status"));
+  const stored = await storeStatus(
+    object,
+    { last, next: decision.next, notice: decision.notice, judgement },
+    options,
+  );
+  if (!stored) return;
   options.metrics.state(canary, decision.next);
   options.metrics.checks(canary, decision.next.checks);
-  const notice = decision.notice;
-  const told = canary.object.status?.conditions?.some(
+}
+
+/** What a status is to say. */
+export type StatusNews = Pick<StatusInput, "last" | "next" | "notice" | "judgement">;
+
+/**
+ * Writes a Canary's status where it is news, and an event where something new is in the way.
+ *
+ * @returns whether anything was written
+ * @throws ApiError on conflict: the version is not the newest any more
+ */
+export async function storeStatus(object: Canary, news: StatusNews, options: ApplyOptions): Promise<boolean> {
+  const status = buildStatus({
+    ...news,
+    before: object.status,
+    targetKind: object.spec.targetRef?.kind ?? "Deployment",
+    generation: object.metadata.generation ?? 0,
+    epoch: options.lease.epoch(),
+    now: options.clock.now(),
+  });
+  if (status === undefined) return false;
+  options.overlay.wrote(
+    CanaryKind,
+    await options.client.replace(CanaryKind, { ...object, status }, "status"),
+  );
+  const { notice } = news;
+  const told = object.status?.conditions?.some(
     ({ type, message }) => type === "Ready" && message === notice?.message,
   );
   if (notice !== undefined && told !== true) {
-    options.recorder.event(canary.object, "Warning", notice.reason, notice.message);
+    options.recorder.event(object, "Warning", notice.reason, notice.message);
   }
+  return true;
 }
 
 function revisionWrite(subject: Subject, revision: string): Write | undefined {

@@ -126,3 +126,10 @@ export function signalsRun(subject: Subject, run: RunState): Run {
     revision: run.revision,
   };
 }
+
+/** The stored version of the route; undefined where there is none. */
+export function routeVersion({ canary, router, snapshot }: Subject): string | undefined {
+  const { kind, namespace, name } = router.route(canary);
+  const of = router.kinds.find((known) => known.kind === kind);
+  return of && snapshot.get(of, namespace, name)?.metadata.resourceVersion;
+}

@@ -1,0 +1,26 @@
+import type { Analyst } from "../analysis/analyst.ts";
+import type { MetricSources } from "../analysis/checks/prepare.ts";
+import type { Hooks } from "../api/hooks.ts";
+import type { Snapshot } from "../kube/contract.ts";
+import type { Logger } from "../lib/log.ts";
+import type { ApplyOptions } from "./apply.ts";
+import type { Entry, RouteAcknowledged } from "./entry.ts";
+import type { KeyIndex } from "./key-index.ts";
+import type { Router } from "./routers/router.ts";
+import type { ControllerSettings } from "./settings.ts";
+
+/** Everything that a look at a canary needs beside the canary. */
+export interface ReconcileOptions extends ApplyOptions {
+  readonly snapshot: () => Snapshot;
+  readonly analyst: Analyst;
+  readonly hooks: Hooks;
+  readonly acknowledged: RouteAcknowledged | undefined;
+  readonly router: Router;
+  readonly settings: ControllerSettings;
+  readonly sources: MetricSources;
+  readonly index: KeyIndex;
+  readonly entries: Map<string, Entry>;
+  readonly enqueue: (key: string) => void;
+  readonly freshRun: () => string;
+  readonly logger: Logger;
+}

@@ -1,0 +1,66 @@
+import type { Harm, RunAnalysis } from "../analysis/analyst.ts";
+import type { ReadCanary } from "../api/canary/types.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Ask } from "./decide/effects.ts";
+import type { Measurement, RouteObservation } from "./decide/observation.ts";
+
+/** How many proxies hold a route's stored version, of those that carry it. */
+export type RouteAcknowledged = (route: {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** The stored version that is asked about. */
+  readonly resourceVersion?: string;
+}) => { readonly held: number; readonly of: number };
+
+/** What this process remembers of one canary. Losing it costs nothing but time. */
+export interface Entry {
+  readonly key: string;
+  /** The last spec that could be read: the guard goes on with it while a later one cannot. */
+  canary?: ReadCanary;
+  analysis?: RunAnalysis;
+  harm?: Harm;
+  measurement?: Measurement;
+  asked?: { readonly about: string; readonly stop: () => void };
+  /** Since when (monotonic) the route has been seen at weight 0. */
+  zeroSince?: number;
+  /** The weight that is being told to the judge. */
+  tracked?: { readonly weight: number; readonly stop: () => void };
+}
+
+/** Where nobody says what the proxies hold. */
+const grace = 2000;
+/** A proxy that never acknowledges does not keep the pods for ever. */
+const longestDrain = 30_000;
+/** What a mesh needs to see the write at all. */
+const settle = 500;
+
+/** Whether every proxy has held weight 0 long enough for the canary's pods to go. */
+export function isDrained(
+  entry: Entry,
+  route: RouteObservation,
+  acknowledged: { readonly held: number; readonly of: number } | undefined,
+  clock: Clock,
+): boolean {
+  if (route.kind !== "present") return true;
+  if (route.canaryWeight > 0 || !route.consistent) {
+    delete entry.zeroSince;
+    return false;
+  }
+  entry.zeroSince ??= clock.monotonic();
+  const age = clock.monotonic() - entry.zeroSince;
+  if (acknowledged === undefined || acknowledged.of === 0) return age >= grace;
+  return acknowledged.held >= acknowledged.of ? age >= settle : age >= longestDrain;
+}
+
+/** Names an ask: two that ask the same of the same moment are one. */
+export function askName({ about, hooks, checks, gates }: Ask): string {
+  return JSON.stringify([about, hooks.map(({ name }) => name), checks, gates.map(({ name }) => name)]);
+}
+
+/** Ends everything that goes on for a canary. */
+export function closeEntry(entry: Entry): void {
+  entry.analysis?.close();
+  entry.asked?.stop();
+  entry.tracked?.stop();
+}

@@ -1,0 +1,192 @@
+import type { RunSettings } from "../analysis/analyst.ts";
+import { readRunSettings } from "../analysis/settings.ts";
+import { readCanary } from "../api/canary/read.ts";
+import type { ReadCanary } from "../api/canary/types.ts";
+import { type Canary, CanaryKind } from "../api/kinds.ts";
+import { describeProblem, hasErrors } from "../api/read.ts";
+import type { Snapshot } from "../kube/contract.ts";
+import { applyDecision, applyEffect, finalizerWrite, lowersOnly, storeStatus, type Task } from "./apply.ts";
+import { followAsk } from "./ask.ts";
+import type { ReconcileOptions } from "./context.ts";
+import { decide } from "./decide/decide.ts";
+import type { Notice } from "./decide/effects.ts";
+import { liveRun, type State } from "./decide/state.ts";
+import { decisionSpec, notDriven } from "./decision-spec.ts";
+import { closeEntry, type Entry, isDrained } from "./entry.ts";
+import { dependenciesOf, dependency } from "./key-index.ts";
+import { observe } from "./observe.ts";
+import { readState } from "./status/read.ts";
+import { readSubject, routeVersion, type Subject, signalsRun } from "./subject.ts";
+import { followWeight } from "./weight.ts";
+
+/** Without the lease nothing is done; it is looked again how it stands. */
+const withoutLease = 1000;
+
+/** `namespace/name`. */
+export function keyOf({ metadata }: Canary): string {
+  return `${metadata.namespace ?? "default"}/${metadata.name}`;
+}
+
+/** One look at one canary: observe, decide, apply. What it throws makes it come again with back-off. */
+export async function reconcile(
+  key: string,
+  options: ReconcileOptions,
+): Promise<{ after: number } | undefined> {
+  const { index, entries, lease } = options;
+  const [namespace = "", name = ""] = key.split("/");
+  const snapshot = options.overlay.view(options.snapshot());
+  const object = snapshot.get(CanaryKind, namespace, name);
+  const entry = entries.get(key) ?? { key };
+  entries.set(key, entry);
+  if (object === undefined) {
+    forget(entry, namespace, options);
+    return undefined;
+  }
+  const reading = readCanary(object, { provider: options.settings.meshProvider });
+  const error = reading.problems.find((problem) => hasErrors([problem]));
+  if (reading.value === undefined) {
+    const message = error === undefined ? "spec cannot be read" : describeProblem(error);
+    return refuse(object, { reason: "InvalidSpec", message, stalled: true }, options);
+  }
+  const canary = reading.value;
+  index.set(key, dependenciesOf(canary, []));
+  const obstacle = inTheWay(canary, snapshot);
+  if (obstacle !== undefined) return refuse(object, obstacle, options);
+  entry.canary = canary;
+  const prepared = prepare(entry, canary, snapshot, options);
+  if (!lease.held()) return { after: withoutLease };
+  const { subject, decision, task } = prepared;
+  index.set(
+    key,
+    dependenciesOf(canary, [
+      ...subject.configs.tracked.map((config) => config.key),
+      ...subject.configs.missing,
+    ]),
+  );
+  const finalizer = finalizerWrite(subject, true);
+  if (canary.revertOnDeletion && finalizer !== undefined && object.metadata.deletionTimestamp === undefined) {
+    await options.writer.write(finalizer);
+    return { after: 0 };
+  }
+  await applyDecision(task, options);
+  delete entry.measurement;
+  followAsk(entry, subject, decision.ask, options);
+  followWeight(entry, subject, decision.next, options);
+  return decision.again === undefined ? undefined : { after: decision.again };
+}
+
+/** The guard's verdict: what lowers is done now, beside whatever goes on for this canary; the rest follows in its turn. */
+export function rollBackNow(entry: Entry, options: ReconcileOptions): void {
+  const { canary } = entry;
+  const snapshot = options.overlay.view(options.snapshot());
+  const object = canary && snapshot.get(CanaryKind, canary.namespace, canary.name);
+  if (canary === undefined || object === undefined) return;
+  const { decision, task } = prepare(entry, { ...canary, object }, snapshot, options);
+  for (const effect of decision.effects.filter(lowersOnly)) {
+    applyEffect(effect, task, options).catch((error: unknown) =>
+      options.logger.warn({ err: error, canary: entry.key }, "the guard's write failed, it is tried again"),
+    );
+  }
+  options.enqueue(entry.key);
+}
+
+function prepare(entry: Entry, canary: ReadCanary, snapshot: Snapshot, options: ReconcileOptions) {
+  const { settings, router, clock, sources } = options;
+  const subject = readSubject(canary, snapshot, router, settings);
+  const state = readState(canary.object.status);
+  const { settings: runSettings } = readRunSettings(canary, sources);
+  followRun(entry, subject, state, runSettings, options);
+  const route = router.observe(canary, snapshot);
+  const version = routeVersion(subject);
+  const held = options.acknowledged?.({
+    ...router.route(canary),
+    ...(version !== undefined && { resourceVersion: version }),
+  });
+  const observation = observe(subject, state, {
+    now: clock.now(),
+    freshRun: options.freshRun(),
+    drained: isDrained(entry, route, held, clock),
+    isOwn: (write) => options.writer.isOwn(write),
+    ...(entry.measurement && { measurement: entry.measurement }),
+    ...(entry.harm && { harm: entry.harm }),
+  });
+  const decision = decide(state, observation, decisionSpec(canary, runSettings));
+  const judgement = entry.measurement?.judgement;
+  const task: Task = { subject, last: state, decision, ...(judgement && { judgement }) };
+  return { subject, decision, task };
+}
+
+/** Watches the signals of the run under way, and of no other. */
+function followRun(
+  entry: Entry,
+  subject: Subject,
+  state: State,
+  settings: RunSettings,
+  options: ReconcileOptions,
+): void {
+  const live = state.phase === "Finalising" || subject.canary.skipAnalysis ? undefined : liveRun(state);
+  if (entry.analysis !== undefined && entry.analysis.run.run === live?.run.id) return;
+  entry.analysis?.close();
+  entry.tracked?.stop();
+  delete entry.analysis;
+  delete entry.harm;
+  delete entry.tracked;
+  if (live === undefined) return;
+  const analysis = options.analyst.start(signalsRun(subject, live.run), settings, live.run.judge);
+  entry.analysis = analysis;
+  analysis.onHarm((harm) => {
+    if (entry.analysis !== analysis) return;
+    entry.harm = harm;
+    rollBackNow(entry, options);
+  });
+}
+
+/** Why a Canary that can be read is not driven. */
+function inTheWay(canary: ReadCanary, snapshot: Snapshot): Notice | undefined {
+  const rival = snapshot
+    .list(CanaryKind, canary.namespace)
+    .filter(
+      ({ spec }) => spec.targetRef?.name === canary.target.name && spec.targetRef.kind === canary.target.kind,
+    )
+    .toSorted(byAge)[0];
+  if (rival !== undefined && rival.metadata.uid !== canary.object.metadata.uid) {
+    const message = `${canary.target.kind.toLowerCase()} \`${canary.target.name}\` is already the target of canary \`${rival.metadata.name}\``;
+    return { reason: "TargetTaken", message, stalled: true };
+  }
+  const message = notDriven(canary);
+  return message === undefined ? undefined : { reason: "NotDriven", message, stalled: true };
+}
+
+function byAge(a: Canary, b: Canary): number {
+  const [first, second] = [a, b].map(
+    ({ metadata }) => `${metadata.creationTimestamp ?? ""} ${metadata.name}`,
+  );
+  return (first ?? "") < (second ?? "") ? -1 : 1;
+}
+
+/** Says why in the status; everything else stays as it is. A run under way keeps its guard. */
+async function refuse(
+  object: Canary,
+  notice: Notice,
+  options: ReconcileOptions,
+): Promise<{ after: number } | undefined> {
+  if (!options.lease.held()) return { after: withoutLease };
+  const state = readState(object.status);
+  await storeStatus(object, { last: state, next: state, notice, judgement: undefined }, options);
+  return undefined;
+}
+
+function forget(
+  entry: Entry,
+  namespace: string,
+  { index, entries, metrics, enqueue }: ReconcileOptions,
+): void {
+  closeEntry(entry);
+  entries.delete(entry.key);
+  index.remove(entry.key);
+  const target = entry.canary?.names.canaryWorkload;
+  if (target === undefined) return;
+  metrics.forget(namespace, target);
+  // One that was refused because of this one may go on now.
+  for (const key of index.of(dependency("Deployment", namespace, target))) enqueue(key);
+}

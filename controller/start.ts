@@ -1,0 +1,196 @@
+import { randomBytes } from "node:crypto";
+import type { Analyst } from "../analysis/analyst.ts";
+import {
+  ConfigMapKind,
+  ControllerRevisionKind,
+  DeploymentKind,
+  HorizontalPodAutoscalerKind,
+  type Pod,
+  PodKind,
+  type ReplicaSet,
+  ReplicaSetKind,
+  type Secret,
+  SecretKind,
+  ServiceKind,
+} from "../api/core.ts";
+import type { Hooks } from "../api/hooks.ts";
+import { CanaryKind, MetricTemplateKind } from "../api/kinds.ts";
+import type { Kind, KubeObject } from "../api/resource.ts";
+import type { Signals } from "../api/signals.ts";
+import type { Client, Informers, Recorder } from "../kube/contract.ts";
+import type { Lease } from "../kube/lease.ts";
+import { createQueue } from "../kube/queue.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
+import { createRegistry, type Registry } from "../lib/metrics.ts";
+import { createWriter } from "./carry-out.ts";
+import type { ReconcileOptions } from "./context.ts";
+import { closeEntry, type Entry, type RouteAcknowledged } from "./entry.ts";
+import { createKeyIndex, dependency } from "./key-index.ts";
+import { createControllerMetrics } from "./metrics.ts";
+import { createOverlay } from "./overlay.ts";
+import { keyOf, reconcile } from "./reconcile.ts";
+import { createRollbacks } from "./rollback.ts";
+import { istioRouter } from "./routers/istio.ts";
+import { type ControllerSettings, defaultSettings } from "./settings.ts";
+
+export interface ControllerOptions {
+  readonly client: Client;
+  readonly informers: Informers;
+  readonly recorder: Recorder;
+  readonly signals: Signals;
+  readonly analyst: Analyst;
+  readonly hooks: Hooks;
+  /** What the proxies hold of a route; a grace of 2 s stands in for it where it is absent or knows of no proxy. */
+  readonly acknowledged?: RouteAcknowledged;
+  readonly lease: Pick<Lease, "held" | "epoch">;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  readonly settings?: Partial<ControllerSettings>;
+  /** Where the controller's numbers go. */
+  readonly registry?: Registry;
+}
+
+export interface Controller {
+  /** Looks at every canary again, e.g. when the lease was won. */
+  resync(): void;
+  /** Takes no more steps; runs under way stand as their status says. */
+  close(): Promise<void>;
+}
+
+/** Work waits for the API server mostly: many canaries at once cost nothing. */
+const concurrency = 64;
+
+/**
+ * Drives every Canary: watches what it depends on and looks at it at each change.
+ *
+ * Resolves when the first lists are there and every canary is in the queue.
+ */
+export async function startController(options: ControllerOptions): Promise<Controller> {
+  const { client, informers, signals, logger, clock = systemClock } = options;
+  const settings: ControllerSettings = { ...defaultSettings, ...options.settings };
+  const router = istioRouter;
+  const overlay = createOverlay();
+  const writer = createWriter(client, overlay);
+  const metrics = createControllerMetrics(options.registry ?? createRegistry());
+  const index = createKeyIndex();
+  const entries = new Map<string, Entry>();
+  const rollbacks = createRollbacks({
+    client,
+    writer,
+    overlay,
+    signals,
+    clock,
+    logger,
+    onDone: ({ canary }, latency) => metrics.rolledBack(canary, latency),
+  });
+  const queue = createQueue({
+    process: (key) => reconcile(key, all),
+    logger,
+    clock,
+    concurrency,
+    maxRetry: 5000,
+  });
+  const all: ReconcileOptions = {
+    client,
+    writer,
+    overlay,
+    recorder: options.recorder,
+    hooks: options.hooks,
+    lease: options.lease,
+    rollbacks,
+    metrics,
+    clock,
+    snapshot: () => informers.snapshot(),
+    analyst: options.analyst,
+    acknowledged: options.acknowledged,
+    router,
+    settings,
+    sources: {
+      ...(settings.metricsServer !== undefined && { metricsServer: settings.metricsServer }),
+      template: (namespace, name) => informers.snapshot().get(MetricTemplateKind, namespace, name),
+      secret: async (namespace, name) => decode(informers.snapshot().get(SecretKind, namespace, name)),
+    },
+    index,
+    entries,
+    enqueue: (key) => queue.add(key),
+    freshRun: () => randomBytes(5).toString("hex"),
+    logger,
+  };
+
+  const isOurs = (namespace: string | undefined) =>
+    settings.namespace === undefined || settings.namespace === namespace;
+  const wake = (kind: string, namespace: string | undefined, name: string): void => {
+    for (const key of index.of(dependency(kind, namespace, name))) queue.add(key);
+  };
+  const watched: readonly Kind[] = [
+    DeploymentKind,
+    ServiceKind,
+    ConfigMapKind,
+    SecretKind,
+    HorizontalPodAutoscalerKind,
+    ...router.kinds,
+  ];
+  await informers.watch(
+    CanaryKind,
+    MetricTemplateKind,
+    ReplicaSetKind,
+    PodKind,
+    ControllerRevisionKind,
+    ...watched,
+  );
+  const unsubscribe = [
+    informers.onChange(CanaryKind, ({ object }) => {
+      if (isOurs(object.metadata.namespace)) queue.add(keyOf(object));
+    }),
+    ...watched.map((kind) =>
+      informers.onChange(kind, ({ object }) =>
+        wake(object.kind, object.metadata.namespace, object.metadata.name),
+      ),
+    ),
+    informers.onChange(ReplicaSetKind, ({ object }) => wakeDeployment(object)),
+    informers.onChange(PodKind, ({ object }) => {
+      const replicaSet = ownerName(object, "ReplicaSet");
+      const found =
+        replicaSet && informers.snapshot().get(ReplicaSetKind, object.metadata.namespace, replicaSet);
+      if (found) wakeDeployment(found);
+    }),
+  ];
+
+  function wakeDeployment(replicaSet: ReplicaSet): void {
+    const deployment = ownerName(replicaSet, "Deployment");
+    if (deployment !== undefined) wake("Deployment", replicaSet.metadata.namespace, deployment);
+  }
+
+  function resync(): void {
+    const byNamespace = new Map<string, number>();
+    for (const object of informers.snapshot().list(CanaryKind)) {
+      const namespace = object.metadata.namespace ?? "default";
+      if (!isOurs(namespace)) continue;
+      byNamespace.set(namespace, (byNamespace.get(namespace) ?? 0) + 1);
+      queue.add(keyOf(object));
+    }
+    metrics.total(byNamespace);
+  }
+
+  resync();
+  return {
+    resync,
+    async close() {
+      for (const stop of unsubscribe) stop();
+      rollbacks.close();
+      for (const entry of entries.values()) closeEntry(entry);
+      await queue.close();
+    },
+  };
+}
+
+function ownerName({ metadata }: Pod | ReplicaSet | KubeObject, kind: string): string | undefined {
+  return metadata.ownerReferences?.find((owner) => owner.kind === kind)?.name;
+}
+
+/** A Secret's values as text. */
+function decode(secret: Secret | undefined): ReadonlyMap<string, string> {
+  const entries = Object.entries(secret?.data ?? {});
+  return new Map(entries.map(([name, value]) => [name, Buffer.from(value, "base64").toString()]));
+}

@@ -1,0 +1,36 @@
+import type { ReconcileOptions } from "./context.ts";
+import { liveRun, type State } from "./decide/state.ts";
+import type { Entry } from "./entry.ts";
+import { routeVersion, type Subject } from "./subject.ts";
+
+/** How often it is asked whether the proxies hold a weight, and when it is taken as held. */
+const lookEvery = 20;
+const longest = 500;
+
+/** Tells the judge a new weight as soon as the proxies hold it: what they see from then on counts for it. */
+export function followWeight(
+  entry: Entry,
+  subject: Subject,
+  state: State,
+  { acknowledged, clock }: Pick<ReconcileOptions, "acknowledged" | "clock">,
+): void {
+  const { analysis } = entry;
+  const weight = liveRun(state)?.canaryWeight ?? 0;
+  if (analysis === undefined || entry.tracked?.weight === weight) return;
+  entry.tracked?.stop();
+  const { canary, router } = subject;
+  const started = clock.monotonic();
+  let cancel = (): void => {};
+  const look = (): void => {
+    const version = routeVersion(subject);
+    const answer = acknowledged?.({
+      ...router.route(canary),
+      ...(version !== undefined && { resourceVersion: version }),
+    });
+    const held = answer !== undefined && answer.of > 0 && answer.held >= answer.of;
+    if (held || clock.monotonic() - started >= longest) analysis.setWeight(weight, clock.now());
+    else cancel = clock.after(lookEvery, look);
+  };
+  entry.tracked = { weight, stop: () => cancel() };
+  look();
+}
