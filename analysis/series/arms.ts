@@ -30,7 +30,7 @@ const compared = 60;
  * halves are told apart by the destination's side alone.
  */
 export function createArms(bounds: number): Arms {
-  const empty = (): Sum => ({ requests: 0, failed: 0, buckets: new Array<number>(bounds + 1).fill(0) });
+  const empty = (): Sum => ({ requests: 0, failed: 0, buckets: Array.from({ length: bounds + 1 }, () => 0) });
   const fresh = (): Record<Side, SideSums> => ({
     client: { canary: empty(), primary: empty() },
     destination: { canary: empty(), primary: empty() },

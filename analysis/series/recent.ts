@@ -43,7 +43,7 @@ export function createRecent(longest: Milliseconds, bounds: number): Recent {
       const slot = ring.get(number) ?? {
         requests: 0,
         failed: 0,
-        buckets: new Array<number>(bounds + 1).fill(0),
+        buckets: Array.from({ length: bounds + 1 }, () => 0),
         known: true,
       };
       ring.set(number, slot);
@@ -59,7 +59,7 @@ export function createRecent(longest: Milliseconds, bounds: number): Recent {
       gaps = [...gaps, { from, to }].slice(-slots);
     },
     span(arm, side, interval, now) {
-      const buckets = new Array<number>(bounds + 1).fill(0);
+      const buckets = Array.from({ length: bounds + 1 }, () => 0);
       let requests = 0;
       let failed = 0;
       let latencyKnown = !gaps.some(({ from, to }) => to > now - interval && from < now);

@@ -1,0 +1,83 @@
+/** The judge against its reference implementation, over many generated traces: same verdict, second, weights and evidence. */
+import { execFile } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type ReplayResult, type RuleName, replay } from "../../analysis/replay/replay.ts";
+import { readTrace } from "../../analysis/replay/trace.ts";
+
+const python = join(homedir(), ".cache/fairlead/reference-venv/bin/python");
+const reference = new URL("../reference/sim_canary.py", import.meta.url).pathname;
+const run = promisify(execFile);
+
+const methods: readonly (readonly [RuleName, string])[] = [
+  ["fairlead", "fairlead 1s"],
+  ["fairlead-5s", "fairlead 5s"],
+  ["guard", "guard"],
+  ["flagger", "Flagger 60s/5"],
+  ["flagger-10s", "Flagger 10s/5"],
+  ["argo", "Argo limit 3"],
+];
+
+/** Every world of the reference, its hold-outs and its faults, early and late; at other rates where that matters. */
+const scenarios: readonly (readonly [scenario: string, seed: number, ...options: string[]])[] = [
+  ["steady 1000rps 0.1%", 12],
+  ["steady 1000rps 1%", 101],
+  ["steady 50rps 0.1%", 102],
+  ["steady 1rps 0.1%", 103],
+  ["steady 1rps 1%", 104],
+  ["almost no traffic, 0.1rps", 105],
+  ["shared bursts 1000rps", 106],
+  ["shared bursts 50rps", 107],
+  ["shared bursts 1rps", 108],
+  ["shared latency spikes", 109],
+  ["drift: diurnal, latency", 110],
+  ["clustered errors 1000rps", 111],
+  ["clustered errors 50rps 1%", 112],
+  ["one-arm blips", 113],
+  ["cold start (x3, 10 s)", 114],
+  ["split twice as asked, 50rps 1%", 115],
+  ["benign +5% errors, +5% latency", 116],
+  ["H1 200rps 0.5%: bursts, drift, clusters x2", 117],
+  ["H4 10rps 0.2%: clusters x5", 118],
+  ["H6 1000rps 0.1%: cold start x3, 25 s", 119],
+  ["errors 100%", 120],
+  ["errors 10%@330", 121, "--rate", "50"],
+  ["errors 2%@330", 11],
+  ["errors +0.5%", 122],
+  ["latency x2", 14],
+  ["p99 x2 (tail 2%)@100", 16],
+  ["errors 10%", 123, "--rate", "1", "--seconds", "1800"],
+];
+
+describe.skipIf(!existsSync(python))(
+  "the reference (needs its virtual environment: test/reference/README.md)",
+  () => {
+    let folder = "";
+    beforeAll(() => {
+      folder = mkdtempSync(join(tmpdir(), "fairlead-replay-"));
+    });
+    afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+    test.for(scenarios)("%s, seed %i", async ([scenario, seed, ...options]) => {
+      const file = join(folder, `${seed}.ndjson`);
+      const made = await run(python, [reference, "trace", scenario, "--seed", String(seed), ...options], {
+        maxBuffer: 1e9,
+      });
+      await writeFile(file, made.stdout);
+      const trace = readTrace(readFileSync(file, "utf8"));
+      for (const [rule, method] of methods) {
+        const { stdout } = await run(python, [reference, "replay", file, "--method", method]);
+        const { verdict, t, logE, weights } = JSON.parse(stdout) as ReplayResult;
+        const found = replay(trace, rule);
+        expect({ rule, ...found, logE: null }).toEqual({ rule, verdict, t, weights, logE: null });
+        if (logE === null) expect(found.logE).toBeNull();
+        else expect(Math.abs((found.logE ?? Number.NaN) - logE)).toBeLessThan(1e-6);
+      }
+      rmSync(file);
+    });
+  },
+);
