@@ -140,7 +140,7 @@ function mountResolver(mounts: string | undefined): (path: string) => string {
   return (path) => {
     for (const [mount, host] of table) {
       if (path === mount || path.startsWith(`${mount.replace(/\/$/, "")}/`))
-        return `${host}${path.slice(mount.length)}`;
+        return String(host) + path.slice(mount.length);
     }
     return path;
   };

@@ -22,17 +22,17 @@ const steadyAfter = 30_000;
 /** Envoy's command line, as Istio's agent gives it. */
 export function envoyArguments({ bootstrap, concurrency, logLevel }: EnvoyCommand): string[] {
   return [
-    ...["-c", bootstrap],
-    "--disable-hot-restart",
-    ...["--concurrency", String(concurrency)],
-    ...["--drain-time-s", "45"],
-    ...["--drain-strategy", "immediate"],
-    ...["--file-flush-interval-msec", "1000"],
-    ...["-l", logLevel],
+    ["-c", bootstrap],
+    ["--disable-hot-restart"],
+    ["--concurrency", String(concurrency)],
+    ["--drain-time-s", "45"],
+    ["--drain-strategy", "immediate"],
+    ["--file-flush-interval-msec", "1000"],
+    ["-l", logLevel],
     // one line a second for as long as the control plane is away says nothing new
-    ...["--component-log-level", "stats_sinks:critical"],
-    ...["--log-format", "%Y-%m-%dT%T.%fZ\t%l\tenvoy %n\t%v"],
-  ];
+    ["--component-log-level", "stats_sinks:critical"],
+    ["--log-format", "%Y-%m-%dT%T.%fZ\t%l\tenvoy %n\t%v"],
+  ].flat();
 }
 
 /**

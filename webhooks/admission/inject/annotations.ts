@@ -122,35 +122,31 @@ function readProxyConfig(text: string | undefined): {
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw refused(name, "…", "a ProxyConfig in YAML");
-  const { concurrency, terminationDrainDuration, ...others } = value as Record<string, unknown>;
-  if (
-    concurrency !== undefined &&
-    !(Number.isInteger(concurrency) && Number(concurrency) >= 0 && Number(concurrency) <= 128)
-  ) {
-    throw refused(`${name}: concurrency`, String(concurrency), "a whole number up to 128");
+  const { concurrency, terminationDrainDuration: drain, ...others } = value as Record<string, unknown>;
+  if (concurrency !== undefined && !isThreadCount(concurrency)) {
+    throw refused(`${name}: concurrency`, JSON.stringify(concurrency), "a whole number up to 128");
   }
-  if (
-    terminationDrainDuration !== undefined &&
-    !/^\d{1,5}(\.\d{1,9})?(ms|s|m)$/.test(String(terminationDrainDuration))
-  ) {
-    throw refused(
-      `${name}: terminationDrainDuration`,
-      String(terminationDrainDuration),
-      "a duration like 5s",
-    );
+  if (drain !== undefined && !isShortDuration(drain)) {
+    throw refused(`${name}: terminationDrainDuration`, JSON.stringify(drain), "a duration like 5s");
   }
   return {
     settings: {
-      ...(concurrency === undefined ? {} : { concurrency: Number(concurrency) }),
-      ...(terminationDrainDuration === undefined
-        ? {}
-        : { terminationDrainDuration: String(terminationDrainDuration) }),
+      ...(concurrency === undefined ? {} : { concurrency }),
+      ...(drain === undefined ? {} : { terminationDrainDuration: drain }),
     },
     // this is the default anyway
     ignored: Object.keys(others)
       .filter((key) => key !== "holdApplicationUntilProxyStarts")
       .map((key) => `${name}: ${key}`),
   };
+}
+
+function isThreadCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 128;
+}
+
+function isShortDuration(value: unknown): value is string {
+  return typeof value === "string" && /^\d{1,5}(\.\d{1,9})?(ms|s|m)$/.test(value);
 }
 
 function refused(name: string, value: string, allowed: string): AnnotationError {
