@@ -99,7 +99,7 @@ function observeTarget(subject: Subject, state: State, now: number): TargetObser
 }
 
 function observePrimary(subject: Subject, state: State, now: number): PrimaryObservation {
-  const { canary, primary, target, snapshot } = subject;
+  const { canary, primary, target } = subject;
   if (primary === undefined) return { kind: "missing" };
   const template = target?.spec?.template;
   const candidates = [
@@ -120,7 +120,6 @@ function observePrimary(subject: Subject, state: State, now: number): PrimaryObs
       now,
     ),
     replicas: primary.spec?.replicas ?? 1,
-    readyPods: observePods(primary, snapshot).ready,
     ...(restored && { restored }),
   };
 }

@@ -53,6 +53,7 @@ export async function reconcile(
   const obstacle = inTheWay(canary, snapshot);
   if (obstacle !== undefined) return refuse(object, obstacle, options);
   entry.canary = canary;
+  const { measurement } = entry;
   const prepared = prepare(entry, canary, snapshot, options);
   if (!lease.held()) return { after: withoutLease };
   const { subject, decision, task } = prepared;
@@ -69,7 +70,8 @@ export async function reconcile(
     return { after: 0 };
   }
   await applyDecision(task, options);
-  delete entry.measurement;
+  // One that came meanwhile is for the next decision.
+  if (entry.measurement === measurement) delete entry.measurement;
   followAsk(entry, subject, decision.ask, options);
   followWeight(entry, subject, decision.next, options);
   return decision.again === undefined ? undefined : { after: decision.again };

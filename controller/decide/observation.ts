@@ -58,7 +58,6 @@ export type PrimaryObservation =
       readonly revision: Revision | undefined;
       readonly readiness: Readiness;
       readonly replicas: number;
-      readonly readyPods: number;
       /** The mark of a promotion that was taken back. */
       readonly restored?: RollbackMark;
     };

@@ -22,9 +22,8 @@ export interface PodFailure {
 /** What the pods of a workload's newest template do. */
 export interface PodsObservation {
   readonly failure?: PodFailure;
-  /** Pods whose Ready condition holds and that are not being deleted. */
-  readonly ready: number;
-  readonly total: number;
+  /** Pods whose Ready condition holds and that are not being deleted; undefined where nobody has said yet. */
+  readonly ready?: number;
 }
 
 const hashLabel = "pod-template-hash";
@@ -46,13 +45,18 @@ const fatalReasons = new Set([
  * counted, so that their failures are not held against a new revision.
  */
 export function observePods(deployment: Deployment, snapshot: Snapshot): PodsObservation {
-  const { uid } = deployment.metadata;
-  const template = deployment.spec?.template;
-  if (uid === undefined || template === undefined) return { ready: 0, total: 0 };
+  const { uid, generation = 0 } = deployment.metadata;
+  const { spec, status } = deployment;
+  const template = spec?.template;
+  if (uid === undefined || template === undefined) return {};
   const wanted = canonicalJson(template);
   const current = snapshot
     .ownedBy(ReplicaSetKind, uid)
     .filter((replicaSet) => canonicalJson(withoutHash(replicaSet)) === wanted);
+  if (current.length === 0) {
+    const isNews = (status?.observedGeneration ?? 0) >= generation;
+    return isNews && (spec?.replicas ?? 1) > 0 ? { ready: status?.readyReplicas ?? 0 } : {};
+  }
   const pods = current.flatMap(({ metadata }) =>
     metadata.uid === undefined ? [] : snapshot.ownedBy(PodKind, metadata.uid),
   );
@@ -60,7 +64,6 @@ export function observePods(deployment: Deployment, snapshot: Snapshot): PodsObs
   const failure = alive.map(podFailure).find((found) => found !== undefined);
   return {
     ready: alive.filter(isReady).length,
-    total: alive.length,
     ...(failure && { failure }),
   };
 }

@@ -1,0 +1,135 @@
+/** A cluster for tests: the embedded API server, and in place of pods a loop that calls every Deployment ready. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CustomResourceDefinitionKind, type Deployment, DeploymentKind } from "../../api/core.ts";
+import { crds } from "../../api/crds.ts";
+import { type Canary, CanaryKind } from "../../api/kinds.ts";
+import { createClient } from "../../kube/client.ts";
+import type { Client, Informers } from "../../kube/contract.ts";
+import { createInformers } from "../../kube/informer.ts";
+import { silent } from "../../lib/log.ts";
+import { serveKubernetes } from "../../local/apiserver/serve.ts";
+
+export interface TestCluster {
+  readonly client: Client;
+  readonly url: string;
+  /** Another view of the server, as another process would have it. */
+  informers(client?: Client): Informers;
+  /** Whether a Deployment's pods get ready; all do until told otherwise. */
+  readiness: (deployment: Deployment) => boolean;
+  close(): Promise<void>;
+}
+
+export async function startTestCluster(): Promise<TestCluster> {
+  const dataDir = await mkdtemp(join(tmpdir(), "fairlead-controller-"));
+  const server = await serveKubernetes({ dataDir, host: "127.0.0.1", port: 0, logger: silent });
+  const client = createClient(server.connection());
+  for (const crd of crds) await client.create(CustomResourceDefinitionKind, crd as never);
+  const opened: Informers[] = [];
+  const informers = (from: Client = client): Informers => {
+    const made = createInformers(from, silent);
+    opened.push(made);
+    return made;
+  };
+  const cluster: TestCluster = {
+    client,
+    url: server.url,
+    informers,
+    readiness: () => true,
+    async close() {
+      for (const one of opened) one.close();
+      await client.close();
+      await server.close();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+  const deployments = informers();
+  await deployments.watch(DeploymentKind);
+  const settle = (deployment: Deployment): void => {
+    const status = statusOf(deployment, cluster.readiness(deployment));
+    if (status === undefined) return;
+    const { namespace, name } = deployment.metadata;
+    const { resourceVersion } = deployment.metadata;
+    // A newer version comes as another change.
+    client
+      .patch(
+        DeploymentKind,
+        namespace,
+        name,
+        { kind: "merge", body: { metadata: { resourceVersion }, status } },
+        "status",
+      )
+      .catch(() => undefined);
+  };
+  deployments.onChange(DeploymentKind, (change) => {
+    if (change.kind !== "deleted") settle(change.object);
+  });
+  return cluster;
+}
+
+/** What a Deployment controller would say; undefined where it has said it. */
+function statusOf(
+  { metadata, spec, status }: Deployment,
+  ready: boolean,
+): Record<string, unknown> | undefined {
+  const replicas = spec?.replicas ?? 1;
+  const available = ready ? replicas : 0;
+  const generation = metadata.generation ?? 0;
+  if (status?.observedGeneration === generation && (status.availableReplicas ?? 0) === available)
+    return undefined;
+  return {
+    observedGeneration: generation,
+    replicas,
+    updatedReplicas: replicas,
+    readyReplicas: available,
+    availableReplicas: available,
+  };
+}
+
+export function deployment(name: string, image: string): Deployment {
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name, namespace: "default", labels: { app: name } },
+    spec: {
+      replicas: 2,
+      selector: { matchLabels: { app: name } },
+      template: {
+        metadata: { labels: { app: name } },
+        spec: { containers: [{ name: "app", image, ports: [{ containerPort: 8080 }] }] },
+      },
+    },
+  };
+}
+
+export function canary(name: string, analysis: Canary["spec"]["analysis"]): Canary {
+  return {
+    apiVersion: "flagger.app/v1beta1",
+    kind: "Canary",
+    metadata: { name, namespace: "default" },
+    spec: {
+      targetRef: { apiVersion: "apps/v1", kind: "Deployment", name },
+      service: { port: 80, targetPort: 8080 },
+      ...(analysis && { analysis }),
+    },
+  };
+}
+
+/** Waits until `condition` gives something; the last Canary is told where it does not in time. */
+export async function waitFor<T>(
+  cluster: TestCluster,
+  name: string,
+  condition: (canary: Canary) => T | undefined | false,
+  limit = 15_000,
+): Promise<T> {
+  const end = performance.now() + limit;
+  for (;;) {
+    const object = await cluster.client.get(CanaryKind, "default", name);
+    const found = object && condition(object);
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > end)
+      throw new Error(`not reached in ${limit} ms: ${JSON.stringify(object?.status)}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}

@@ -1,0 +1,78 @@
+import { createAnalyst } from "../../analysis/watch.ts";
+import type { HookAnswer, Hooks } from "../../api/hooks.ts";
+import type { Client, Recorder } from "../../kube/contract.ts";
+import { systemClock } from "../../lib/clock.ts";
+import { type Logger, silent } from "../../lib/log.ts";
+import { createRegistry, type Registry } from "../../lib/metrics.ts";
+import { type Controller, startController } from "../start.ts";
+import type { TestCluster } from "./cluster.ts";
+import { createScriptedSignals, type ScriptedSignals } from "./signals.ts";
+
+/** One controller process as tests start, stop and start it again. */
+export interface TestController {
+  readonly controller: Controller;
+  readonly signals: ScriptedSignals;
+  readonly registry: Registry;
+  readonly events: { readonly reason: string; readonly message: string }[];
+  /** As kill -9 would: nothing is finished. */
+  kill(): void;
+  close(): Promise<void>;
+}
+
+export interface TestControllerOptions {
+  /** In place of the cluster's own, e.g. one whose writes fail. */
+  readonly client?: Client;
+  readonly signals?: ScriptedSignals;
+  readonly answer?: (hook: string) => HookAnswer;
+  readonly logger?: Logger;
+}
+
+export async function startTestController(
+  cluster: TestCluster,
+  options: TestControllerOptions = {},
+): Promise<TestController> {
+  const { client = cluster.client, signals = createScriptedSignals(), logger = silent } = options;
+  const informers = cluster.informers(cluster.client);
+  const analyst = createAnalyst({ signals, clock: systemClock, logger });
+  const events: { reason: string; message: string }[] = [];
+  const recorder: Recorder = {
+    event: (_object, _type, reason, message) => void events.push({ reason, message }),
+  };
+  const registry = createRegistry();
+  let alive = true;
+  const hooks: Hooks = {
+    call: async ({ name }) => options.answer?.(name) ?? { kind: "passed", text: "" },
+    async *gates() {},
+    async *rollbacks() {},
+    alert: () => {},
+  };
+  const controller = await startController({
+    client,
+    informers,
+    recorder,
+    signals,
+    analyst,
+    hooks,
+    acknowledged: () => ({ held: 1, of: 1 }),
+    lease: { held: () => alive, epoch: () => 1 },
+    logger,
+    registry,
+  });
+  return {
+    controller,
+    signals,
+    registry,
+    events,
+    kill() {
+      alive = false;
+      analyst.close();
+      informers.close();
+    },
+    async close() {
+      alive = false;
+      analyst.close();
+      await controller.close();
+      informers.close();
+    },
+  };
+}
