@@ -1,0 +1,107 @@
+import { Agent, request } from "undici";
+import type { Hook, HookAnswer, Hooks, RunId } from "../../api/hooks.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/log.ts";
+import { redact } from "../../lib/redaction.ts";
+
+export interface HooksOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** First and longest wait between two attempts, as Flagger's. */
+const firstPause = 1000;
+const longestPause = 30_000;
+/** Of an answer's body this much reaches the event. */
+const longestText = 512;
+
+/**
+ * Calls a Canary's webhooks as Flagger does: POST of `{name, namespace, phase, checksum, metadata}`, `timeout` for each
+ * attempt, `retries` after connection errors, 429 and 5xx (not 501). Any 2xx passes.
+ *
+ * Gates and rollbacks by push, and alerts to providers, are not served yet: alerts go to the log.
+ */
+export function createHooks({ clock, logger }: HooksOptions): Hooks & { close(): Promise<void> } {
+  const trusting = new Agent({ connect: { rejectUnauthorized: false } });
+  const strict = new Agent();
+  return {
+    async call(hook, phase, run, idempotencyId, signal) {
+      const body = JSON.stringify(payload(hook, phase, run));
+      let answer: HookAnswer = { kind: "inconclusive", text: "not asked" };
+      for (let attempt = 0; attempt <= hook.retries; attempt++) {
+        if (attempt > 0) await pause(clock, Math.min(firstPause * 2 ** (attempt - 1), longestPause), signal);
+        if (signal.aborted) return answer;
+        const tried = await post(hook, body, idempotencyId, signal, hook.disableTLS ? trusting : strict);
+        answer = tried.answer;
+        if (!tried.again) return answer;
+      }
+      return answer;
+    },
+    async *gates() {},
+    async *rollbacks() {},
+    alert: ({ canary, severity, message, fields }) => {
+      logger.info({ canary: `${canary.namespace}/${canary.name}`, severity, fields }, message);
+    },
+    async close() {
+      await Promise.all([trusting.close(), strict.close()]);
+    },
+  };
+}
+
+function payload({ metadata }: Hook, phase: string, { canary, checksum }: RunId) {
+  return { name: canary.name, namespace: canary.namespace, phase, checksum, metadata };
+}
+
+async function post(
+  hook: Hook,
+  body: string,
+  idempotencyId: string,
+  signal: AbortSignal,
+  dispatcher: Agent,
+): Promise<{ readonly answer: HookAnswer; readonly again: boolean }> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(hook.timeout)]);
+  try {
+    const { statusCode: status, body: answered } = await request(hook.url, {
+      method: "POST",
+      headers: { "content-type": "application/json", "idempotency-key": idempotencyId },
+      body,
+      signal: limit,
+      dispatcher,
+    });
+    const text = await readText(answered);
+    if (status >= 200 && status < 300) return { answer: { kind: "passed", status, text }, again: false };
+    const again = status === 429 || (status >= 500 && status !== 501);
+    return { answer: { kind: "failed", status, text: `${status}${text === "" ? "" : ` ${text}`}` }, again };
+  } catch (error) {
+    const text = limit.aborted && !signal.aborted ? `no answer in ${hook.timeout} ms` : messageOf(error);
+    return { answer: { kind: "inconclusive", text: redact(text) }, again: !signal.aborted };
+  }
+}
+
+/** The first words of a body, however long it is: the rest is not read. */
+async function readText(body: AsyncIterable<Uint8Array>): Promise<string> {
+  let text = "";
+  for await (const chunk of body) {
+    text += Buffer.from(chunk).toString();
+    if (text.length >= longestText) break;
+  }
+  return text.replace(/\s+/g, " ").trim().slice(0, longestText);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function pause(clock: Clock, delay: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(delay, resolve);
+    signal.addEventListener(
+      "abort",
+      () => {
+        cancel();
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}
