@@ -143,7 +143,7 @@ export async function runControlPlane({
       recorder,
       signals,
       analyst,
-      hooks: createHooks({ logger, clock }),
+      hooks: createHooks({ logger: logger.child({ room: "hooks" }) }),
       acknowledged: mesh.programmed,
       lease,
       logger: logger.child({ room: "controller" }),
