@@ -6,6 +6,7 @@ const unchanged = { set: [], add: [], remove: [] };
 export function defaultRoute(host: string, port: number): HttpRoute {
   const headers = { request: unchanged, response: unchanged };
   return {
+    position: 0,
     name: "",
     matches: [],
     headers,

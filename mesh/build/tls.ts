@@ -93,6 +93,9 @@ export function outboundMutualTls(
   });
 }
 
+/** Where the proxy's image (Debian) and most Linux systems keep the public roots. */
+const systemRoots = "/etc/ssl/certs/ca-certificates.crt";
+
 /** TLS to a server outside, with the system's roots where no file is named. */
 export function outboundTls(options: {
   readonly serverName: string | undefined;
@@ -109,9 +112,7 @@ export function outboundTls(options: {
       validationContextType: {
         case: "validationContext",
         value: {
-          ...(caCertificates === undefined
-            ? { systemRootCerts: {} }
-            : { trustedCa: { specifier: { case: "filename", value: caCertificates } } }),
+          trustedCa: { specifier: { case: "filename", value: caCertificates ?? systemRoots } },
           matchTypedSubjectAltNames: subjectAltNames.map((name) => ({
             sanType: SanType.DNS,
             matcher: { matchPattern: { case: "exact" as const, value: name } },

@@ -24,6 +24,8 @@ export interface LiveCanary {
 
 /** One entry of `spec.http`: the first whose match fits counts. */
 export interface HttpRoute {
+  /** Place in `spec.http`, for problems. */
+  readonly position: number;
   readonly name: string;
   /** Any of these; none means every request. */
   readonly matches: readonly HttpMatch[];

@@ -1,16 +1,16 @@
 import type { Problem } from "../../api/resource.ts";
 import { type Model, policyFor } from "../model/model.ts";
-import type { Forward, RouteTable } from "../model/route.ts";
+import type { RouteTable } from "../model/route.ts";
 import { reportOn } from "./problem.ts";
 
 /** Destinations of a route table that do not exist: their requests are answered with 503 until they do. */
 export function findMissing(model: Model, table: RouteTable): Problem[] {
   const problems: Problem[] = [];
   const report = reportOn(table.source, problems);
-  for (const [index, { action }] of table.http.entries()) {
+  for (const { position: index, action } of table.http) {
     if (action.kind !== "forward") continue;
     const at = report.at("spec", "http", index);
-    for (const [position, { host, subset, port }] of namedBy(action).entries()) {
+    for (const [position, { host, subset, port }] of action.destinations.entries()) {
       const service = model.services.get(host);
       const where = at.at("route", position, "destination");
       if (service === undefined) where.problem("host", `no Service \`${host}\` exists`);
@@ -25,8 +25,4 @@ export function findMissing(model: Model, table: RouteTable): Problem[] {
     }
   }
   return problems;
-}
-
-function namedBy({ destinations }: Forward) {
-  return destinations;
 }

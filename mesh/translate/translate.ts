@@ -1,5 +1,17 @@
-import { type EndpointSlice, EndpointSliceKind, PodKind, ServiceKind } from "../../api/core.ts";
-import { DestinationRuleKind, PeerAuthenticationKind, VirtualServiceKind } from "../../api/kinds.ts";
+import {
+  type EndpointSlice,
+  EndpointSliceKind,
+  type Service as KubeService,
+  PodKind,
+  ServiceKind,
+} from "../../api/core.ts";
+import {
+  type DestinationRule,
+  DestinationRuleKind,
+  PeerAuthenticationKind,
+  type VirtualService,
+  VirtualServiceKind,
+} from "../../api/kinds.ts";
 import type { Kind, KubeObject, Problem } from "../../api/resource.ts";
 import type { Snapshot } from "../../kube/contract.ts";
 import type { ServiceEndpoints } from "../model/endpoint.ts";
@@ -8,7 +20,7 @@ import type { Service } from "../model/service.ts";
 import type { Workload } from "../model/workload.ts";
 import { translateDestinationRule } from "./destination-rule.ts";
 import { createEndpointInterner, serviceNameLabel, translateEndpoints } from "./endpoint.ts";
-import { keepEqualList, keepEqualMap, oncePer } from "./keep-equal.ts";
+import { eachOnce, keepEqualList, keepEqualMap } from "./keep-equal.ts";
 import { translatePeerAuthentication } from "./peer-authentication.ts";
 import { findMissing } from "./references.ts";
 import { translateService } from "./service.ts";
@@ -42,16 +54,10 @@ export function createTranslator(
   settings: MeshSettings,
   cluster = "Kubernetes",
 ): (snapshot: Snapshot) => Translation {
-  const serviceOf = oncePer((object: Parameters<typeof translateService>[0]) =>
-    translateService(object, settings.domain),
-  );
-  const routesOf = oncePer((object: Parameters<typeof translateVirtualService>[0]) =>
-    translateVirtualService(object, settings.domain),
-  );
-  const policyOf = oncePer((object: Parameters<typeof translateDestinationRule>[0]) =>
-    translateDestinationRule(object, settings.domain),
-  );
-  const ruleOf = oncePer(translatePeerAuthentication);
+  const servicesOf = eachOnce((object: KubeService) => translateService(object, settings.domain));
+  const routesOf = eachOnce((object: VirtualService) => translateVirtualService(object, settings.domain));
+  const policiesOf = eachOnce((object: DestinationRule) => translateDestinationRule(object, settings.domain));
+  const rulesOf = eachOnce(translatePeerAuthentication);
   const intern = createEndpointInterner();
   let before: Model | undefined;
   let slicesBefore: readonly EndpointSlice[] | undefined;
@@ -94,14 +100,13 @@ export function createTranslator(
 
   return (snapshot) => {
     const services = new Map<string, Service>();
-    for (const object of snapshot.list(ServiceKind)) {
-      const service = serviceOf(object);
+    for (const service of servicesOf(snapshot.list(ServiceKind))) {
       if (service !== undefined) services.set(service.host, service);
     }
     const workloads = workloadsOf(snapshot);
     const kept = keepEqualMap(before?.services, services);
-    const routes = snapshot.list(VirtualServiceKind).map(routesOf);
-    const policies = snapshot.list(DestinationRuleKind).map(policyOf);
+    const routes = routesOf(snapshot.list(VirtualServiceKind));
+    const policies = policiesOf(snapshot.list(DestinationRuleKind));
     const next: Model = {
       settings,
       services: kept,
@@ -114,7 +119,7 @@ export function createTranslator(
       policies: keepEqualList(before?.policies, oldestFirst(policies.map(({ policy }) => policy))),
       mutualTls: keepEqualList(
         before?.mutualTls,
-        oldestFirst(snapshot.list(PeerAuthenticationKind).map(ruleOf)),
+        oldestFirst(rulesOf(snapshot.list(PeerAuthenticationKind))),
       ),
     };
     // An equal model is the same object: nobody has anything to do.

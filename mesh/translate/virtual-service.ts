@@ -51,7 +51,7 @@ export function translateVirtualService(object: VirtualService, domain: string):
   const scope: Scope = { namespace, domain };
   const http: HttpRoute[] = [];
   for (const [index, route] of (spec.http ?? []).entries()) {
-    const translated = translateRoute(route, scope, report.at("spec", "http", index));
+    const translated = translateRoute(route, index, scope, report.at("spec", "http", index));
     if (translated !== undefined) http.push(translated);
   }
   const mark = annotations?.[runAnnotation];
@@ -66,7 +66,12 @@ export function translateVirtualService(object: VirtualService, domain: string):
   return { table, problems };
 }
 
-function translateRoute(route: WrittenRoute, scope: Scope, report: Report): HttpRoute | undefined {
+function translateRoute(
+  route: WrittenRoute,
+  position: number,
+  scope: Scope,
+  report: Report,
+): HttpRoute | undefined {
   const matches: HttpMatch[] = [];
   for (const [index, match] of (route.match ?? []).entries()) {
     const translated = translateMatch(match, report.at("match", index));
@@ -79,7 +84,9 @@ function translateRoute(route: WrittenRoute, scope: Scope, report: Report): Http
   }
   if (route.corsPolicy !== undefined) report.problem("corsPolicy", "is not carried out yet");
   const action = translateAction(route, scope, report);
-  return action && { name: route.name ?? "", matches, action, headers: translateHeaders(route.headers) };
+  return (
+    action && { position, name: route.name ?? "", matches, action, headers: translateHeaders(route.headers) }
+  );
 }
 
 function translateAction(route: WrittenRoute, scope: Scope, report: Report): RouteAction | undefined {

@@ -1,0 +1,211 @@
+import { execFileSync } from "node:child_process";
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import type { JsonValue } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { parseAllDocuments, stringify } from "yaml";
+import type { KubeObject } from "../api/resource.ts";
+import { snapshotOf } from "../kube/snapshot.ts";
+import { createBuilder } from "./build/builder.ts";
+import { readableResource } from "./build/readable.ts";
+import { type Resource, resourceTypes } from "./build/resource.ts";
+import type { Layers } from "./build/resource-set.ts";
+import { inboundAccessLogs, outboundAccessLogs, upstreamAttemptLogs } from "./build/telemetry.ts";
+import { noPolicies, type Telemetry } from "./build/workload-filters.ts";
+import { defaultSettings } from "./model/model.ts";
+import { readNode } from "./model/proxy.ts";
+import { findEnvoy } from "./testbed/envoy.ts";
+import { createTranslator } from "./translate/translate.ts";
+
+const cases = globSync(join(import.meta.dirname, "testdata/*.in.yaml")).toSorted();
+const silentTelemetry = {
+  inboundAccessLogs: () => [],
+  outboundAccessLogs: () => [],
+  upstreamAttemptLogs: () => [],
+};
+const fullTelemetry = { inboundAccessLogs, outboundAccessLogs, upstreamAttemptLogs };
+
+type Node = Parameters<typeof readNode>[0];
+
+/** A case: the proxy's node in the first document, manifests in the others. */
+function readCase(path: string) {
+  const [first, ...objects] = parseAllDocuments(readFileSync(path, "utf8")).map((document): unknown =>
+    document.toJS(),
+  );
+  const proxy = readNode(first as Node);
+  if ("refused" in proxy) throw new Error(proxy.refused);
+  const { model, problems } = createTranslator(defaultSettings)(snapshotOf(objects as KubeObject[]));
+  return { proxy, model, problems };
+}
+
+function build(path: string, telemetry: Telemetry = silentTelemetry) {
+  const { proxy, model } = readCase(path);
+  return createBuilder({ policyFilters: () => noPolicies, telemetry }).viewOf(model, proxy);
+}
+
+function resourcesOf(layers: Layers): Resource[] {
+  return layers.flatMap((set) => [...set.values()]);
+}
+
+/** Maps as objects, absent fields left out. */
+function plain(value: unknown): unknown {
+  if (value instanceof Map)
+    return Object.fromEntries([...value].map(([key, entry]) => [String(key), plain(entry)]));
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).filter(([, entry]) => entry !== undefined);
+  return Object.fromEntries(entries.map(([key, entry]) => [key, plain(entry)]));
+}
+
+const yamlOptions = { aliasDuplicateObjects: false, lineWidth: 0 } as const;
+
+test.for(cases.map((path) => [basename(path, ".in.yaml"), path] as const))(
+  "%s: manifests to model",
+  async ([, path]) => {
+    const { model, problems } = readCase(path);
+    const { settings: _, ...parts } = model;
+    await expect(stringify(plain({ ...parts, problems }), yamlOptions)).toMatchFileSnapshot(
+      resolve(path.replace(".in.", ".model.")),
+    );
+  },
+);
+
+test.for(cases.map((path) => [basename(path, ".in.yaml"), path] as const))(
+  "%s: model to Envoy's resources",
+  async ([, path]) => {
+    const { resources, plainRoutes } = build(path);
+    const readable = Object.fromEntries(
+      resourceTypes
+        .filter((type) => type !== "secret")
+        .map((type) => [type, resourcesOf(resources[type]).map(readableResource)]),
+    );
+    const plainTables = resourcesOf(plainRoutes).map(readableResource);
+    // Written only where a live canary makes the two differ.
+    const output = isDeepStrictEqual(plainTables, readable.route)
+      ? readable
+      : { ...readable, plainRoute: plainTables };
+    await expect(stringify(output, yamlOptions)).toMatchFileSnapshot(
+      resolve(path.replace(".in.", ".envoy.")),
+    );
+  },
+);
+
+test("there are at least 15 cases", () => expect(cases.length).toBeGreaterThanOrEqual(15));
+
+test.skipIf(findEnvoy() === undefined)("a real Envoy loads every case", () => {
+  const statics: { listeners: JsonValue[]; clusters: JsonValue[] } = { listeners: [], clusters: [] };
+  for (const [index, path] of cases.entries()) {
+    const { resources, plainRoutes } = build(path, fullTelemetry);
+    const named = (resource: Resource) => ({
+      ...asObject(readableResource(resource)),
+      name: `${index} ${resource.name}`,
+    });
+    for (const [number, resource] of resourcesOf(resources.listener).entries()) {
+      // Several cases have the same pod: each listener gets an address of its own.
+      const address = { socketAddress: { address: `127.78.${index}.${number + 1}`, portValue: 1 } };
+      statics.listeners.push({ ...named(resource), address });
+    }
+    statics.clusters.push(...resourcesOf(resources.cluster).map(named));
+    for (const resource of resourcesOf(resources.endpoint))
+      statics.clusters.push(staticCluster(`${index} endpoints ${resource.name}`, resource));
+    for (const [kind, tables] of [
+      ["runtime", resources.route],
+      ["plain", plainRoutes],
+    ] as const) {
+      for (const table of resourcesOf(tables))
+        statics.listeners.push(tableListener(`${index} ${kind} ${table.name}`, table));
+    }
+  }
+  for (const entry of [...statics.listeners, ...statics.clusters]) delete asObject(entry)["@type"];
+  const folder = mkdtempSync(join(tmpdir(), "fairlead-golden-"));
+  try {
+    writeFileSync(join(folder, "bootstrap.json"), JSON.stringify(bootstrap(statics)));
+    const run = () =>
+      execFileSync(
+        findEnvoy() ?? "",
+        ["--mode", "validate", "-l", "error", "-c", join(folder, "bootstrap.json")],
+        {
+          stdio: "pipe",
+          encoding: "utf8",
+        },
+      );
+    expect(run()).toContain("OK");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+function asObject(value: JsonValue): Record<string, JsonValue> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("not an object");
+  return value;
+}
+
+/** A cluster that carries the endpoints itself, so that Envoy reads them. */
+function staticCluster(name: string, endpoints: Resource): JsonValue {
+  const { "@type": _, ...assignment } = asObject(readableResource(endpoints));
+  return { name, type: "STATIC", connectTimeout: "1s", loadAssignment: { ...assignment, clusterName: name } };
+}
+
+/** A listener that carries the route table itself. */
+function tableListener(name: string, table: Resource): JsonValue {
+  const { "@type": _, ...routeConfig } = asObject(readableResource(table));
+  const router = { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" };
+  const filter = (kind: string, typedConfig: JsonValue) => ({ name: kind, typedConfig });
+  const fault = { "@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault" };
+  return {
+    name,
+    address: { socketAddress: { address: "127.0.0.1", portValue: 0 } },
+    filterChains: [
+      {
+        filters: [
+          filter("envoy.filters.network.http_connection_manager", {
+            "@type":
+              "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            statPrefix: "table",
+            routeConfig,
+            httpFilters: [
+              filter("envoy.filters.http.fault", fault),
+              filter("envoy.filters.http.router", router),
+            ],
+          }),
+        ],
+      },
+    ],
+  };
+}
+
+function bootstrap({ listeners, clusters }: { listeners: JsonValue[]; clusters: JsonValue[] }): object {
+  const http2 = {
+    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+      "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+      explicitHttpConfig: { http2ProtocolOptions: {} },
+    },
+  };
+  const own = ["xds-grpc", "sds-grpc"].map((name) => ({
+    name,
+    type: "STATIC",
+    connectTimeout: "1s",
+    typedExtensionProtocolOptions: http2,
+    loadAssignment: {
+      clusterName: name,
+      endpoints: [
+        {
+          lbEndpoints: [{ endpoint: { address: { socketAddress: { address: "127.0.0.1", portValue: 1 } } } }],
+        },
+      ],
+    },
+  }));
+  return {
+    node: { id: "golden", cluster: "golden" },
+    dynamicResources: {
+      adsConfig: {
+        apiType: "DELTA_GRPC",
+        transportApiVersion: "V3",
+        grpcServices: [{ envoyGrpc: { clusterName: "xds-grpc" } }],
+      },
+    },
+    staticResources: { listeners, clusters: [...own, ...clusters] },
+  };
+}
