@@ -89,8 +89,8 @@ export async function serveKubernetes(options: KubernetesOptions): Promise<Kuber
     closing: closing.signal,
   };
   keepDefinitions(context);
+  await createFirstNamespaces(context, keyring.ca);
   keepNamespaces(context, keyring.ca);
-  await createFirstNamespaces(context);
   new GarbageCollector(context).start();
   expireEvents(context);
   const server = createTlsServer(keyring, context);

@@ -33,12 +33,13 @@ export function keepNamespaces(context: ApiContext, ca: string): void {
   });
 }
 
-/** Makes the namespaces that every cluster has. */
-export async function createFirstNamespaces(context: ApiContext): Promise<void> {
+/** Makes the namespaces that every cluster has, with what belongs into them. */
+export async function createFirstNamespaces(context: ApiContext, ca: string): Promise<void> {
   for (const name of first) {
     const target = targetOf(context, "namespaces", undefined, name);
     if (target === undefined || context.store.get("namespaces", undefined, name) !== undefined) continue;
     await createObject(context, target, { metadata: { name } }, internalWrite());
+    await furnishNamespace(context, name, ca);
   }
 }
 

@@ -91,6 +91,21 @@ export function minus(left: FieldSet, right: FieldSet): FieldSet {
   return rest;
 }
 
+/** The fields that both sets hold. An empty list and the items of a list are not the same field. */
+export function intersection(left: FieldSet, right: FieldSet): FieldSet {
+  const both: FieldSet = {};
+  for (const [name, inner] of Object.entries(left)) {
+    const other = fieldOf(right, name);
+    if (!isObject(inner) || !isObject(other)) continue;
+    const [leaf, otherLeaf] = [inner, other].map((set) => Object.keys(set).length === 0);
+    if (leaf && otherLeaf) setField(both, name, {});
+    if (leaf || otherLeaf) continue;
+    const common = intersection(inner, other);
+    if (Object.keys(common).length > 0) setField(both, name, common);
+  }
+  return both;
+}
+
 /** Removes, in place, the fields of `set` from `value`; empty maps that only held them go too. */
 export function removeFields(value: JsonObject, set: FieldSet, place: Place): void {
   for (const [name, inner] of Object.entries(set)) {

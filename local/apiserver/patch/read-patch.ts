@@ -1,6 +1,6 @@
 import fastJsonPatch from "fast-json-patch";
 import type { Target } from "../context.ts";
-import { cloneJson, isObject, textAt } from "../json.ts";
+import { cloneJson, isObject } from "../json.ts";
 import type { ApiObject } from "../object.ts";
 import { parseJson, parseYamlBody } from "../request/body.ts";
 import { badRequest, StatusError, unsupportedMediaType } from "../status.ts";
@@ -62,26 +62,17 @@ function readOperations(patch: unknown): Operation[] {
   return patch;
 }
 
-function applyOperations(
-  current: ApiObject,
-  operations: readonly Operation[],
-  { resource }: Target,
-): unknown {
+function applyOperations(current: ApiObject, operations: readonly Operation[]): unknown {
   try {
     return fastJsonPatch.applyPatch(current, cloneJson([...operations]), false, true).newDocument;
   } catch (error) {
-    const why = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
-    const message = failedTest(error) ?? why;
-    throw new StatusError(422, "Invalid", "the server rejected our request due to an error in our request", {
-      causes: [{ reason: "UnexpectedServerResponse", message }],
-    });
+    if (!(error instanceof fastJsonPatch.JsonPatchError)) throw error;
+    // Kubernetes tells no more than this, whichever operation failed.
+    throw new StatusError(
+      422,
+      "Invalid",
+      "the server rejected our request due to an error in our request",
+      {},
+    );
   }
-}
-
-/** Kubernetes' words for a `test` operation that found another value. */
-function failedTest(error: unknown): string | undefined {
-  if (!(error instanceof fastJsonPatch.JsonPatchError) || error.name !== "TEST_OPERATION_FAILED")
-    return undefined;
-  const path = textAt(error.operation, "path") ?? "";
-  return `testing value ${path} failed: test failed`;
 }

@@ -22,6 +22,7 @@ import {
   differingLeaves,
   type FieldSet,
   fieldsOf,
+  intersection,
   itemKey,
   itemPlace,
   listShape,
@@ -116,8 +117,7 @@ function refuseConflicts(
 ): void {
   for (const other of others) {
     const foreign = fieldsV1(other);
-    const shared = minus(owned, minus(owned, foreign));
-    const paths = differingLeaves(shared, configuration, current);
+    const paths = differingLeaves(intersection(owned, foreign), configuration, current);
     if (paths.length === 0) continue;
     const manager = textAt(other, "manager") ?? "";
     const count = `${paths.length} conflict${paths.length === 1 ? "" : "s"}`;
