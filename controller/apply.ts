@@ -33,7 +33,7 @@ import { runMark, type Subject, targetRevision } from "./subject.ts";
 import { annotationOperations, type Write } from "./write.ts";
 
 export interface ApplyOptions {
-  readonly client: Client;
+  readonly client: Pick<Client, "replace" | "delete">;
   readonly writer: Writer;
   readonly overlay: Overlay;
   readonly recorder: Recorder;

@@ -11,8 +11,11 @@ export interface Writer {
   isOwn(write: Write): boolean;
 }
 
+/** The part of a client that writes need. */
+export type WritingClient = Pick<Client, "create" | "get" | "replace" | "patch">;
+
 /** @throws ApiError where the server refuses; a create of what is already there is what was wanted */
-export function createWriter(client: Client, overlay: Overlay): Writer {
+export function createWriter(client: WritingClient, overlay: Overlay): Writer {
   const produced = new Map<string, string | undefined>();
 
   async function send(write: Write): Promise<KubeObject> {

@@ -1,0 +1,146 @@
+/** Runs the controller's pure middle and its writes against a world in memory, without time passing. */
+import type { Harm } from "../../analysis/analyst.ts";
+import type { Check } from "../../analysis/checks/types.ts";
+import { readRunSettings } from "../../analysis/settings.ts";
+import { readCanary } from "../../api/canary/read.ts";
+import type { Deployment } from "../../api/core.ts";
+import type { HookAnswer } from "../../api/hooks.ts";
+import { createRegistry } from "../../lib/metrics.ts";
+import { type ApplyOptions, applyDecision } from "../apply.ts";
+import { createWriter } from "../carry-out.ts";
+import { decide } from "../decide/decide.ts";
+import type { Ask, Decision } from "../decide/effects.ts";
+import type { Measurement } from "../decide/observation.ts";
+import type { State } from "../decide/state.ts";
+import { decisionSpec } from "../decision-spec.ts";
+import { createControllerMetrics } from "../metrics.ts";
+import { observe } from "../observe.ts";
+import { createOverlay } from "../overlay.ts";
+import { istioRouter } from "../routers/istio.ts";
+import { defaultSettings } from "../settings.ts";
+import { readState } from "../status/read.ts";
+import { readSubject } from "../subject.ts";
+import { Killed, type World } from "./world.ts";
+
+/** What the world around the controller does at each turn. */
+export interface Script {
+  /** How the checks of a tick end. */
+  readonly check: (state: State, turn: number) => Check["kind"];
+  readonly hook?: (name: string, turn: number) => HookAnswer["kind"];
+  /** The guard's verdict. */
+  readonly harm?: (state: State, turn: number) => Harm | undefined;
+  readonly isReady?: (deployment: Deployment, turn: number) => boolean;
+  /** What somebody else does before the turn. */
+  readonly meanwhile?: (world: World, state: State, turn: number) => void;
+}
+
+export interface Simulation {
+  /** One look at the canary. A kill is survived: what was in memory is lost. */
+  turn(): Promise<State>;
+  /** Until `isEnd` or no turn is left. */
+  run(isEnd: (state: State) => boolean, turns?: number): Promise<State>;
+  readonly decisions: readonly Decision[];
+  kills: number;
+}
+
+export function simulate(world: World, script: Script): Simulation {
+  let now = Date.parse("2026-01-01T00:00:00Z");
+  let turns = 0;
+  let measurement: Measurement | undefined;
+  let options = freshProcess();
+  const decisions: Decision[] = [];
+
+  function freshProcess(): ApplyOptions {
+    const overlay = createOverlay();
+    const writer = createWriter(world.client, overlay);
+    return {
+      client: world.client,
+      writer,
+      overlay,
+      recorder: { event: () => {} },
+      hooks: { alert: () => {} },
+      lease: { held: () => true, epoch: () => 1 },
+      rollbacks: {
+        async rollBack({ canary, router, snapshot }, mark) {
+          const write = router.rollBack(canary, mark, snapshot);
+          if (write !== undefined) await writer.write(write);
+        },
+        close: () => {},
+      },
+      metrics: createControllerMetrics(createRegistry()),
+      clock: { now: () => now, monotonic: () => now, after: () => () => {} },
+    };
+  }
+
+  async function turn(): Promise<State> {
+    turns++;
+    now += 1000;
+    world.settle((deployment) => script.isReady?.(deployment, turns) ?? true);
+    const before = readState(world.canary().status);
+    script.meanwhile?.(world, before, turns);
+    world.settle((deployment) => script.isReady?.(deployment, turns) ?? true);
+    const snapshot = options.overlay.view(world.snapshot());
+    const { value: canary, problems } = readCanary(world.canary());
+    if (canary === undefined) throw new Error(JSON.stringify(problems));
+    const subject = readSubject(canary, snapshot, istioRouter, defaultSettings);
+    const state = readState(canary.object.status);
+    const { settings } = readRunSettings(canary, {
+      template: () => undefined,
+      secret: async () => new Map(),
+    });
+    const harm = script.harm?.(state, turns);
+    const observation = observe(subject, state, {
+      now,
+      freshRun: `run${turns}`,
+      drained: true,
+      isOwn: (write) => options.writer.isOwn(write),
+      ...(measurement && { measurement }),
+      ...(harm && { harm }),
+    });
+    const decision = decide(state, observation, decisionSpec(canary, settings));
+    decisions.push(decision);
+    measurement = undefined;
+    try {
+      await applyDecision({ subject, last: state, decision }, options);
+      measurement = decision.ask && answer(decision.ask, state, turns, script);
+    } catch (error) {
+      if (!(error instanceof Killed)) throw error;
+      simulation.kills++;
+      options = freshProcess();
+    }
+    return readState(world.canary().status);
+  }
+
+  const simulation: Simulation = {
+    decisions,
+    kills: 0,
+    turn,
+    async run(isEnd, limit = 200) {
+      let state = readState(world.canary().status);
+      for (let index = 0; index < limit; index++) {
+        state = await turn();
+        if (isEnd(state)) return state;
+      }
+      throw new Error(`no end in ${limit} turns: ${JSON.stringify(world.canary().status)}`);
+    },
+  };
+  return simulation;
+}
+
+function answer(ask: Ask, state: State, turn: number, script: Script): Measurement {
+  const hooks = [...ask.hooks, ...ask.gates].map(({ name, type, muteAlert }) => ({
+    name,
+    type,
+    muteAlert,
+    answer: { kind: script.hook?.(name, turn) ?? "passed", text: "" },
+  }));
+  const kind = script.check(state, turn);
+  const check: Check = {
+    name: "check",
+    kind,
+    threshold: "",
+    reason: `check ${kind}`,
+    ...(kind === "inconclusive" && { cause: "no-data" as const }),
+  };
+  return { about: ask.about, hooks, checks: ask.checks ? [check] : [] };
+}
