@@ -6,8 +6,8 @@ export const dispersionPrior = 20;
 /** For a primary whose pods cannot be told apart. */
 const unknownDispersion = 1.5;
 
-/** Prior requests of each half: a few requests say nothing about how traffic is split. */
-const halfPrior = 100;
+/** Prior requests of each half: with fewer, chance alone would make halves look unequal. */
+const halfPrior = 1000;
 
 /**
  * How many requests one incident takes on average, at least 1: the evidence is divided by it.

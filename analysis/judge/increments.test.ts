@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { binomialTail } from "./binomial.ts";
+import { addDispersion, dispersion, firstHalfShare } from "./dispersion.ts";
 import { type Evidence, harmBets, harmIncrement } from "./harm.ts";
 import { safeBets, safeIncrement } from "./safe.ts";
 
@@ -53,4 +54,15 @@ test.for([
   [12345, 1000000, 0.012, 0.0008147058957607573],
 ] as const)("P(Bin(%i of %i, %f)) agrees with scipy", ([successes, trials, probability, expected]) => {
   expect(binomialTail(successes, trials, probability)).toBeCloseTo(expected, 9);
+});
+
+test("halves of unequal size are no dispersion: what counts is how they differ beyond their shares", () => {
+  const poll = { canary: 0, canaryBad: 0, primary: 300, primaryBad: 30, halvesBad: [10, 20] } as const;
+  let sums = { squares: 20, bad: 20 };
+  for (let second = 0; second < 100; second++) {
+    sums = addDispersion(sums, poll, firstHalfShare([100_000, 200_000]));
+  }
+  expect(dispersion(sums, true)).toBe(1);
+  expect(firstHalfShare([45_000, 55_000])).toBe(0.5);
+  expect(firstHalfShare([30, 0])).toBe(0.5);
 });
