@@ -101,7 +101,7 @@ export async function runControlPlane({
       replica: "local",
       clock,
       cuts: mesh.cuts,
-      startOf: mesh.startOf,
+      startOf: () => undefined,
     });
     const authorize = authorizeBy(() => mesh.model().workloads, trustDomain);
     const grpc = await serveGrpc({
@@ -143,7 +143,7 @@ export async function runControlPlane({
       recorder,
       signals,
       analyst,
-      hooks: createHooks({ logger: logger.child({ room: "hooks" }) }),
+      hooks: createHooks({ logger: logger.child({ room: "hooks" }), clock }),
       acknowledged: mesh.programmed,
       lease,
       logger: logger.child({ room: "controller" }),

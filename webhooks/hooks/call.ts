@@ -1,94 +1,107 @@
 import { Agent, request } from "undici";
 import type { Hook, HookAnswer, Hooks, RunId } from "../../api/hooks.ts";
+import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { redact } from "../../lib/redaction.ts";
 
-/** So much of an answer is kept for people to read. */
-const bodyLimit = 2_000;
-const firstPause = 1_000;
+export interface HooksOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** First and longest wait between two attempts, as Flagger's. */
+const firstPause = 1000;
 const longestPause = 30_000;
+/** Of an answer's body this much reaches the event. */
+const longestText = 512;
 
 /**
- * Calls a Canary's webhooks as Flagger does: POST of `{name, namespace, phase, checksum, metadata}`.
+ * Calls a Canary's webhooks as Flagger does: POST of `{name, namespace, phase, checksum, metadata}`, `timeout` for each
+ * attempt, `retries` after connection errors, 429 and 5xx (not 501). Any 2xx passes.
  *
- * Any 2xx passes (Flagger: up to 202). Connection errors, 429 and 5xx but 501 are tried again. Alerts, gates and
- * rollback switches are not served yet: an alert is logged.
+ * Gates and rollbacks by push, and alerts to providers, are not served yet: alerts go to the log.
  */
-export function createHooks({ logger }: { readonly logger: Logger }): Hooks {
+export function createHooks({ clock, logger }: HooksOptions): Hooks & { close(): Promise<void> } {
   const trusting = new Agent({ connect: { rejectUnauthorized: false } });
+  const strict = new Agent();
   return {
     async call(hook, phase, run, idempotencyId, signal) {
-      let answer: HookAnswer = { kind: "inconclusive", text: "not called" };
-      for (
-        let attempt = 0, pause = firstPause;
-        attempt <= hook.retries && !signal.aborted;
-        attempt++, pause = Math.min(pause * 2, longestPause)
-      ) {
-        if (attempt > 0) await wait(pause, signal);
-        answer = await post(hook, phase, run, idempotencyId, signal, hook.disableTLS ? trusting : undefined);
-        if (answer.kind === "passed" || !isWorthAnother(answer)) return answer;
+      const body = JSON.stringify(payload(hook, phase, run));
+      let answer: HookAnswer = { kind: "inconclusive", text: "not asked" };
+      for (let attempt = 0; attempt <= hook.retries; attempt++) {
+        if (attempt > 0) await pause(clock, Math.min(firstPause * 2 ** (attempt - 1), longestPause), signal);
+        if (signal.aborted) return answer;
+        const tried = await post(hook, body, idempotencyId, signal, hook.disableTLS ? trusting : strict);
+        answer = tried.answer;
+        if (!tried.again) return answer;
       }
       return answer;
     },
     async *gates() {},
     async *rollbacks() {},
-    alert: (alert) => logger.info({ alert }, "an alert, not sent: alert providers are not served yet"),
+    alert: ({ canary, severity, message, fields }) => {
+      logger.info({ canary: `${canary.namespace}/${canary.name}`, severity, fields }, message);
+    },
+    async close() {
+      await Promise.all([trusting.close(), strict.close()]);
+    },
   };
+}
+
+function payload({ metadata }: Hook, phase: string, { canary, checksum }: RunId) {
+  return { name: canary.name, namespace: canary.namespace, phase, checksum, metadata };
 }
 
 async function post(
   hook: Hook,
-  phase: string,
-  { canary, checksum }: RunId,
+  body: string,
   idempotencyId: string,
   signal: AbortSignal,
-  dispatcher: Agent | undefined,
-): Promise<HookAnswer> {
-  const body = JSON.stringify({
-    name: canary.name,
-    namespace: canary.namespace,
-    phase,
-    checksum,
-    metadata: hook.metadata,
-  });
+  dispatcher: Agent,
+): Promise<{ readonly answer: HookAnswer; readonly again: boolean }> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(hook.timeout)]);
   try {
-    const answer = await request(hook.url, {
+    const { statusCode: status, body: answered } = await request(hook.url, {
       method: "POST",
       headers: { "content-type": "application/json", "idempotency-key": idempotencyId },
       body,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(hook.timeout)]),
-      ...(dispatcher ? { dispatcher } : {}),
+      signal: limit,
+      dispatcher,
     });
-    const text = await head(answer.body);
-    const passed = answer.statusCode >= 200 && answer.statusCode < 300;
-    return { kind: passed ? "passed" : "failed", status: answer.statusCode, text };
+    const text = await readText(answered);
+    if (status >= 200 && status < 300) return { answer: { kind: "passed", status, text }, again: false };
+    const again = status === 429 || (status >= 500 && status !== 501);
+    return { answer: { kind: "failed", status, text: `${status}${text === "" ? "" : ` ${text}`}` }, again };
   } catch (error) {
-    return { kind: "inconclusive", text: redact(error instanceof Error ? error.message : String(error)) };
+    const text = limit.aborted && !signal.aborted ? `no answer in ${hook.timeout} ms` : messageOf(error);
+    return { answer: { kind: "inconclusive", text: redact(text) }, again: !signal.aborted };
   }
 }
 
-/** The first part of a body; the rest of an endless one is never read. */
-async function head(body: AsyncIterable<Buffer>): Promise<string> {
+/** The first words of a body, however long it is: the rest is not read. */
+async function readText(body: AsyncIterable<Uint8Array>): Promise<string> {
   let text = "";
   for await (const chunk of body) {
-    text += chunk.toString("utf8");
-    if (text.length >= bodyLimit) break;
+    text += Buffer.from(chunk).toString();
+    if (text.length >= longestText) break;
   }
-  return redact(text.slice(0, bodyLimit).trim());
+  return text.replace(/\s+/g, " ").trim().slice(0, longestText);
 }
 
-function isWorthAnother({ kind, status }: HookAnswer): boolean {
-  return (
-    kind === "inconclusive" || status === 429 || (status !== undefined && status >= 500 && status !== 501)
-  );
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
-function wait(milliseconds: number, signal: AbortSignal): Promise<void> {
+function pause(clock: Clock, delay: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    });
+    const cancel = clock.after(delay, resolve);
+    signal.addEventListener(
+      "abort",
+      () => {
+        cancel();
+        resolve();
+      },
+      { once: true },
+    );
   });
 }
