@@ -7,7 +7,7 @@ import { version } from "./version.ts";
 const movable = ["-n", "--namespace", "--kubeconfig", "--context"];
 
 /** The arguments with kubectl-style options from before the verb put behind it, where its command reads them. */
-export function verbFirst(given: readonly string[]): readonly string[] {
+function verbFirst(given: readonly string[]): readonly string[] {
   const moved: string[] = [];
   const rest = [...given];
   for (let first = rest[0]; first !== undefined; first = rest[0]) {
@@ -59,7 +59,7 @@ export async function runProgram(given: readonly string[]): Promise<number> {
   const args = verbFirst(given);
   try {
     const program = await buildProgram(args);
-    if (args.length === 0) program.help();
+    if (args.length === 0) program.help({ error: true });
     await program.parseAsync(args, { from: "user" });
     return Number(process.exitCode ?? 0);
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 
 /** Gives the program one command, with all its options and what it does. */
-export type AddCommand = (program: Command) => void;
+type AddCommand = (program: Command) => void;
 
 /** A command as the list of all shows it; the rest is loaded when it is asked for, so that help stays quick. */
 export interface CommandEntry {

@@ -1,7 +1,7 @@
 /**
  * What every room sees of an API server. `client.ts`, `informer.ts` and the rest of this room implement it.
  */
-import type { Condition, Kind, KubeObject, ResourceRef } from "../api/resource.ts";
+import type { Kind, KubeObject, ResourceRef } from "../api/resource.ts";
 
 /** How to reach an API server. */
 export interface Connection {
@@ -146,5 +146,3 @@ export type PatchStatus = <T extends KubeObject>(
   ref: Pick<ResourceRef, "namespace" | "name">,
   change: (object: T) => Record<string, unknown> | undefined,
 ) => Promise<T | undefined>;
-
-export type { Condition };

@@ -1,9 +1,6 @@
 import type { ApiStatus } from "./contract.ts";
 
-/** Reasons that are ours, where no answer came (`status` 0). */
-export type NoAnswer = "Unreachable" | "Timeout" | "Aborted";
-
-/** Why a call to the API server failed. `status` is 0 and `reason` a {@link NoAnswer} where no answer came. */
+/** Why a call to the API server failed. Where no answer came, `status` is 0 and `reason` Unreachable, Timeout or Aborted. */
 export class ApiError extends Error implements ApiStatus {
   override readonly name = "ApiError";
   readonly status: number;
@@ -47,10 +44,6 @@ export function isExpired(error: unknown): boolean {
 /** 422: the object breaks its schema, or a `test` of a JSON Patch did not hold. */
 export function isInvalid(error: unknown): boolean {
   return hasReason(error, "Invalid") || (error instanceof ApiError && error.status === 422);
-}
-
-export function isForbidden(error: unknown): boolean {
-  return error instanceof ApiError && (error.status === 401 || error.status === 403);
 }
 
 /** No answer came: connection refused or cut, or nothing in time. A write may or may not have happened. */

@@ -2,7 +2,7 @@ import type { KubeObject } from "../api/resource.ts";
 import type { JsonPatchOperation } from "./contract.ts";
 
 /** One part of a JSON Pointer, escaped. @see RFC 6901 §3 */
-export function escapePointer(part: string | number): string {
+function escapePointer(part: string | number): string {
   return String(part).replaceAll("~", "~0").replaceAll("/", "~1");
 }
 

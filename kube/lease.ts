@@ -5,7 +5,7 @@ import type { Client } from "./contract.ts";
 import { isAlreadyExists, isConflict } from "./error.ts";
 
 /** Milliseconds. */
-export interface LeaseTiming {
+interface LeaseTiming {
   /** After which without a change another may take it. */
   readonly duration: number;
   /** Between renewals, and between looks of those who wait. */
@@ -14,7 +14,7 @@ export interface LeaseTiming {
   readonly hold: number;
 }
 
-export const defaultLeaseTiming: LeaseTiming = { duration: 4_000, renew: 1_000, hold: 3_000 };
+const defaultLeaseTiming: LeaseTiming = { duration: 4_000, renew: 1_000, hold: 3_000 };
 
 export interface LeaseOptions {
   readonly namespace: string;

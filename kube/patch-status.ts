@@ -1,10 +1,9 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { KubeObject } from "../api/resource.ts";
-import { systemClock } from "../lib/clock.ts";
 import { createBackoff } from "./backoff.ts";
 import type { Client, PatchStatus } from "./contract.ts";
 import { isConflict, isNotFound } from "./error.ts";
-import { pause } from "./pause.ts";
 
 /** Writers that meet this often on one object are a fault that must be seen. */
 const maxTries = 20;
@@ -30,7 +29,7 @@ export function createPatchStatus(client: Client): PatchStatus {
       } catch (error) {
         if (isNotFound(error)) return undefined;
         if (!isConflict(error) || attempt >= maxTries) throw error;
-        await pause(systemClock, backoff.next());
+        await sleep(backoff.next());
       }
     }
   };

@@ -1,9 +1,8 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "undici";
-import { systemClock } from "../lib/clock.ts";
 import { createBackoff } from "./backoff.ts";
 import type { Connection } from "./contract.ts";
 import { ApiError, isUnreachable, readStatus } from "./error.ts";
-import { pause } from "./pause.ts";
 
 /** Requests in flight at once; the rest wait their turn. Streams have connections of their own. */
 const connections = 8;
@@ -15,7 +14,7 @@ const readRetries = 3;
 /** The longest `Retry-After` that a read waits for, milliseconds; beyond it the caller decides. */
 const maxRetryAfter = 10_000;
 
-export interface HttpRequest {
+interface HttpRequest {
   readonly method: string;
   /** Path and query. */
   readonly path: string;
@@ -116,7 +115,8 @@ export function createTransport(connection: Connection): Transport {
         } catch (error) {
           const wait = retryDelay(error, backoff.next());
           if (wait === undefined || attempt >= readRetries) throw error;
-          await pause(systemClock, wait, request.signal);
+          // Who waits for an answer keeps the process alive, unlike a clock's timers.
+          await sleep(wait, undefined, request.signal && { signal: request.signal }).catch(() => undefined);
         }
       }
     },

@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { isCanary } from "../canary/find.ts";
 import { addClusterOptions, type Cluster, type ClusterOptions, withCluster } from "../cluster.ts";
 import { UsageError } from "../failure.ts";
 import { readFiles } from "../manifest-files.ts";
@@ -50,11 +49,8 @@ async function deleteFiles(cluster: Cluster, paths: readonly string[]): Promise<
 }
 
 async function deleteOne({ client, namespace }: Cluster, word: string, name: string): Promise<void> {
-  const [{ findKind }, { CanaryKind }] = await Promise.all([
-    import("../../kube/discovery.ts"),
-    import("../../api/kinds.ts"),
-  ]);
-  const kind = isCanary(word) ? CanaryKind : await findKind(client, word);
+  const { findKind } = await import("../../kube/discovery.ts");
+  const kind = await findKind(client, word);
   if (kind === undefined) throw new UsageError(`the API server knows no kind \`${word}\``);
   const where = kind.namespaced ? namespace : undefined;
   if ((await client.get(kind, where, name)) === undefined)

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { type Canary, CanaryKind } from "../../api/kinds.ts";
 import type { Kind, KubeObject } from "../../api/resource.ts";
-import { isCanary } from "../canary/find.ts";
+import { findCanary, isCanary } from "../canary/find.ts";
 import { canaryHeaders, canaryRow } from "../canary/row.ts";
 import { addClusterOptions, type Cluster, type ClusterOptions, withCluster } from "../cluster.ts";
 import { UsageError } from "../failure.ts";
@@ -63,11 +63,11 @@ async function get(
 async function getCanaries(cluster: Cluster, name: string | undefined, options: GetOptions): Promise<void> {
   const { output, allNamespaces = false } = options;
   if (name !== undefined && output !== "table") {
-    await printData(await one(cluster, CanaryKind, name), output);
+    await printData(await findCanary(cluster, name), output);
     return;
   }
   const canaries =
-    name === undefined ? await list(cluster, CanaryKind, options) : [await one(cluster, CanaryKind, name)];
+    name === undefined ? await list(cluster, CanaryKind, options) : [await findCanary(cluster, name)];
   if (output !== "table") await printData(listOf(canaries), output);
   else if (canaries.length === 0) process.stderr.write(nothingFound("canaries", cluster, options));
   else {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { DaemonSetKind, DeploymentKind, ServiceKind } from "../../api/core.ts";
 import type { Canary } from "../../api/kinds.ts";
 import type { ObjectMeta } from "../../api/resource.ts";
@@ -33,10 +33,16 @@ export function addWait(program: Command): void {
     .description("wait until a canary is promoted or rolled back")
     .argument("<kind>", "`canary`")
     .argument("<name>")
-    .option("--for <goal>", "`promoted`, `phase=PHASE` or `condition=TYPE[=STATUS]`", readGoal, {
-      kind: "outcome",
-    })
-    .option("--timeout <duration>", "give up after this long, e.g. `90s`, `1h`", readTimeout, 600_000);
+    .addOption(
+      new Option("--for <goal>", "`promoted`, `phase=PHASE` or `condition=TYPE[=STATUS]`")
+        .argParser(readGoal)
+        .default({ kind: "outcome" }, "promoted"),
+    )
+    .addOption(
+      new Option("--timeout <duration>", "give up after this long, e.g. `90s`, `1h`")
+        .argParser(readTimeout)
+        .default(600_000, "10m"),
+    );
   addClusterOptions(command)
     .addHelpText(
       "after",

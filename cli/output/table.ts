@@ -28,6 +28,8 @@ export function formatRow(row: Row, widths: readonly number[]): string {
   return cells.join("   ").trimEnd();
 }
 
+const characters = new Intl.Segmenter();
+
 function width(cell: string): number {
-  return [...stripVTControlCharacters(cell)].length;
+  return [...characters.segment(stripVTControlCharacters(cell))].length;
 }

@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import type { KubeObject } from "../../api/resource.ts";
 
-export interface Asked {
+interface Asked {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
@@ -16,7 +16,7 @@ export interface Asked {
 }
 
 /** Answers a request instead of the server, or returns false to let it through. */
-export type Fault = (asked: Asked, response: ServerResponse) => boolean;
+type Fault = (asked: Asked, response: ServerResponse) => boolean;
 
 export interface FaultyApi {
   readonly url: string;
