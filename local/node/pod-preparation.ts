@@ -8,7 +8,7 @@ import type { StartPlan } from "./container-runner.ts";
 import { buildEnvironment, ContainerConfigError, type ObjectLookup } from "./environment.ts";
 import { expand } from "./expansion.ts";
 import { resolveCommand } from "./image.ts";
-import type { PodContext } from "./pod-worker.ts";
+import type { PodContext } from "./pod-context.ts";
 import { VolumeError, volumeContent } from "./volumes/content.ts";
 import { mountsOf, resolvePath } from "./volumes/mounts.ts";
 import { PodTokens } from "./volumes/tokens.ts";

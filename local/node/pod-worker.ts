@@ -1,34 +1,15 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Pod, PodKind } from "../../api/core.ts";
-import type { Client, Recorder, Snapshot } from "../../kube/contract.ts";
 import { isNotFound } from "../../kube/error.ts";
-import type { Clock } from "../../lib/clock.ts";
-import type { Logger } from "../../lib/log.ts";
 import { hostAddress } from "./address.ts";
-import type { BackOffLimits } from "./back-off.ts";
 import { type ContainerRecord, containersOf } from "./container.ts";
 import { ContainerRunner, containerFolder } from "./container-runner.ts";
 import { ContainerConfigError } from "./environment.ts";
-import type { Images } from "./image.ts";
 import { type PodPlan, planPod } from "./plan.ts";
+import type { PodContext } from "./pod-context.ts";
 import { PodPreparation } from "./pod-preparation.ts";
 import { type PodStatus, podStatus, statusPatch } from "./pod-status.ts";
 import { stopContainers } from "./stop-containers.ts";
-
-/** What every pod of this machine shares. */
-export interface PodContext {
-  readonly client: Client;
-  readonly recorder: Recorder;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  readonly subnet: number;
-  readonly images: Images;
-  readonly proxyImage: string;
-  /** Path of Envoy, for sidecars. */
-  readonly envoy: string | undefined;
-  readonly backOff: BackOffLimits;
-  snapshot(): Snapshot;
-}
 
 export interface PodWorkerOptions {
   readonly context: PodContext;

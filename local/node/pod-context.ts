@@ -1,0 +1,20 @@
+import type { Client, Recorder, Snapshot } from "../../kube/contract.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/log.ts";
+import type { BackOffLimits } from "./back-off.ts";
+import type { Images } from "./image.ts";
+
+/** What every pod of this machine shares. */
+export interface PodContext {
+  readonly client: Client;
+  readonly recorder: Recorder;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly subnet: number;
+  readonly images: Images;
+  readonly proxyImage: string;
+  /** Path of Envoy, for sidecars. */
+  readonly envoy: string | undefined;
+  readonly backOff: BackOffLimits;
+  snapshot(): Snapshot;
+}
