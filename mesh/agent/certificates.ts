@@ -52,18 +52,19 @@ export async function fetchCertificate({
 }
 
 /**
- * Milliseconds until a certificate should be replaced: half its life, earlier or later by up to 5 %, so that pods
- * that started together do not renew together.
+ * Milliseconds until a certificate that came just now should be replaced: half of what is left of its life, earlier
+ * or later by up to 5 % of it, so that pods that started together do not renew together. Never less than a second,
+ * whatever lifetime the CA gives.
  *
+ * @param now epoch milliseconds
  * @param random 0-1
  */
 export function renewalDelay(
-  { validFromDate, validToDate }: X509Certificate,
+  { validToDate }: Pick<X509Certificate, "validToDate">,
   now: number,
   random: number,
 ): number {
-  const life = validToDate.getTime() - validFromDate.getTime();
-  return Math.max(0, validFromDate.getTime() + life * (0.5 + (random - 0.5) * 0.1) - now);
+  return Math.max(1_000, (validToDate.getTime() - now) * (0.5 + (random - 0.5) * 0.1));
 }
 
 /** Milliseconds until the next attempt: 0.2 s doubling to 15 s, of which a random half is left out. */
