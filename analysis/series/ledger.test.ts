@@ -96,6 +96,9 @@ test("after a restart, what came in the gap counts, and its latencies are not kn
   expect(Object.values(stored)).toEqual([[150, 2]]);
   const growth = createLedger(20_000, stored).take(window(20_500, 500, 40));
   expect(growth).toMatchObject({ requests: 350, failed: 38, buckets: undefined });
+  // The mesh was restarted too: it does not know since when the proxy counts, and has another name.
+  const heardAnew = { ...window(20_500, 500, 40), source: { replica: "other", proxy: "p", start: 20_500 } };
+  expect(createLedger(20_000, stored).take(heardAnew)).toMatchObject({ requests: 350, failed: 38 });
 });
 
 test("its memory is bounded, and the newest series are what is stored", () => {

@@ -25,12 +25,18 @@ export interface Ledger {
   stored(most: number): StoredLedger;
 }
 
-interface Series {
-  at: number;
-  seq: number;
-  requests: number;
-  failed: number;
-  buckets: readonly number[] | undefined;
+interface Series extends Base {
+  /** In storage. */
+  readonly name: string;
+  readonly at: number;
+  readonly seq: number;
+}
+
+/** What a series counts from. */
+interface Base {
+  readonly requests: number;
+  readonly failed: number;
+  readonly buckets: readonly number[] | undefined;
 }
 
 /** Series not heard of for this long are forgotten. */
@@ -52,15 +58,17 @@ export function createLedger(since: number, stored: StoredLedger = {}): Ledger {
     take(window) {
       if (!isWindow(window)) return undefined;
       const source = `${window.source.replica}|${window.source.proxy}|${window.source.start}`;
-      const key = seriesKey(window);
+      const key = `${source}|${window.arm}|${window.side}|${window.half}`;
+      const name = storedKey(window);
       const known = series.get(key);
       if (known !== undefined && !isNewer(window, known)) return undefined;
       const firstSeen = sources.get(source);
       if (firstSeen === undefined) sources.set(source, window.at);
-      const before = known ?? baseOf(window, restored.get(key), firstSeen, since);
-      restored.delete(key);
+      const before = known ?? baseOf(window, restored.get(name), firstSeen, since);
+      restored.delete(name);
       series.delete(key);
       series.set(key, {
+        name,
         at: window.at,
         seq: window.seq,
         requests: window.requests,
@@ -71,10 +79,12 @@ export function createLedger(since: number, stored: StoredLedger = {}): Ledger {
       return before === undefined ? undefined : growthOf(before, window);
     },
     stored(most) {
-      const newest = [...series].reverse().slice(0, most);
-      return Object.fromEntries(
-        newest.map(([key, { requests, failed }]) => [key, [requests, failed] as const]),
-      );
+      const newest = new Map<string, readonly [number, number]>();
+      for (const { name, requests, failed } of [...series.values()].reverse()) {
+        if (newest.size >= most) break;
+        if (!newest.has(name)) newest.set(name, [requests, failed]);
+      }
+      return Object.fromEntries(newest);
     },
   };
 }
@@ -89,7 +99,7 @@ function baseOf(
   stored: readonly [number, number] | undefined,
   firstSeen: number | undefined,
   since: number,
-): Omit<Series, "at" | "seq"> | undefined {
+): Base | undefined {
   if (stored !== undefined && stored[0] <= window.requests && stored[1] <= window.failed) {
     return { requests: stored[0], failed: stored[1], buckets: undefined };
   }
@@ -99,7 +109,7 @@ function baseOf(
   return began || joined ? { requests: 0, failed: 0, buckets: window.buckets.map(() => 0) } : undefined;
 }
 
-function growthOf(before: Omit<Series, "at" | "seq">, window: Window): Growth | undefined {
+function growthOf(before: Base, window: Window): Growth | undefined {
   const { arm, side, half, at } = window;
   const reset = window.requests < before.requests || window.failed < before.failed;
   const requests = window.requests - (reset ? 0 : before.requests);
@@ -122,12 +132,13 @@ function forget(series: Map<string, Series>, sources: Map<string, number>, now: 
   if (sources.size > mostSeries) sources.clear();
 }
 
-/** FNV-1a of the source, so that a stored ledger stays small: 2^32 names are plenty for the proxies of one run. */
-function seriesKey({ source, arm, side, half }: Window): string {
+/**
+ * How a series is named in storage: FNV-1a of the proxy's name, so that it stays small. Without its start and the
+ * replica that heard it, which a restart of ours may have forgotten; a proxy that was restarted too shows by its counters.
+ */
+function storedKey({ source, arm, side, half }: Window): string {
   let hash = 0x811c9dc5;
-  for (const unit of `${source.replica}|${source.proxy}|${source.start}`) {
-    hash = Math.imul(hash ^ (unit.codePointAt(0) ?? 0), 0x01000193) >>> 0;
-  }
+  for (const unit of source.proxy) hash = Math.imul(hash ^ (unit.codePointAt(0) ?? 0), 0x01000193) >>> 0;
   return `${hash.toString(36)}${arm === "primary" ? "p" : "c"}${side === "client" ? "c" : "d"}${half}`;
 }
 
