@@ -37,7 +37,7 @@ async function measureOne(metric: Metric, recent: Recent, now: number, signal: A
 }
 
 /** Holds a provider's answer against the metric's range. */
-export function checkAnswer(metric: Extract<Metric, { kind: "query" }>, answer: Answer): Check {
+function checkAnswer(metric: Extract<Metric, { kind: "query" }>, answer: Answer): Check {
   const { name, range, query, provider } = metric;
   switch (answer.kind) {
     case "value":

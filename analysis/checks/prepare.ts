@@ -119,7 +119,7 @@ function templateValues(
 }
 
 /** A range as PromQL and Go spell it: `1m`, `90s`, `1500ms`. */
-export function promDuration(interval: Milliseconds): string {
+function promDuration(interval: Milliseconds): string {
   if (interval % 60_000 === 0) return `${interval / 60_000}m`;
   return interval % 1000 === 0 ? `${interval / 1000}s` : `${interval}ms`;
 }

@@ -2,7 +2,7 @@ import type { ThresholdRange } from "./metric.ts";
 import type { Check } from "./types.ts";
 
 /** The limit in words, e.g. `>= 99 and <= 100`; empty where there is none. */
-export function thresholdText({ min, max }: ThresholdRange): string {
+function thresholdText({ min, max }: ThresholdRange): string {
   return [min === undefined ? [] : `>= ${min}`, max === undefined ? [] : `<= ${max}`].flat().join(" and ");
 }
 

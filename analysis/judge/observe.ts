@@ -19,7 +19,7 @@ import type {
 import { judgementOf } from "./verdict.ts";
 
 /** Shorter polls are put off: the cap on one poll's evidence is meant for one second or more. */
-export const shortestPoll = 900;
+const shortestPoll = 900;
 
 /**
  * One poll: what `counters` (cumulative) say at `now` (epoch milliseconds), on top of what `state` remembers.

@@ -1,7 +1,7 @@
 import type { Judgement, TestEvidence } from "./types.ts";
 
 /** A share as people read it: three significant digits. */
-export function asPercent(share: number | undefined): string {
+function asPercent(share: number | undefined): string {
   return share === undefined ? "none" : `${Number((share * 100).toPrecision(3))} %`;
 }
 

@@ -155,7 +155,7 @@ export interface GuardSettings {
   readonly warmup: Milliseconds;
 }
 
-export const guardDefaults: GuardSettings = { errors: true, latency: true, alpha: 0.001, warmup: 60_000 };
+const guardDefaults: GuardSettings = { errors: true, latency: true, alpha: 0.001, warmup: 60_000 };
 
 /**
  * The harm test beside Flagger's rule, with the author's thresholds as tolerance: it ends only what is worse than the
