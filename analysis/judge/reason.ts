@@ -6,7 +6,7 @@ function asPercent(share: number | undefined): string {
 }
 
 /** e^nats to 1, capped so that it stays readable. */
-export function odds(nats: number): string {
+function odds(nats: number): string {
   const value = Math.exp(Math.min(nats, Math.log(1e6)));
   return nats > Math.log(1e6)
     ? "over 1000000:1"
