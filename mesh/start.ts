@@ -36,7 +36,6 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   const schedule = createSchedule(clock, refresh);
   const ackListeners = new Set<(event: AckEvent) => void>();
   const statusListeners = new Set<() => void>();
-  const seenNonces = new Set<string>();
 
   await informers.watch(...translatedKinds, ...policyKinds);
   let { model: stored, problems } = translate(informers.snapshot());
@@ -53,13 +52,8 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       if (!stillThere) builder.forget(proxy);
       tell();
     },
-    onAcknowledged: (proxy, { type, nonce, resources }) => {
-      // Streams that are told the same share the nonce: the first ACK proves the content.
-      if (!seenNonces.has(nonce)) {
-        if (seenNonces.size > 10_000) seenNonces.clear();
-        seenNonces.add(nonce);
-        withdrawals.accept(resources);
-      }
+    onAcknowledged: (proxy, { type, resources }) => {
+      withdrawals.accept(resources);
       for (const listener of ackListeners) listener({ proxy, type, at: clock.now() });
       if (builder.hasLingering()) schedule.urgent();
       tell();

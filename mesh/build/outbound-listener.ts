@@ -1,4 +1,8 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  type AccessLog,
+  AccessLogFilterSchema,
+} from "../../envoy/generated/envoy/config/accesslog/v3/accesslog_pb.js";
 import { TrafficDirection } from "../../envoy/generated/envoy/config/core/v3/base_pb.js";
 import {
   type Filter,
@@ -151,9 +155,30 @@ function outboundHttp(
     routes: { case: "rds", value: { routeConfigName: routes, configSource: fromAds() } },
     filters: [],
     lastFilters,
-    accessLogs: telemetry.outboundAccessLogs(proxy.facts),
+    accessLogs: telemetry.outboundAccessLogs(proxy.facts).map(butTunnels),
     attemptLogs: telemetry.upstreamAttemptLogs(),
   });
+}
+
+/** A tunnel is no request: those inside it are recorded one by one. */
+function butTunnels(log: AccessLog): AccessLog {
+  if (log.filter !== undefined) return log;
+  const filter = create(AccessLogFilterSchema, {
+    filterSpecifier: {
+      case: "headerFilter",
+      value: {
+        header: {
+          name: ":method",
+          invertMatch: true,
+          headerMatchSpecifier: {
+            case: "stringMatch",
+            value: { matchPattern: { case: "exact", value: "CONNECT" } },
+          },
+        },
+      },
+    },
+  });
+  return { ...log, filter };
 }
 
 function tcp(cluster: string): Filter {

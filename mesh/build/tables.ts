@@ -67,31 +67,19 @@ export function createTablesBuilder() {
           const input = { host, port, domains, table, services: model.services, tunnel };
           // Destinations are looked up among the Services, so a host with a route table depends on all of them.
           const inputs = [service, table, table && model.services, domains.length];
-          return hosts.get(`${namespace} ${interception} ${host}:${port}`, inputs, () => ({
-            runtime: buildVirtualHost(input, true),
-            plain: buildVirtualHost(input, false),
-          }));
+          return hosts.get(`${namespace} ${interception} ${host}:${port}`, inputs, () => {
+            const plain = buildVirtualHost(input, false);
+            return { plain, runtime: table?.live === undefined ? plain : buildVirtualHost(input, true) };
+          });
         });
         for (const host of built) for (const [key, weight] of host.runtime.keys) keys.set(key, weight);
         const key = `${namespace} ${interception} ${name}`;
-        runtime.push(
-          assemble(
-            `${key} runtime`,
-            name,
-            built.map((host) => host.runtime),
-            model,
-            !proxied,
-          ),
-        );
-        plain.push(
-          assemble(
-            `${key} plain`,
-            name,
-            built.map((host) => host.plain),
-            model,
-            !proxied,
-          ),
-        );
+        const withKeys = built.map((host) => host.runtime);
+        const withWeights = built.map((host) => host.plain);
+        const differ = withKeys.some((host, index) => host !== withWeights[index]);
+        const table = assemble(`${key} plain`, name, withWeights, model, !proxied);
+        plain.push(table);
+        runtime.push(differ ? assemble(`${key} runtime`, name, withKeys, model, !proxied) : table);
       }
       return { runtime, plain, keys };
     },

@@ -34,7 +34,11 @@ export function createWithdrawals() {
     admit(resource: Resource, fallback: Resource | undefined): Resource | undefined {
       const withdrawal = refused.size === 0 ? undefined : refused.get(keyOf(resource));
       if (withdrawal === undefined) return resource;
-      refused.set(keyOf(resource), { ...withdrawal, fallback, served: true });
+      refused.set(keyOf(resource), {
+        ...withdrawal,
+        fallback: fallback ?? withdrawal.fallback,
+        served: true,
+      });
       return fallback;
     },
     /** Forgets refusals of what was not asked for since the call before. */
@@ -44,7 +48,8 @@ export function createWithdrawals() {
         withdrawal.served = false;
       }
     },
-    list: (): readonly Withdrawal[] => [...refused.values()],
+    /** What is replaced now. */
+    list: (): readonly Withdrawal[] => [...refused.values()].filter(({ served }) => served),
   };
 }
 
