@@ -394,3 +394,46 @@ test("answers come as tables, metadata or yaml where asked", async () => {
   );
   expect((await api.call("GET", maps, { accept: "text/html" })).status).toBe(406);
 });
+
+test("fields that Kubernetes does not have are dropped with a warning, or refused when strict", async () => {
+  const body = {
+    ...deployment("typo", {
+      replica: 3,
+      template: {
+        metadata: { labels: { app: "typo" } },
+        spec: { containers: [{ name: "c", image: "i", imgae: "j" }] },
+      },
+    }),
+  };
+  const warned = await api.call("POST", `${deployments}?dryRun=All`, { body });
+  expect(at(warned.body, "spec", "replica")).toBeUndefined();
+  expect(warned.headers.warning).toEqual([
+    '299 - "unknown field \\"spec.template.spec.containers[0].imgae\\""',
+    '299 - "unknown field \\"spec.replica\\""',
+  ]);
+  expect(await api.call("POST", `${deployments}?fieldValidation=Strict`, { body })).toMatchObject({
+    status: 400,
+    body: {
+      message:
+        'Deployment in version "v1" cannot be handled as a Deployment: strict decoding error: unknown field "spec.template.spec.containers[0].imgae", unknown field "spec.replica"',
+    },
+  });
+});
+
+test("a wrong type is refused in the words of Kubernetes' decoder; numbers are quantities", async () => {
+  expect(
+    await api.call("POST", deployments, { body: deployment("wrong", { replicas: "two" }) }),
+  ).toMatchObject({
+    status: 400,
+    body: {
+      message:
+        'Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32',
+    },
+  });
+  const pod = {
+    metadata: { name: "sized" },
+    spec: { containers: [{ name: "c", image: "i", resources: { limits: { cpu: 1 } } }] },
+  };
+  const { body } = await api.call("POST", "/api/v1/namespaces/default/pods", { body: pod });
+  expect(at(body, "spec", "containers", "0", "resources", "limits", "cpu")).toBe("1");
+});

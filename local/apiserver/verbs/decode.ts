@@ -1,7 +1,8 @@
 import type { FieldValidation, Target } from "../context.ts";
 import { fieldOf, isObject, type JsonObject, setField } from "../json.ts";
 import type { ApiObject, Owner } from "../object.ts";
-import { groupVersion } from "../resources/resource.ts";
+import { groupVersion, storeName } from "../resources/resource.ts";
+import { FieldTypeError, readCoreFields } from "../schema/core-fields.ts";
 import { setSchemaDefaults } from "../schema/defaults.ts";
 import { prune } from "../schema/prune.ts";
 import { badRequest } from "../status.ts";
@@ -34,11 +35,24 @@ export function decode(body: unknown, target: Target, report: (path: string) => 
   return object;
 }
 
-/** Prunes and defaults a custom resource in place. */
-export function applySchema(object: ApiObject, { version }: Target, report: (path: string) => void): void {
-  if (version.schema === undefined) return;
-  prune(object, version.schema, report);
-  setSchemaDefaults(object, version.schema);
+/**
+ * Prunes an object in place, by its CRD's schema or by the types of Kubernetes' own kinds, and sets a CRD's defaults.
+ *
+ * @throws 400 where a field of a built-in kind has the wrong type
+ */
+export function applySchema(object: ApiObject, target: Target, report: (path: string) => void): void {
+  const { resource, version } = target;
+  if (version.schema !== undefined) {
+    prune(object, version.schema, report);
+    setSchemaDefaults(object, version.schema);
+  }
+  if (resource.custom) return;
+  try {
+    readCoreFields(object, storeName(resource), report);
+  } catch (error) {
+    if (error instanceof FieldTypeError) throw cannotHandle(target, error.message);
+    throw error;
+  }
 }
 
 /** What to do about fields that nobody knows, by the request's `fieldValidation`. */
