@@ -3,11 +3,26 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { rollbackAnnotation, runAnnotation } from "../api/annotations.ts";
 import { DeploymentKind, ServiceKind } from "../api/core.ts";
 import { CanaryKind, VirtualServiceKind } from "../api/kinds.ts";
+import type { Client } from "../kube/contract.ts";
+import { ApiError } from "../kube/error.ts";
 import { canary, deployment, startTestCluster, type TestCluster, waitFor } from "./testing/cluster.ts";
 import { startTestController, type TestController } from "./testing/process.ts";
 
 let cluster: TestCluster;
 let running: TestController | undefined;
+
+/** The cluster's client, whose writes can be cut off. */
+function breakableClient(isCut: (write: string) => boolean): Client {
+  const { client } = cluster;
+  const refuse = () => Promise.reject(new ApiError({ status: 0, reason: "Unreachable", message: "cut off" }));
+  return {
+    ...client,
+    patch: (kind, namespace, name, patch, subresource) =>
+      isCut(`patch ${kind.kind}`) ? refuse() : client.patch(kind, namespace, name, patch, subresource),
+    replace: (kind, object, subresource) =>
+      isCut(`replace ${kind.kind}`) ? refuse() : client.replace(kind, object, subresource),
+  };
+}
 
 beforeAll(async () => {
   cluster = await startTestCluster();
@@ -20,13 +35,13 @@ afterAll(async () => {
 
 const metrics = [{ name: "request-success-rate", interval: "1m", thresholdRange: { min: 99 } }];
 
-async function initialized(name: string, stepWeights: number[]): Promise<TestController> {
+async function initialized(name: string, stepWeights: number[], client?: Client): Promise<TestController> {
   await cluster.client.create(DeploymentKind, deployment(name, "app:1"));
   await cluster.client.create(
     CanaryKind,
     canary(name, { interval: "1s", threshold: 2, stepWeights, metrics }),
   );
-  running = await startTestController(cluster);
+  running = await startTestController(cluster, client && { client });
   await waitFor(cluster, name, ({ status }) => status?.phase === "Initialized");
   return running;
 }
@@ -96,4 +111,103 @@ test("a total outage is rolled back between two ticks", async () => {
   const primary = await cluster.client.get(DeploymentKind, "default", "outage-primary");
   expect(primary?.spec?.template.spec?.containers[0]?.image).toBe("app:1");
   await running?.close();
+});
+
+test("without an API server the mesh cuts the canary off, until the route says it", async () => {
+  let cut = false;
+  const { signals } = await initialized(
+    "silent",
+    [20, 60],
+    breakableClient(() => cut),
+  );
+  await setImage("silent", "app:2");
+  await waitFor(cluster, "silent", ({ status }) => status?.canaryWeight === 20);
+  cut = true;
+  signals.outage = true;
+  await expect.poll(() => signals.cuts.length, { interval: 10, timeout: 3000 }).toBeGreaterThan(0);
+  expect(signals.cuts[0]).toMatchObject({
+    canaryDestinations: ["silent-canary.default.svc.cluster.local"],
+    primaryDestination: "silent-primary.default.svc.cluster.local",
+  });
+  await expect.poll(() => signals.cuts.length, { interval: 50, timeout: 3000 }).toBeGreaterThan(1);
+  expect(signals.released).toEqual([]);
+  cut = false;
+  await waitFor(cluster, "silent", ({ status }) => status?.phase === "Failed");
+  expect(await weightsOf("silent")).toEqual([100, 0]);
+  await expect.poll(() => signals.released).toContain(signals.cuts[0]?.id);
+  await running?.close();
+});
+
+test("killed in the middle of the analysis, it goes on where it was", async () => {
+  const first = await initialized("killed", [20, 60]);
+  await setImage("killed", "app:2");
+  const { status } = await waitFor(
+    cluster,
+    "killed",
+    (object) => object.status?.canaryWeight === 20 && object,
+  );
+  first.kill();
+  running = await startTestController(cluster);
+  const end = await waitFor(cluster, "killed", (object) => object.status?.phase === "Succeeded" && object);
+  expect(end.status?.history?.[0]).toMatchObject({ run: status?.run?.id, outcome: "promoted" });
+  await first.close();
+  await running.close();
+});
+
+test("killed between a rollback and its status, the weight stays at 0 and the status follows", async () => {
+  let dead = false;
+  const first = await initialized(
+    "halfway",
+    [20, 60],
+    breakableClient((write) => dead && write === "replace Canary"),
+  );
+  await setImage("halfway", "app:2");
+  await waitFor(cluster, "halfway", ({ status }) => status?.canaryWeight === 20);
+  dead = true;
+  first.signals.outage = true;
+  await expect.poll(() => weightsOf("halfway"), { interval: 10, timeout: 3000 }).toEqual([100, 0]);
+  first.kill();
+  const stored = await cluster.client.get(CanaryKind, "default", "halfway");
+  expect(stored?.status?.phase).toBe("Progressing");
+  running = await startTestController(cluster);
+  const { status } = await waitFor(
+    cluster,
+    "halfway",
+    (object) => object.status?.phase === "Failed" && object,
+  );
+  expect(status?.failure?.reason).toBe("TripWire");
+  expect(await weightsOf("halfway")).toEqual([100, 0]);
+  await first.close();
+  await running.close();
+});
+
+test("what is wrong with a Canary stands in its conditions, and other canaries go on", async () => {
+  const analysis = { interval: "1s", threshold: 2, stepWeights: [50] };
+  await cluster.client.create(DeploymentKind, deployment("taken", "app:1"));
+  await cluster.client.create(CanaryKind, canary("taken", analysis));
+  const second = canary("taken-too", analysis);
+  await cluster.client.create(CanaryKind, {
+    ...second,
+    spec: { ...second.spec, targetRef: canary("taken", analysis).spec.targetRef },
+  });
+  await cluster.client.create(CanaryKind, canary("nowhere", analysis));
+  await cluster.client.create(CanaryKind, canary("pausing", { ...analysis, interval: "0s" }));
+  const stalled = async (name: string) =>
+    waitFor(cluster, name, ({ status }) =>
+      status?.conditions?.find(({ type, status: is }) => type === "Stalled" && is === "True"),
+    );
+  running = await startTestController(cluster);
+  expect(await stalled("taken-too")).toMatchObject({
+    reason: "TargetTaken",
+    message: "deployment `taken` is already the target of canary `taken`",
+  });
+  expect(await stalled("nowhere")).toMatchObject({ reason: "TargetNotFound" });
+  expect(await stalled("pausing")).toMatchObject({
+    reason: "InvalidSpec",
+    message: expect.stringContaining("interval"),
+  });
+  await waitFor(cluster, "taken", ({ status }) => status?.phase === "Initialized");
+  await cluster.client.create(DeploymentKind, deployment("nowhere", "app:1"));
+  await waitFor(cluster, "nowhere", ({ status }) => status?.phase === "Initialized");
+  await running.close();
 });

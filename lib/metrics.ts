@@ -101,7 +101,7 @@ function seriesOf({ series, type, bounds }: Family, labels: Labels): Series {
   const made: Series = {
     labels,
     value: 0,
-    ...(type === "histogram" && { buckets: new Array<number>(bounds.length + 1).fill(0), sum: 0 }),
+    ...(type === "histogram" && { buckets: Array.from({ length: bounds.length + 1 }, () => 0), sum: 0 }),
   };
   series.set(key, made);
   return made;

@@ -1,10 +1,10 @@
 import type { Decision } from "./effects.ts";
 import { startRun } from "./new-run.ts";
 import type { Action, Observation } from "./observation.ts";
-import { promote } from "./progressing.ts";
 import { rollBack } from "./roll-back.ts";
 import type { DecisionSpec } from "./spec.ts";
 import { liveRun, type State } from "./state.ts";
+import { promote } from "./tick.ts";
 
 /**
  * What a person asked by `fairlead.dev/action`. Bound to a revision where one is named; an action that does

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { rollbackAnnotation, runAnnotation } from "../../api/annotations.ts";
 import { type Deployment, DeploymentKind } from "../../api/core.ts";
-import type { VirtualService } from "../../api/kinds.ts";
+import type { HookType } from "../../api/hooks.ts";
+import { CanaryKind, type VirtualService } from "../../api/kinds.ts";
 import type { KubeObject } from "../../api/resource.ts";
 import { canary, deployment } from "../testing/cluster.ts";
 import { type Script, simulate } from "../testing/simulate.ts";
@@ -237,4 +238,111 @@ test("idle, nothing is written", async () => {
   const before = world.writes;
   for (let turn = 0; turn < 20; turn++) await simulation.turn();
   expect(world.writes).toBe(before);
+});
+
+/** As {@link released}, with webhooks of the given types, each named as its type. */
+async function withHooks(...types: readonly HookType[]): Promise<World> {
+  const world = createWorld();
+  const webhooks = types.map((type) => ({ name: type, type, url: "http://hooks.demo/" }));
+  world.put(deployment("shop", "app:1"));
+  world.put(canary("shop", { interval: "1s", threshold: 2, stepWeights: [20, 60], webhooks }));
+  await simulate(world, passing).run(({ phase }) => phase === "Initialized");
+  world.edit(DeploymentKind, "shop", withImage("app:2"));
+  return world;
+}
+
+/** Hooks of these types pass until the turn; then all do. */
+function closedUntil(turn: number): Script {
+  return { check: () => "passed", hook: (_name, now) => (now < turn ? "failed" : "passed") };
+}
+
+test("a closed confirm-rollout gate keeps a revision waiting, without a run and without counting", async () => {
+  const world = await withHooks("confirm-rollout");
+  const simulation = simulate(world, closedUntil(12));
+  for (let turn = 0; turn < 8; turn++) await simulation.turn();
+  expect(world.canary().status).toMatchObject({ phase: "Waiting", failedChecks: 0 });
+  expect(world.snapshot().get(DeploymentKind, "default", "shop")?.spec?.replicas).toBe(0);
+  await simulation.run(ended);
+  expect(remains(world)).toMatchObject({ phase: "Succeeded", primary: "app:2" });
+});
+
+test("a closed confirm-promotion gate holds the last weight and shows it", async () => {
+  const world = await withHooks("confirm-promotion");
+  const simulation = simulate(world, closedUntil(25));
+  await simulation.run(({ phase }) => phase === "WaitingPromotion");
+  expect(world.canary().status).toMatchObject({ canaryWeight: 60, failedChecks: 0 });
+  await simulation.run(ended);
+  expect(remains(world)).toMatchObject({ phase: "Succeeded", primary: "app:2" });
+});
+
+test("pre-rollout hooks that fail end the run before any traffic", async () => {
+  const world = await withHooks("pre-rollout");
+  const seen = watchInvariants(world);
+  await simulate(world, closedUntil(1000)).run(ended);
+  expect(remains(world)).toMatchObject({ phase: "Failed", primary: "app:1" });
+  expect(seen.raised).toEqual([]);
+});
+
+test("a rollback hook that passes takes the canary back", async () => {
+  const world = await withHooks("rollback");
+  await simulate(world, closedUntil(5)).run(ended);
+  expect(world.canary().status?.failure).toMatchObject({ reason: "Hook", check: "rollback" });
+});
+
+test("pods that crash end the run at once, and a primary that is not ready does not stand in the way", async () => {
+  const world = await released();
+  const simulation = simulate(world, {
+    check: () => "passed",
+    isReady: ({ metadata }, turn) => turn < 4 || !metadata.name.startsWith("shop"),
+  });
+  await simulation.run(({ phase }) => phase === "Failed");
+  expect(world.canary().status?.failure?.reason).toBe("PodFailure");
+  expect(weightsOf(world.route()).canary).toBe(0);
+});
+
+test("suspended, a run holds its weight; the guard still ends it", async () => {
+  const world = await released();
+  let harmful = false;
+  const simulation = simulate(world, {
+    check: () => "passed",
+    harm: () => (harmful ? { by: "trip-wire", reason: "every attempt failed", at: 0 } : undefined),
+  });
+  await simulation.run((state) => "canaryWeight" in state && state.canaryWeight === 20);
+  world.edit(CanaryKind, "shop", (object) => ({ ...object, spec: { ...object.spec, suspend: true } }));
+  for (let turn = 0; turn < 5; turn++) await simulation.turn();
+  expect(weightsOf(world.route()).canary).toBe(20);
+  harmful = true;
+  await simulation.turn();
+  expect(weightsOf(world.route()).canary).toBe(0);
+});
+
+test.each([
+  ["abort", "Failed" as const, "app:1"],
+  ["promote", "Succeeded" as const, "app:2"],
+])("the action %s ends the run and counts once", async (action, phase, image) => {
+  const world = await released();
+  const simulation = simulate(world, { check: () => "inconclusive" });
+  await simulation.run((state) => "canaryWeight" in state && state.canaryWeight === 20);
+  world.edit(CanaryKind, "shop", (object) => ({
+    ...object,
+    metadata: {
+      ...object.metadata,
+      annotations: { "fairlead.dev/action": action, "fairlead.dev/by": "ada" },
+    },
+  }));
+  await simulation.run(ended);
+  expect(remains(world)).toMatchObject({ phase, primary: image });
+  expect(world.canary().metadata.annotations).toEqual({});
+});
+
+test("a status that Flagger made is adopted without a run where primary and target are equal", async () => {
+  const world = await released();
+  const simulation = simulate(world, passing);
+  await simulation.run(ended);
+  world.edit(CanaryKind, "shop", (object) => ({
+    ...object,
+    status: { phase: "Succeeded", lastAppliedSpec: "bcdf6789bc", lastPromotedSpec: "bcdf6789bc" },
+  }));
+  for (let turn = 0; turn < 6; turn++) expect((await simulation.turn()).phase).toBe("Succeeded");
+  expect(world.canary().status?.lastAppliedSpec).toMatch(/^v2:/);
 });

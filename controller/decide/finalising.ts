@@ -27,8 +27,9 @@ export function decideFinalising(state: Finalising, seen: Observation, spec: Dec
     applied: run.revision,
     promoted: run.revision,
     ...(target.kind === "present" && target.revision === run.revision && { fence: target.fence }),
-    closed: run,
-    cleanup: hooksOf(spec, "post-rollout").length > 0 ? ["post-rollout"] : [],
+    ...(hooksOf(spec, "post-rollout").length > 0
+      ? { closed: run, cleanup: ["post-rollout"] }
+      : { cleanup: [] }),
   };
   const scaleDown: readonly Effect[] =
     target.kind === "missing" || target.replicas === 0 ? [] : [{ kind: "scale-target", replicas: 0 }];

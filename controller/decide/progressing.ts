@@ -1,15 +1,11 @@
-import type { Check } from "../../analysis/checks/types.ts";
-import { advance } from "../../analysis/judge/advance.ts";
-import type { Advice } from "../../analysis/judge/types.ts";
-import { askTick, countedAt } from "./ask.ts";
-import type { Decision, Effect } from "./effects.ts";
+import type { Decision } from "./effects.ts";
 import { restartRun } from "./new-run.ts";
 import { notReady, targetNotice } from "./notices.ts";
-import type { HookOutcome, Measurement, Observation } from "./observation.ts";
-import { hookEvents } from "./resting.ts";
+import type { Observation } from "./observation.ts";
 import { finishRollback, rollBack } from "./roll-back.ts";
 import type { DecisionSpec } from "./spec.ts";
 import { type Progressing, type Promoting, type Resting, remembered } from "./state.ts";
+import { tick } from "./tick.ts";
 
 /**
  * A canary under analysis. What ends the run comes before anything else, and asks nobody; then what is
@@ -21,7 +17,7 @@ export function decideProgressing(state: Progressing, seen: Observation, spec: D
     endByHarm(state, seen, spec) ??
     followTarget(state, seen, spec) ??
     endByPods(state, seen, spec) ??
-    makeGood(state, seen, spec) ??
+    makeGood(state, seen) ??
     holdBack(state, seen, spec) ??
     tick(state, seen, spec)
   );
@@ -108,7 +104,7 @@ export function podTrouble(
 }
 
 /** What a crash, another writer or a person has left undone. The stored weight is the intent. */
-function makeGood(state: Progressing, seen: Observation, spec: DecisionSpec): Decision | undefined {
+function makeGood(state: Progressing, seen: Observation): Decision | undefined {
   const { target, primary, objects, route } = seen;
   if (target.kind !== "present") return undefined;
   if (primary.kind === "missing" && state.promoted !== undefined) {
@@ -127,15 +123,11 @@ function makeGood(state: Progressing, seen: Observation, spec: DecisionSpec): De
   if (target.replicas === 0) {
     return { next: state, effects: [{ kind: "scale-target", replicas: target.replicasForRun }] };
   }
-  return repairRoute(state, seen, spec);
+  return repairRoute(state, seen);
 }
 
 /** Puts the stored weight and the run's mark on the route, where they are not. */
-export function repairRoute(
-  state: Progressing | Promoting,
-  { route }: Observation,
-  _spec: DecisionSpec,
-): Decision | undefined {
+export function repairRoute(state: Progressing | Promoting, { route }: Observation): Decision | undefined {
   if (route.kind !== "present") return undefined;
   const { run, canaryWeight } = state;
   if (route.canaryWeight === canaryWeight && route.consistent && route.run === run.id) return undefined;
@@ -168,237 +160,4 @@ function holdBack(state: Progressing, seen: Observation, spec: DecisionSpec): De
     return state.canaryWeight === 0 ? { ...waiting, again: Math.max(deadline, 0) + 1 } : waiting;
   }
   return undefined;
-}
-
-function tick(state: Progressing, seen: Observation, spec: DecisionSpec): Decision {
-  if (spec.skipAnalysis) return promote(state, spec, []);
-  const ask = askTick(state, seen, spec);
-  if (ask === undefined) return applyAdvice(state, seen, spec, undefined);
-  const { measurement } = seen;
-  if (measurement === undefined || !sameMoment(measurement.about, ask.about)) {
-    return { next: state, effects: [{ kind: "store" }], ask };
-  }
-  return applyAdvice(state, seen, spec, measurement);
-}
-
-function sameMoment(a: Measurement["about"], b: Measurement["about"]): boolean {
-  return (
-    a.phase === b.phase &&
-    a.run === b.run &&
-    a.revision === b.revision &&
-    a.weight === b.weight &&
-    a.tickedAt === b.tickedAt
-  );
-}
-
-/** Carries out what a tick's answers allow. */
-function applyAdvice(
-  state: Progressing,
-  seen: Observation,
-  spec: DecisionSpec,
-  measurement: Measurement | undefined,
-): Decision {
-  const hooks = measurement?.hooks ?? [];
-  const asked = hooks.find(({ type, answer }) => type === "rollback" && answer.kind === "passed");
-  if (asked !== undefined) {
-    return rollBack(state, seen, spec, {
-      reason: "Hook",
-      message: `rollback hook ${asked.name}`,
-      check: asked.name,
-    });
-  }
-  const checks = [...hookChecks(hooks), ...(measurement?.checks ?? [])];
-  const advice = advance({
-    judgement: measurement?.judgement,
-    checks,
-    settings: spec.advance,
-    progress: {
-      weight: state.canaryWeight,
-      failedChecks: state.failedChecks,
-      ...(state.run.heldSince !== undefined && { heldSince: state.run.heldSince }),
-    },
-    now: seen.now,
-  });
-  return carryOut(state, seen, spec, advice, measurement);
-}
-
-function carryOut(
-  state: Progressing,
-  seen: Observation,
-  spec: DecisionSpec,
-  advice: Advice,
-  measurement: Measurement | undefined,
-): Decision {
-  const counted = counting(state, seen, spec, advice, measurement);
-  const started: readonly Effect[] =
-    state.canaryWeight === 0 && state.run.tickedAt === undefined
-      ? [event("Normal", "AnalysisStarted", `Starting canary analysis for ${spec.target}`)]
-      : [];
-  const passed = hookEvents(
-    (measurement?.hooks ?? []).filter(
-      ({ type, answer }) => type === "pre-rollout" && answer.kind === "passed",
-    ),
-    "Pre-rollout",
-  );
-  const before = [...started, ...passed];
-  switch (advice.kind) {
-    case "roll-back":
-      return rollBack(counted, seen, spec, causeOfAdvice(advice, counted, spec));
-    case "hold":
-      return {
-        next: counted,
-        effects: [
-          { kind: "store" },
-          ...before,
-          event("Warning", "Halt", `Halt ${spec.canary} advancement ${advice.reason}`),
-        ],
-        ...(advice.stalled && { notice: { reason: "Inconclusive", message: advice.reason, stalled: true } }),
-      };
-    case "step": {
-      const closed = closedGate(measurement, "confirm-traffic-increase");
-      if (closed !== undefined) return waitAtGate(counted, spec, closed, "traffic increase approval", before);
-      const { heldSince: _held, ...run } = counted.run;
-      const next: Progressing = {
-        ...counted,
-        phase: "Progressing",
-        canaryWeight: advice.weight,
-        run: {
-          ...run,
-          preRolloutPassed: true,
-          steppedAt: seen.now,
-          tickedAt: firstTickedAt(state, counted, seen),
-        },
-      };
-      return {
-        next,
-        effects: [
-          { kind: "store" },
-          { kind: "set-weight", canaryWeight: advice.weight, run: next.run },
-          ...before,
-          event("Normal", "Advance", `Advance ${spec.canary} canary weight ${advice.weight}`),
-        ],
-      };
-    }
-    case "promote": {
-      const closed = closedGate(measurement, "confirm-promotion");
-      if (closed !== undefined) {
-        return waitAtGate(
-          { ...counted, phase: "WaitingPromotion" },
-          spec,
-          closed,
-          "promotion approval",
-          before,
-        );
-      }
-      return promote(counted, spec, before);
-    }
-  }
-}
-
-/** The tick counted: failed checks, time, judge. */
-function counting(
-  state: Progressing,
-  seen: Observation,
-  spec: DecisionSpec,
-  advice: Advice,
-  measurement: Measurement | undefined,
-): Progressing {
-  const { heldSince: _before, ...run } = state.run;
-  const heldSince = advice.kind === "hold" ? advice.heldSince : undefined;
-  const preRolloutFailed = measurement?.hooks.some(
-    ({ type, answer }) => type === "pre-rollout" && answer.kind !== "passed",
-  );
-  return {
-    ...state,
-    failedChecks: advice.failedChecks,
-    checks: advice.checks,
-    run: {
-      ...run,
-      tickedAt: countedAt(state, seen, spec),
-      preRolloutPassed: state.run.preRolloutPassed || preRolloutFailed !== true,
-      ...(heldSince !== undefined && { heldSince }),
-      ...(measurement?.judge !== undefined && { judge: measurement.judge }),
-    },
-  };
-}
-
-/** The first weight starts the advance clock; later steps keep its beat. */
-function firstTickedAt(state: Progressing, counted: Progressing, { now }: Observation): number {
-  return state.canaryWeight === 0 ? now : (counted.run.tickedAt ?? now);
-}
-
-function causeOfAdvice(advice: Advice, { failedChecks }: Progressing, spec: DecisionSpec) {
-  const check = advice.checks.find(({ kind }) => kind === "failed")?.name;
-  const reason =
-    failedChecks >= spec.advance.threshold ? "Threshold" : check === undefined ? "Harm" : "Inconclusive";
-  return { reason, message: advice.reason, ...(check !== undefined && { check }) } as const;
-}
-
-/** From analysis to promotion: what the primary serves now is kept before its first write. */
-export function promote(state: Progressing, spec: DecisionSpec, before: readonly Effect[]): Decision {
-  const { heldSince: _held, ...run } = state.run;
-  const next: Promoting = {
-    ...remembered(state),
-    phase: "Promoting",
-    run: { ...run, ...(state.promoted !== undefined && { primaryRevision: state.promoted }) },
-    canaryWeight: state.canaryWeight,
-    failedChecks: state.failedChecks,
-  };
-  return {
-    next,
-    effects: [
-      { kind: "store-primary", run: next.run },
-      { kind: "store" },
-      ...before,
-      event("Normal", "Promoting", `Copying ${spec.target} template spec to ${spec.primary}`),
-      { kind: "copy-to-primary", revision: run.revision },
-    ],
-  };
-}
-
-/** A closed gate holds without counting against the canary. */
-function waitAtGate(
-  next: Progressing,
-  spec: DecisionSpec,
-  { name, muteAlert }: HookOutcome,
-  what: "traffic increase approval" | "promotion approval",
-  before: readonly Effect[],
-): Decision {
-  const alert =
-    what === "promotion approval"
-      ? "Canary promotion is waiting for approval."
-      : "Canary traffic increase is waiting for approval.";
-  return {
-    next,
-    effects: [
-      { kind: "store" },
-      ...before,
-      event("Warning", "WaitingForApproval", `Halt ${spec.canary} advancement waiting for ${what} ${name}`),
-      ...(muteAlert ? [] : [{ kind: "alert", severity: "warn", message: alert } as const]),
-    ],
-  };
-}
-
-function closedGate(
-  measurement: Measurement | undefined,
-  type: HookOutcome["type"],
-): HookOutcome | undefined {
-  return measurement?.hooks.find((hook) => hook.type === type && hook.answer.kind !== "passed");
-}
-
-/** Pre-rollout and rollout hooks count like checks. */
-function hookChecks(hooks: readonly HookOutcome[]): readonly Check[] {
-  return hooks
-    .filter(({ type }) => type === "pre-rollout" || type === "rollout")
-    .map(({ name, type, answer }): Check => {
-      const what = type === "rollout" ? "external check" : "pre-rollout check";
-      const reason =
-        answer.kind === "passed" ? `${what} ${name} passed` : `${what} ${name} failed ${answer.text}`;
-      // A hook that does not answer in time has failed, as Flagger counts it.
-      return { name, kind: answer.kind === "passed" ? "passed" : "failed", threshold: "", reason };
-    });
-}
-
-function event(type: "Normal" | "Warning", reason: string, message: string): Effect {
-  return { kind: "event", type, reason, message };
 }

@@ -32,7 +32,7 @@ export function decidePromoting(state: Promoting, seen: Observation, spec: Decis
       effects: [{ kind: "store" }, { kind: "copy-to-primary", revision: state.run.revision }],
     };
   }
-  const repaired = repairRoute(state, seen, spec);
+  const repaired = repairRoute(state, seen);
   if (repaired !== undefined) return repaired;
   if (primary.readiness.kind !== "ready") {
     return {

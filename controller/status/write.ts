@@ -131,13 +131,15 @@ function buildHistory({ before, last, next, now }: StatusInput): readonly Canary
   const history = before?.history ?? [];
   const was = liveRun(last);
   if (was === undefined || liveRun(next)?.run.id === was.run.id) return history;
+  const outcome = outcomeOf(was.run, next);
   const entry: CanaryHistory = {
     run: was.run.id,
     revision: was.run.revision,
-    outcome: outcomeOf(was.run, next),
+    outcome,
     startedAt: iso(was.run.startedAt),
     endedAt: iso(now),
-    weight: was.canaryWeight,
+    // A promoted revision has all traffic in the end.
+    weight: outcome === "promoted" ? 100 : was.canaryWeight,
     ...(next.phase === "Failed" && next.failure && { message: next.failure.message }),
   };
   return [entry, ...history].slice(0, longestHistory);

@@ -79,7 +79,7 @@ export function createScriptedSignals(): ScriptedSignals {
       half,
       requests: count.requests,
       failed: count.failed,
-      buckets: [0, 0, count.requests, ...new Array<number>(bucketBounds.length - 2).fill(0)],
+      buckets: [0, 0, count.requests, ...Array.from({ length: bucketBounds.length - 2 }, () => 0)],
       connections: 4,
     };
   }
