@@ -1,7 +1,7 @@
 import { isObject, type JsonObject } from "./json.ts";
 
 /** `metadata` as stored: a superset of what a client sends. */
-export interface Meta {
+interface Meta {
   name: string;
   namespace?: string;
   generateName?: string;

@@ -1,6 +1,6 @@
 /** Kubernetes' `Status` answers, with the reasons and messages that kubectl prints and client-go branches on. */
 
-export type FieldErrorType =
+type FieldErrorType =
   | "FieldValueRequired"
   | "FieldValueInvalid"
   | "FieldValueTypeInvalid"
@@ -68,7 +68,7 @@ export class StatusError extends Error {
 }
 
 /** `deployments.apps`, or `pods` for the core group. */
-export function qualified({ group, plural }: Pick<Names, "group" | "plural">): string {
+function qualified({ group, plural }: Pick<Names, "group" | "plural">): string {
   return group === "" ? plural : `${plural}.${group}`;
 }
 

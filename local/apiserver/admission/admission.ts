@@ -2,7 +2,7 @@ import type { User } from "../authentication/user.ts";
 import type { Target } from "../context.ts";
 import type { ApiObject } from "../object.ts";
 
-export type Operation = "CREATE" | "UPDATE" | "DELETE";
+type Operation = "CREATE" | "UPDATE" | "DELETE";
 
 /** What an admission webhook is asked about. */
 export interface AdmissionRequest {

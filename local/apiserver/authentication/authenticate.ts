@@ -84,11 +84,10 @@ function certificateUser(socket: TLSSocket): User | undefined {
   const { subject } = socket.getPeerCertificate();
   if (subject?.CN === undefined) return undefined;
   const organizations: unknown = subject.O;
-  const groups = Array.isArray(organizations)
-    ? organizations.map(String)
-    : organizations === undefined
-      ? []
-      : [String(organizations)];
+  // One organization is a text, several are a list.
+  const groups = (Array.isArray(organizations) ? organizations : [organizations]).filter(
+    (name) => typeof name === "string",
+  );
   return { username: String(subject.CN), groups: [...groups, "system:authenticated"] };
 }
 

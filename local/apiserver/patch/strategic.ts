@@ -20,7 +20,7 @@ function mergeObject(target: JsonObject, patch: JsonObject, parent: string): Jso
   if (patch.$patch === "replace") return withoutDirectives(patch);
   if (patch.$patch === "delete") return {};
   if (patch.$patch !== undefined && patch.$patch !== "merge")
-    throw badRequest(`unknown patch type: ${String(patch.$patch)}`);
+    throw badRequest(`unknown patch type: ${JSON.stringify(patch.$patch)}`);
   const merged: JsonObject = { ...target };
   for (const [name, value] of Object.entries(patch)) {
     if (name.startsWith("$")) {

@@ -4,7 +4,7 @@ import { deeperThan } from "../json.ts";
 import { badRequest, tooLarge, unsupportedMediaType } from "../status.ts";
 
 /** As kube-apiserver's `--max-request-bytes`. */
-export const bodyLimit = 3_145_728;
+const bodyLimit = 3_145_728;
 const deepest = 500;
 
 /** Reads the whole body. Throws 413 above the limit, without reading the rest. */

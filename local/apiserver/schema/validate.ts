@@ -71,7 +71,7 @@ function compiled(pattern: string): RE2JS | undefined {
 function checkText(value: string, schema: Schema, path: string): FieldError[] {
   const faults: FieldError[] = [];
   const { minLength, maxLength, pattern, format } = schema;
-  const length = minLength === undefined && maxLength === undefined ? 0 : [...value].length;
+  const length = minLength === undefined && maxLength === undefined ? 0 : Array.from(value).length;
   if (maxLength !== undefined && length > maxLength) {
     faults.push({
       type: "FieldValueTooLong",

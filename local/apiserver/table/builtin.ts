@@ -1,5 +1,5 @@
 /** The columns that kubectl shows for Kubernetes' own kinds. */
-import { isObject, listAt, numberAt, objectAt, textAt } from "../json.ts";
+import { listAt, numberAt, objectAt, textAt } from "../json.ts";
 import type { ApiObject } from "../object.ts";
 import { printLabelSelector } from "../selectors/labels.ts";
 import { age, type Column, count, field, nameColumn, since, text } from "./column.ts";
@@ -69,8 +69,12 @@ function nodeAddress(type: string) {
 const info = (name: string) => (node: ApiObject) => textAt(node, "status", "nodeInfo", name) ?? "<unknown>";
 
 function involved(event: ApiObject): string {
-  const { kind, name } = objectAt(event, "involvedObject");
-  return `${String(kind ?? "").toLowerCase()}/${String(name ?? "")}`;
+  const kind = textAt(event, "involvedObject", "kind") ?? "";
+  return `${kind.toLowerCase()}/${textAt(event, "involvedObject", "name") ?? ""}`;
+}
+
+function intOrText(object: ApiObject, name: string): string {
+  return textAt(object, "spec", name) ?? String(numberAt(object, "spec", name) ?? "N/A");
 }
 
 function roleRef(object: ApiObject): string {
@@ -262,8 +266,8 @@ export const builtinColumns = new Map<string, readonly Column[]>([
     "poddisruptionbudgets.policy",
     [
       nameColumn,
-      text("Min Available", (object) => String(objectAt(object, "spec").minAvailable ?? "N/A")),
-      text("Max Unavailable", (object) => String(objectAt(object, "spec").maxUnavailable ?? "N/A")),
+      text("Min Available", (object) => intOrText(object, "minAvailable")),
+      text("Max Unavailable", (object) => intOrText(object, "maxUnavailable")),
       count("Allowed Disruptions", number("status", "disruptionsAllowed")),
       age,
     ],
@@ -274,11 +278,7 @@ export const builtinColumns = new Map<string, readonly Column[]>([
       nameColumn,
       field("Class", ["spec", "ingressClassName"], "<none>"),
       text("Hosts", (object) =>
-        first(
-          listAt(object, "spec", "rules")
-            .filter(isObject)
-            .map(({ host }) => String(host ?? "*")),
-        ),
+        first(listAt(object, "spec", "rules").map((rule) => textAt(rule, "host") ?? "*")),
       ),
       text("Address", () => ""),
       text("Ports", (object) => (listAt(object, "spec", "tls").length > 0 ? "80, 443" : "80")),

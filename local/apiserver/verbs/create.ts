@@ -78,7 +78,7 @@ function placeInNamespace(context: ApiContext, { resource, namespace }: Target, 
 const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789";
 
 /** `prefix` and five characters, cut to 63 in all. */
-export function generateName(prefix: string): string {
+function generateName(prefix: string): string {
   let suffix = "";
   for (let index = 0; index < 5; index++) suffix += suffixAlphabet[randomInt(suffixAlphabet.length)];
   return `${prefix.slice(0, 58)}${suffix}`;

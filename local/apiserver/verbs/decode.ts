@@ -56,7 +56,7 @@ export function applySchema(object: ApiObject, target: Target, report: (path: st
 }
 
 /** What to do about fields that nobody knows, by the request's `fieldValidation`. */
-export function unknownFieldText(paths: readonly string[]): string {
+function unknownFieldText(paths: readonly string[]): string {
   return paths.map((path) => `unknown field "${path}"`).join(", ");
 }
 
@@ -75,7 +75,7 @@ export function judgeUnknownFields(
   throw cannotHandle(target, `strict decoding error: ${unknownFieldText(paths)}`);
 }
 
-export function cannotHandle({ resource, version }: Target, why: string): Error {
+function cannotHandle({ resource, version }: Target, why: string): Error {
   return badRequest(
     `${resource.kind} in version ${JSON.stringify(version.name)} cannot be handled as a ${resource.kind}: ${why}`,
   );

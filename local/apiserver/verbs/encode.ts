@@ -14,7 +14,7 @@ interface Encoded {
 const metaVersion = "meta.k8s.io/v1";
 
 /** An object's JSON in the version that the target names; the stored text where it is the same. */
-export function objectJson({ object, json }: Encoded, { resource, version }: Target): string {
+function objectJson({ object, json }: Encoded, { resource, version }: Target): string {
   const apiVersion = groupVersion(resource.group, version.name);
   return object.apiVersion === apiVersion ? json : JSON.stringify({ ...object, apiVersion });
 }

@@ -7,7 +7,7 @@ import type { Strategy } from "../resource.ts";
 import { setPodSpecDefaults, validatePodSpec } from "./pod.ts";
 
 /** Deployments, ReplicaSets, DaemonSets and StatefulSets: a selector and a pod template. */
-export function workloadStrategy(setKindDefaults: (spec: JsonObject) => void): Strategy {
+function workloadStrategy(setKindDefaults: (spec: JsonObject) => void): Strategy {
   return {
     setDefaults(object) {
       const spec = ensureObject(object, "spec");
