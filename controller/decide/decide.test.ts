@@ -317,9 +317,9 @@ test("suspended, a run holds its weight; the guard still ends it", async () => {
 });
 
 test.each([
-  ["abort", "Failed" as const, "app:1"],
-  ["promote", "Succeeded" as const, "app:2"],
-])("the action %s ends the run and counts once", async (action, phase, image) => {
+  ["abort", "Failed", "app:1"],
+  ["promote", "Succeeded", "app:2"],
+] as const)("the action %s ends the run and counts once", async (action, phase, image) => {
   const world = await released();
   const simulation = simulate(world, { check: () => "inconclusive" });
   await simulation.run((state) => "canaryWeight" in state && state.canaryWeight === 20);
