@@ -7,11 +7,11 @@ import { createInformers } from "../kube/informer.ts";
 import { type Logger, silent } from "../lib/log.ts";
 import { type Kubernetes, type ResolveService, serveKubernetes } from "./apiserver/serve.ts";
 import { startControllers } from "./controllers/start.ts";
-import { type DataDir, defaultDataDir, openDataDir, readSubnet, writeSubnet } from "./data-dir.ts";
+import { type DataDir, defaultDataDir, openDataDir, writeSubnet } from "./data-dir.ts";
 import { hostAddress } from "./node/address.ts";
 import { type NodeOptions, type RunningNode, startNode } from "./node/node.ts";
 import { PodLogError } from "./node/pod-log.ts";
-import { freeSubnet, portProblem } from "./subnet.ts";
+import { claimSubnet, portProblem } from "./subnet.ts";
 
 export interface KubernetesOptions {
   /** State, pods and kubeconfig. Default `~/.fairlead`. One process at a time. */
@@ -131,11 +131,10 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
 
 /** The asked one, the folder's own, or a free one; kept with the folder, as its pods have addresses in it. */
 async function chooseSubnet(dataDir: DataDir, asked: number | undefined): Promise<number> {
-  const held = readSubnet(dataDir);
-  const subnet = asked ?? held ?? (await freeSubnet(port));
+  if (asked !== undefined) writeSubnet(dataDir, asked);
+  const subnet = await claimSubnet(dataDir, port);
   const problem = await portProblem(hostAddress(subnet), port);
   if (problem !== undefined) throw new Error(problem);
-  if (subnet !== held) writeSubnet(dataDir, subnet);
   return subnet;
 }
 
