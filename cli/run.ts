@@ -1,7 +1,6 @@
 /** The composition root: builds every room of a control plane on one machine and passes each what it needs. */
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import { join } from "node:path";
 import { createAnalyst } from "../analysis/watch.ts";
 import { NamespaceKind, PodKind } from "../api/core.ts";
 import { CanaryKind } from "../api/kinds.ts";
@@ -11,6 +10,7 @@ import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { startKubernetes } from "../local/index.ts";
 import { hostAddress } from "../local/node/address.ts";
+import { agentCommand } from "../mesh/agent/command.ts";
 import { startCa } from "../mesh/ca/run.ts";
 import { createPolicyFilters, policyKinds } from "../mesh/policy-filters.ts";
 import { authorizeBy } from "../mesh/signals/authorize.ts";
@@ -47,8 +47,6 @@ export interface ControlPlane {
 
 const ports = { xds: 15010, tls: 15012, webhooks: 15017 } as const;
 const { trustDomain } = defaultMesh;
-/** The program that stands for the sidecar's image: this one, as this process was started. */
-const main = join(import.meta.dirname, import.meta.filename.endsWith(".ts") ? "main.ts" : "main.js");
 
 /**
  * Starts everything and resolves once it serves.
@@ -66,7 +64,7 @@ export async function runControlPlane({
   const kubernetes = await startKubernetes({
     dataDir,
     logger,
-    images: new Map([["fairlead/proxy", [process.execPath, main]]]),
+    images: new Map([["fairlead/proxy", agentCommand()]]),
   });
   const ends: (() => Promise<void> | void)[] = [];
   const close = async () => {

@@ -245,5 +245,6 @@ export async function play(world: World, fault: Fault, view: View, signal: Abort
 
 /** What the Canary says of its own failure. */
 function reasonOf(canary: Awaited<ReturnType<typeof readCanary>>): string | undefined {
-  return canary?.status?.conditions?.find(({ type }) => type === "Promoted")?.message;
+  const status = canary?.status;
+  return status?.failure?.message ?? status?.conditions?.find(({ type }) => type === "Promoted")?.message;
 }

@@ -63,6 +63,8 @@ export function statsConfig(): StatsConfig {
     "listener_manager.workers_started",
     "control_plane.",
     "http.inbound",
+    "http.outbound",
+    "tcp.inbound",
   ];
   return create(StatsConfigSchema, {
     // Envoy's own tag rules would end a cluster's name at its first dot.
