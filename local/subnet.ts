@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
@@ -30,9 +30,23 @@ export async function claimSubnet(
     claim(dataDir, held, claims);
     return held;
   }
-  for (let subnet = first; subnet < first + count; subnet++) {
-    if ((await portProblem(hostAddress(subnet), port)) !== undefined) continue;
+  for (let from = first; ; ) {
+    const subnet = await freeSubnet(port, claims, from);
     if (claim(dataDir, subnet, claims)) return subnet;
+    from = subnet + 1;
+  }
+}
+
+/**
+ * The first 127.S.0.0/16, S at least `from`, that neither a data folder nor a program on `port` has.
+ *
+ * @returns S
+ * @throws when all are taken
+ */
+export async function freeSubnet(port = 6443, claims = claimsFolder(), from = first): Promise<number> {
+  for (let subnet = from; subnet < first + count; subnet++) {
+    if (holderOf(subnet, claims) !== undefined) continue;
+    if ((await portProblem(hostAddress(subnet), port)) === undefined) return subnet;
   }
   throw new Error("every loopback subnet is taken: stop another `fairlead up`");
 }
@@ -52,21 +66,34 @@ export function portProblem(address: string, port: number): Promise<string | und
   return promise;
 }
 
-/** Takes a subnet; false when another folder, which still says so itself, has it. */
+/** Takes a subnet; false when another folder has it. */
 function claim(dataDir: DataDirLayout, subnet: number, claims: string): boolean {
   mkdirSync(claims, { recursive: true });
   const path = join(claims, String(subnet));
   // Written first, so that who finds our claim finds it confirmed.
   writeSubnet(dataDir, subnet);
+  const fresh = `${path}.${process.pid}`;
+  writeFileSync(fresh, dataDir.root);
   try {
-    const file = openSync(path, "wx");
-    writeSync(file, dataDir.root);
-    closeSync(file);
+    // Fails where the claim is there already, and never shows half of it.
+    linkSync(fresh, path);
     return true;
   } catch {
-    const holder = readFileSync(path, "utf8");
-    const stands = holder !== dataDir.root && readSubnet(layoutOf(holder)) === subnet;
-    if (!stands) writeFileSync(path, dataDir.root);
-    return !stands;
+    const holder = holderOf(subnet, claims);
+    if (holder !== undefined && holder !== dataDir.root) return false;
+    renameSync(fresh, path);
+    return true;
+  } finally {
+    rmSync(fresh, { force: true });
+  }
+}
+
+/** The data folder that claims a subnet and still says so itself; undefined when nobody does. */
+function holderOf(subnet: number, claims: string): string | undefined {
+  try {
+    const root = readFileSync(join(claims, String(subnet)), "utf8");
+    return readSubnet(layoutOf(root)) === subnet ? root : undefined;
+  } catch {
+    return undefined;
   }
 }

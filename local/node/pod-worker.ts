@@ -18,7 +18,7 @@ export interface PodWorkerOptions {
   /** `<data folder>/pods/<uid>` */
   readonly folder: string;
   /** Asks for another `sync`, at once. */
-  changed(): void;
+  readonly changed: () => void;
 }
 
 /** Milliseconds until volumes that could not be made, and containers that could not be started, are tried again. */

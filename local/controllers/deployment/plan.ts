@@ -12,7 +12,7 @@ export interface DeploymentInput {
   /** Those that it owns. */
   readonly replicaSets: readonly ReplicaSet[];
   /** The pods of a ReplicaSet, also those that are on their way out. */
-  podsOf(replicaSet: ReplicaSet): readonly Pod[];
+  readonly podsOf: (replicaSet: ReplicaSet) => readonly Pod[];
   /** Epoch milliseconds. */
   readonly now: number;
 }

@@ -13,7 +13,9 @@ export function podTemplateHash(template: PodTemplateSpec, collisions = 0): stri
     hash ^= byte;
     hash = Math.imul(hash, 0x01000193) >>> 0;
   }
-  return [...String(hash)].map((digit) => alphabet[digit.charCodeAt(0) % alphabet.length]).join("");
+  return Array.from(String(hash))
+    .map((digit) => alphabet[digit.charCodeAt(0) % alphabet.length])
+    .join("");
 }
 
 /** Whether two templates make the same pods; the hash label itself does not count. */

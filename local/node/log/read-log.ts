@@ -14,21 +14,38 @@ export interface LogOptions {
   readonly timestamps?: boolean;
   /** Only lines of the last seconds. */
   readonly sinceSeconds?: number;
+  /** Only lines from then on, RFC 3339. */
+  readonly sinceTime?: string;
+  /** Ends after so many bytes. */
+  readonly limitBytes?: number;
   readonly signal?: AbortSignal;
 }
 
 /** The log of one attempt, rotated part first; with `follow` until the container has ended. */
 export async function* readLog(attempt: Attempt, options: LogOptions): AsyncGenerator<Buffer> {
-  const { follow = false, tailLines, timestamps = false, sinceSeconds, signal } = options;
+  let left = options.limitBytes ?? Number.POSITIVE_INFINITY;
+  for await (const part of readParts(attempt, options)) {
+    yield part.subarray(0, Math.min(left, part.length));
+    left -= part.length;
+    if (left <= 0) return;
+  }
+}
+
+async function* readParts(attempt: Attempt, options: LogOptions): AsyncGenerator<Buffer> {
+  const { follow = false, tailLines, timestamps = false, signal } = options;
   const path = logPath(attempt);
   const current = readPart(path);
-  const lines = [...linesOf(readPart(`${path}.1`)), ...linesOf(current)];
-  const since = sinceSeconds === undefined ? 0 : Date.now() - sinceSeconds * 1000;
-  const recent = sinceSeconds === undefined ? lines : lines.filter(({ at }) => at >= since);
-  const wanted =
-    tailLines === undefined ? recent : recent.slice(recent.length - Math.min(recent.length, tailLines));
+  const since = sinceOf(options);
+  const lines = [...linesOf(readPart(`${path}.1`)), ...linesOf(current)].filter(({ at }) => at >= since);
+  const wanted = tailLines === undefined ? lines : lines.slice(Math.max(0, lines.length - tailLines));
   if (wanted.length > 0) yield printLines(wanted, timestamps);
   if (follow) yield* followLog(attempt, current.content.length, timestamps, signal);
+}
+
+/** Epoch milliseconds; 0 where all lines are asked for. */
+function sinceOf({ sinceSeconds, sinceTime }: LogOptions): number {
+  if (sinceSeconds !== undefined) return Date.now() - sinceSeconds * 1000;
+  return (sinceTime && Date.parse(sinceTime)) || 0;
 }
 
 async function* followLog(

@@ -7,10 +7,10 @@ export interface ProbeLoop {
   readonly probe: Probe;
   readonly clock: Clock;
   /** Asks once. */
-  ask(): Promise<ProbeResult>;
+  readonly ask: () => Promise<ProbeResult>;
   /** Told each answer that has a verdict, also when it repeats; and each failed answer for the event. */
-  onVerdict(verdict: Exclude<Verdict, undefined>, result: ProbeResult): void;
-  onFailure(result: ProbeResult): void;
+  readonly onVerdict: (verdict: Exclude<Verdict, undefined>, result: ProbeResult) => void;
+  readonly onFailure: (result: ProbeResult) => void;
 }
 
 /**

@@ -24,7 +24,7 @@ const lostExitCode = 137;
 export function waitForExit(
   attempt: Attempt,
   ended?: Promise<void>,
-): { exit: Promise<Exit>; cancel(): void } {
+): { exit: Promise<Exit>; readonly cancel: () => void } {
   const { promise, resolve } = Promise.withResolvers<Exit>();
   let watcher: FSWatcher | undefined;
   let timer: NodeJS.Timeout | undefined;
