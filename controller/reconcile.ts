@@ -99,6 +99,9 @@ function prepare(entry: Entry, canary: ReadCanary, snapshot: Snapshot, options: 
   const { settings: runSettings } = readRunSettings(canary, sources);
   followRun(entry, subject, state, runSettings, options);
   const route = router.observe(canary, snapshot);
+  // After a restart the guard is armed before the lease is won.
+  if (route.kind === "present" && route.canaryWeight === (liveRun(state)?.canaryWeight ?? 0))
+    followWeight(entry, subject, state, options);
   const version = routeVersion(subject);
   const held = options.acknowledged?.({
     ...router.route(canary),

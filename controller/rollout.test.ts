@@ -91,7 +91,7 @@ test("a good revision is promoted, step by step", async () => {
 test("a total outage is rolled back between two ticks", async () => {
   const { signals } = await initialized("outage", [20, 60]);
   await setImage("outage", "app:2");
-  await waitFor(cluster, "outage", ({ status }) => status?.canaryWeight === 20);
+  await expect.poll(() => weightsOf("outage"), { interval: 10, timeout: 5000 }).toEqual([80, 20]);
   const fault = performance.now();
   signals.outage = true;
   await expect.poll(() => weightsOf("outage"), { interval: 10, timeout: 5000 }).toEqual([100, 0]);
@@ -121,7 +121,7 @@ test("without an API server the mesh cuts the canary off, until the route says i
     breakableClient(() => cut),
   );
   await setImage("silent", "app:2");
-  await waitFor(cluster, "silent", ({ status }) => status?.canaryWeight === 20);
+  await expect.poll(() => weightsOf("silent"), { interval: 10, timeout: 5000 }).toEqual([80, 20]);
   cut = true;
   signals.outage = true;
   await expect.poll(() => signals.cuts.length, { interval: 10, timeout: 3000 }).toBeGreaterThan(0);
@@ -162,7 +162,7 @@ test("killed between a rollback and its status, the weight stays at 0 and the st
     breakableClient((write) => dead && write === "replace Canary"),
   );
   await setImage("halfway", "app:2");
-  await waitFor(cluster, "halfway", ({ status }) => status?.canaryWeight === 20);
+  await expect.poll(() => weightsOf("halfway"), { interval: 10, timeout: 5000 }).toEqual([80, 20]);
   dead = true;
   first.signals.outage = true;
   await expect.poll(() => weightsOf("halfway"), { interval: 10, timeout: 3000 }).toEqual([100, 0]);

@@ -341,7 +341,7 @@ test("a status that Flagger made is adopted without a run where primary and targ
   await simulation.run(ended);
   world.edit(CanaryKind, "shop", (object) => ({
     ...object,
-    status: { phase: "Succeeded", lastAppliedSpec: "bcdf6789bc", lastPromotedSpec: "bcdf6789bc" },
+    status: { phase: "Succeeded" as const, lastAppliedSpec: "bcdf6789bc", lastPromotedSpec: "bcdf6789bc" },
   }));
   for (let turn = 0; turn < 6; turn++) expect((await simulation.turn()).phase).toBe("Succeeded");
   expect(world.canary().status?.lastAppliedSpec).toMatch(/^v2:/);
