@@ -15,7 +15,18 @@ export function refusalProblems(withdrawals: readonly Withdrawal[]): Problem[] {
     return culprits.map(({ source }) => ({
       resource: source,
       field: "/spec",
-      message: `a proxy refused ${resource.type} \`${resource.name}\`, ${served}: ${error.replaceAll("\n", " ")}`,
+      message: `a proxy refused ${resource.type} \`${resource.name}\`, ${served}: ${inOneLine(error)}`,
     }));
   });
+}
+
+const longest = 500;
+
+/**
+ * Envoy's words in one line. Where a field breaks a rule of its API it prints the whole resource first and cuts the
+ * text off before the reason: then only that much is known.
+ */
+function inOneLine(error: string): string {
+  if (error.startsWith("goo.gle/debug")) return "a field of it breaks a rule of Envoy's API";
+  return error.replace(/\s+/g, " ").slice(0, longest);
 }

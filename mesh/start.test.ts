@@ -203,7 +203,11 @@ describe.skipIf(findEnvoy() === undefined)("a mesh of three real sidecars", () =
       tls: { host: controlPlane, port: 15012, credentials: serving.credentials },
       services: [...mesh.services, certificates],
     });
-    stops.push(server.close, serving.close, mesh.close);
+    stops.push(
+      () => server.close(),
+      serving.close,
+      () => mesh.close(),
+    );
     for (const [name, { ip, app, account }] of Object.entries(pods)) {
       const server = createServer(({ headers }, response) => {
         seen.set(name, headers);

@@ -1,10 +1,11 @@
 import { EndpointSliceKind } from "../api/core.ts";
 import { VirtualServiceKind } from "../api/kinds.ts";
+import type { ResourceRef } from "../api/resource.ts";
 import { createBuilder } from "./build/builder.ts";
 import { inboundAccessLogs, outboundAccessLogs, upstreamAttemptLogs } from "./build/telemetry.ts";
 import { createWithdrawals } from "./build/withdrawals.ts";
 import { noPolicies } from "./build/workload-filters.ts";
-import type { AckEvent, Mesh, MeshOptions } from "./contract.ts";
+import type { AckEvent, Holding, Mesh, MeshOptions } from "./contract.ts";
 import { defaultSettings, type MeshSettings, type Model } from "./model/model.ts";
 import type { Proxy } from "./model/proxy.ts";
 import { programmedIn } from "./programmed.ts";
@@ -38,7 +39,9 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   const statusListeners = new Set<() => void>();
 
   await informers.watch(...translatedKinds, ...policyKinds);
-  let { model: stored, problems } = translate(informers.snapshot());
+  /** What the model was made of. */
+  let followed = informers.snapshot();
+  let { model: stored, problems } = translate(followed);
   let model = stored;
 
   const ads = createAds<Proxy>({
@@ -69,9 +72,9 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   /** Brings the model to the newest snapshot and every proxy to the newest model. */
   function refresh(): void {
     try {
-      const snapshot = informers.snapshot();
-      cuts.settle(snapshot);
-      ({ model: stored, problems } = translate(snapshot));
+      followed = informers.snapshot();
+      cuts.settle(followed);
+      ({ model: stored, problems } = translate(followed));
       model = withCuts(stored);
       const allHoldRoutes = [...ads.connections()].every(({ stream }) => stream.holds("route"));
       if (builder.hasLingering() && allHoldRoutes) builder.dropLingering();
@@ -93,6 +96,13 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     if (before?.routes.every((table, index) => table === routes[index])) return before;
     cut = { from, model: { ...from, routes } };
     return cut.model;
+  }
+
+  /** A route object that has changed since the last refresh is held by nobody yet. */
+  function programmed(route: ResourceRef): Holding {
+    const { held, of } = programmedIn(ads.connections(), route);
+    const stored = informers.snapshot().get(VirtualServiceKind, route.namespace, route.name);
+    return { held: stored === followed.get(VirtualServiceKind, route.namespace, route.name) ? held : 0, of };
   }
 
   /** Takes back what a proxy refused, for all. Envoy names the culprit in most of its messages. */
@@ -128,7 +138,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     cuts: {
       set(asked) {
         if (cuts.add(asked, informers.snapshot())) refresh();
-        return programmedIn(ads.connections(), asked.route);
+        return programmed(asked.route);
       },
       release(id) {
         if (cuts.remove(id)) refresh();
@@ -145,7 +155,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       ackListeners.add(listener);
       return () => ackListeners.delete(listener);
     },
-    programmed: (route) => programmedIn(ads.connections(), route),
+    programmed,
     problems: () => [...problems, ...refusalProblems(withdrawals.list())],
     withdrawals: withdrawals.list,
     viewOf: (proxy) => builder.viewOf(model, proxy),

@@ -100,6 +100,6 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
         ],
       };
     },
-    sweep: memo.sweep,
+    sweep: () => memo.sweep(),
   };
 }
