@@ -45,7 +45,7 @@ export interface ApplyOptions {
 }
 
 /** The lease was lost in the middle: another controller goes on. */
-export class LeaseLostError extends Error {
+class LeaseLostError extends Error {
   override readonly name = "LeaseLostError";
 }
 
@@ -58,7 +58,7 @@ export interface Task {
   readonly judgement?: Judgement;
 }
 
-export const finalizer = "finalizer.flagger.app";
+const finalizer = "finalizer.flagger.app";
 
 /**
  * Carries out a decision's effects, in order. Each may be repeated.

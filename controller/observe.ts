@@ -138,7 +138,7 @@ function withoutId(template: PodTemplateSpec): PodTemplateSpec {
 }
 
 /** Users' traffic is led to the primary when it is ready for the first time, and from then on. */
-export function leadsTraffic(subject: Subject, state: State, now: number): boolean {
+function leadsTraffic(subject: Subject, state: State, now: number): boolean {
   return state.phase !== "Initializing" || isPrimaryReady(subject, now);
 }
 

@@ -11,7 +11,7 @@ import { primaryTemplate } from "./targets/template.ts";
 import { annotationOperations, type Write } from "./write.ts";
 
 /** The target's template as it was analysed: the stored one, or the present one where that is the same revision. */
-export function templateOf(subject: Subject, revision: Revision): PodTemplateSpec | undefined {
+function templateOf(subject: Subject, revision: Revision): PodTemplateSpec | undefined {
   const { canary, snapshot, target } = subject;
   const stored = readRevision(snapshot, canary.namespace, revisionName(canary.name, revision));
   if (stored !== undefined) return stored;

@@ -78,7 +78,7 @@ export async function reconcile(
 }
 
 /** The guard's verdict: what lowers is done now, beside whatever goes on for this canary; the rest follows in its turn. */
-export function rollBackNow(entry: Entry, options: ReconcileOptions): void {
+function rollBackNow(entry: Entry, options: ReconcileOptions): void {
   const { canary } = entry;
   const snapshot = options.overlay.view(options.snapshot());
   const object = canary && snapshot.get(CanaryKind, canary.namespace, canary.name);

@@ -10,7 +10,7 @@ import type { Write } from "../write.ts";
  *
  * Kept in step with the target's at any time, so that an edit needs no rollout.
  */
-export function buildPrimaryAutoscaler(
+function buildPrimaryAutoscaler(
   source: HorizontalPodAutoscaler,
   { primaryScalerReplicas }: AutoscalerRef,
   primary: string,

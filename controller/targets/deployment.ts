@@ -5,7 +5,7 @@ import { promotionId, type Revision } from "../revision.ts";
 import { primaryValue } from "./selector.ts";
 import { type PrimarySource, primaryTemplate, promotionAnnotation } from "./template.ts";
 
-export function primaryName(target: string): string {
+function primaryName(target: string): string {
   return `${target}-primary`;
 }
 

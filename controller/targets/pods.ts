@@ -74,7 +74,7 @@ function withoutHash({ spec }: ReplicaSet): PodTemplateSpec | undefined {
   return template && { ...template, metadata: { ...template.metadata, labels } };
 }
 
-export function isReady(pod: Pod): boolean {
+function isReady(pod: Pod): boolean {
   return pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
 }
 
