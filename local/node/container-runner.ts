@@ -6,7 +6,7 @@ import type { Milliseconds } from "../../lib/units.ts";
 import { type Container, type ContainerRecord, newRecord, type Role, type Situation } from "./container.ts";
 import { runHandler } from "./lifecycle.ts";
 import { ContainerLog } from "./log/container-log.ts";
-import { startProbeLoop } from "./probe/loop.ts";
+import { startContainerProbes } from "./probe/container-probes.ts";
 import { type ProbeTarget, runProbe } from "./probe/run.ts";
 import {
   type Attempt,
@@ -50,7 +50,7 @@ export class ContainerRunner {
   #attempt: Attempt | undefined;
   #place: { environment: Readonly<Record<string, string>>; workingFolder: string } | undefined;
   #exit: Promise<Exit> | undefined;
-  #stopProbes: (() => void)[] = [];
+  #stopProbes: () => void = () => undefined;
   #cancelWait: () => void = () => undefined;
   #log: ContainerLog | undefined;
   #stopping: Promise<void> | undefined;
@@ -102,7 +102,7 @@ export class ContainerRunner {
   }
 
   /**
-   * Starts the next attempt; resolves when its process runs and postStart is done.
+   * Starts the next attempt; resolves when its process runs. postStart and the probes follow.
    *
    * @throws when the process cannot be started: the record then waits with the reason
    */
@@ -175,14 +175,14 @@ export class ContainerRunner {
 
   /** Stops looking; the process goes on. */
   release(): void {
-    this.#endProbes();
+    this.#stopProbes();
     this.#cancelWait();
     this.#log?.close();
   }
 
-  /** Ends liveness and startup probing, as the kubelet does for a pod that is being deleted. */
+  /** Ends probing, so that nothing is restarted any more; readiness stays as it was until the process ends. */
   endRestarts(): void {
-    this.#endProbes();
+    this.#stopProbes();
   }
 
   #follow(attempt: Attempt, ended?: Promise<void>): void {
@@ -192,7 +192,7 @@ export class ContainerRunner {
     const { exit, cancel } = waitForExit(attempt, ended);
     this.#cancelWait = cancel;
     this.#exit = exit.then((end) => {
-      this.#endProbes();
+      this.#stopProbes();
       // What the process left behind ends with it, as in a container.
       killAll(attempt);
       this.#log?.close();
@@ -216,49 +216,21 @@ export class ContainerRunner {
   }
 
   #startProbes(): void {
-    const { startupProbe } = this.container;
-    if (startupProbe && !this.#record.started) {
-      this.#loop("Startup", startupProbe, (passed, end) => {
-        if (!passed) return this.#restart("startup");
-        end();
-        this.#change({ started: true });
-        this.#startSteadyProbes();
-      });
-      return;
-    }
-    this.#change({ started: true });
-    this.#startSteadyProbes();
-  }
-
-  #startSteadyProbes(): void {
-    const { readinessProbe, livenessProbe } = this.container;
-    if (!readinessProbe) this.#change({ ready: true });
-    if (readinessProbe) this.#loop("Readiness", readinessProbe, (passed) => this.#change({ ready: passed }));
-    if (livenessProbe) {
-      this.#loop("Liveness", livenessProbe, (passed) => {
-        if (!passed) this.#restart("liveness", livenessProbe.terminationGracePeriodSeconds);
-      });
-    }
-  }
-
-  #loop(
-    kind: "Startup" | "Readiness" | "Liveness",
-    probe: Parameters<typeof runProbe>[0],
-    onVerdict: (passed: boolean, end: () => void) => void,
-  ): void {
-    const end: () => void = startProbeLoop({
-      probe,
+    this.#stopProbes();
+    this.#stopProbes = startContainerProbes({
+      container: this.container,
+      started: this.#record.started,
       clock: this.#options.clock,
-      ask: () => runProbe(probe, this.#target()),
-      onVerdict: (verdict) => onVerdict(verdict === "success", end),
-      onFailure: ({ message }) => this.#event("Warning", "Unhealthy", `${kind} probe failed: ${message}`),
+      ask: (probe) => runProbe(probe, this.#target()),
+      onStarted: () => this.#change({ started: true }),
+      onReady: (ready) => this.#change({ ready }),
+      onFailed: (kind, graceSeconds) => this.#restart(kind, graceSeconds),
+      onUnhealthy: (message) => this.#event("Warning", "Unhealthy", message),
     });
-    this.#stopProbes.push(end);
   }
 
   #restart(probe: string, graceSeconds?: number): void {
     const { name } = this.container;
-    this.#endProbes();
     this.#event("Normal", "Killing", `Container ${name} failed ${probe} probe, will be restarted`);
     const grace = graceSeconds === undefined ? this.#grace() : graceSeconds * 1000;
     void this.preStop(grace).then(() => this.stop(grace));
@@ -271,11 +243,6 @@ export class ContainerRunner {
   #target(): ProbeTarget {
     const { environment = {}, workingFolder = "/" } = this.#place ?? {};
     return { container: this.container, podIp: this.#options.podIp, environment, workingFolder };
-  }
-
-  #endProbes(): void {
-    for (const end of this.#stopProbes) end();
-    this.#stopProbes = [];
   }
 
   #event(type: "Normal" | "Warning", reason: string, message: string): void {

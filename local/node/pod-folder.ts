@@ -12,7 +12,7 @@ export interface PodEntry {
   readonly ip: string;
 }
 
-/** The folders of this machine's pods and the addresses that they hold: `<data folder>/pods/<uid>/pod.json`. */
+/** The folders of this machine's pods and the addresses that they hold: `<data folder>/pods/<start of uid>/pod.json`. */
 export class PodFolders {
   readonly #root: string;
   readonly #subnet: number;
@@ -22,20 +22,23 @@ export class PodFolders {
     this.#root = join(dataDir, "pods");
     this.#subnet = subnet;
     mkdirSync(this.#root, { recursive: true });
-    for (const uid of readdirSync(this.#root)) {
-      const entry = readEntry(join(this.#root, uid, "pod.json"));
-      if (entry) this.#entries.set(uid, entry);
+    for (const name of readdirSync(this.#root)) {
+      const entry = readEntry(join(this.#root, name, "pod.json"));
+      if (entry) this.#entries.set(entry.uid, entry);
     }
   }
 
   folder(uid: string): string {
-    return join(this.#root, uid);
+    return join(this.#root, shortName(uid));
   }
 
   /** Every pod that has a folder, and folders that lost their `pod.json`. */
   all(): readonly { readonly uid: string; readonly entry: PodEntry | undefined }[] {
     const names = readdirSync(this.#root, { withFileTypes: true }).filter((item) => item.isDirectory());
-    return names.map(({ name }) => ({ uid: name, entry: this.#entries.get(name) }));
+    return names.map(({ name }) => {
+      const entry = [...this.#entries.values()].find(({ uid }) => shortName(uid) === name);
+      return { uid: entry?.uid ?? name, entry };
+    });
   }
 
   /**
@@ -72,6 +75,11 @@ export class PodFolders {
   get #lastPath(): string {
     return join(this.#root, "last-address");
   }
+}
+
+/** Sockets in a pod's volumes have paths of at most 107 bytes, so its folder has a short name; of a short name, itself. */
+function shortName(uid: string): string {
+  return uid.replaceAll("-", "").slice(0, 12);
 }
 
 function readEntry(path: string): PodEntry | undefined {

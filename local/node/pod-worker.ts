@@ -15,7 +15,7 @@ export interface PodWorkerOptions {
   readonly context: PodContext;
   readonly pod: Pod;
   readonly ip: string;
-  /** `<data folder>/pods/<uid>` */
+  /** `<data folder>/pods/<start of uid>` */
   readonly folder: string;
   /** Asks for another `sync`, at once. */
   readonly changed: () => void;
