@@ -4,10 +4,11 @@ import { hostname } from "node:os";
 import { createAnalyst } from "../analysis/watch.ts";
 import { NamespaceKind, PodKind } from "../api/core.ts";
 import { CanaryKind } from "../api/kinds.ts";
-import { startController } from "../controller/start.ts";
+import { type Controller, startController } from "../controller/start.ts";
 import { startLease } from "../kube/lease.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
+import { createRegistry } from "../lib/metrics.ts";
 import { startKubernetes } from "../local/index.ts";
 import { hostAddress } from "../local/node/address.ts";
 import { agentCommand } from "../mesh/agent/command.ts";
@@ -25,6 +26,7 @@ import { serveAdmission } from "../webhooks/admission/server.ts";
 import { validate } from "../webhooks/admission/validate/review.ts";
 import { createHooks } from "../webhooks/hooks/call.ts";
 import { homeNamespace, install } from "./up/install.ts";
+import { serveMonitoring } from "./up/monitoring.ts";
 import { version } from "./version.ts";
 
 export interface ControlPlaneOptions {
@@ -45,7 +47,7 @@ export interface ControlPlane {
   stopAll(): Promise<void>;
 }
 
-const ports = { xds: 15010, tls: 15012, webhooks: 15017 } as const;
+const ports = { xds: 15010, tls: 15012, monitoring: 15014, webhooks: 15017 } as const;
 const { trustDomain } = defaultMesh;
 
 /**
@@ -128,26 +130,35 @@ export async function runControlPlane({
 
     const analyst = createAnalyst({ signals, clock, logger: logger.child({ room: "analysis" }) });
     ends.push(() => analyst.close());
+    let controller: Controller | undefined;
     const lease = startLease(client, {
       namespace: homeNamespace,
       name: "fairlead-controller-0",
       holder: `${hostname()}-${randomBytes(4).toString("hex")}`,
       logger,
+      // What became due while another held it is not left for the next tick.
+      onChange: (held) => held && controller?.resync(),
     });
     ends.push(() => lease.release());
-    const controller = await startController({
+    const hooks = createHooks({ logger: logger.child({ room: "hooks" }), clock });
+    ends.push(() => hooks.close());
+    const registry = createRegistry();
+    const monitoring = await serveMonitoring({ host, port: ports.monitoring, text: () => registry.text() });
+    ends.push(() => monitoring.close());
+    controller = await startController({
       client,
       informers,
       recorder,
       signals,
       analyst,
-      hooks: createHooks({ logger: logger.child({ room: "hooks" }), clock }),
-      acknowledged: mesh.programmed,
+      hooks,
+      registry,
+      acknowledged: (route) => mesh.programmed(route),
       lease,
       logger: logger.child({ room: "controller" }),
       clock,
     });
-    ends.push(() => controller.close());
+    ends.push(() => controller?.close());
 
     return {
       url: kubernetes.url,
@@ -157,7 +168,7 @@ export async function runControlPlane({
         await kubernetes.close();
       },
       async stopAll() {
-        await controller.close();
+        await controller?.close();
         await kubernetes.stopAll();
         await close();
       },

@@ -120,7 +120,7 @@ function clip(line: string, width: number): string {
   for (const part of line.split(/(\u001b\[[0-9;]*m)/)) {
     if (part.startsWith("\u001b[")) out += part;
     else {
-      const rest = [...part].slice(0, Math.max(0, width - visible));
+      const rest = Array.from(part).slice(0, Math.max(0, width - visible));
       visible += rest.length;
       out += rest.join("");
     }
