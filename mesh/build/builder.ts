@@ -2,7 +2,7 @@ import { RuntimeSchema } from "../../envoy/generated/envoy/service/runtime/v3/rt
 import type { Model } from "../model/model.ts";
 import type { Interception, Proxy } from "../model/proxy.ts";
 import { createOutboundBuilder } from "./outbound.ts";
-import { createOwnBuilder } from "./own.ts";
+import { createOwnBuilder, type Own } from "./own.ts";
 import { encodeResource, type Resource } from "./resource.ts";
 import { differenceBetween, type ResourceSet, resourceSet } from "./resource-set.ts";
 import { buildRuntime, runtimeLayer } from "./runtime.ts";
@@ -27,6 +27,12 @@ interface Shared {
   readonly runtimeKeys: ReadonlySet<string>;
 }
 
+interface OwnSets {
+  readonly built: Own;
+  readonly clusters: ResourceSet;
+  readonly listeners: ResourceSet;
+}
+
 /**
  * Makes the function from a model and a proxy to everything that this proxy may ask for.
  *
@@ -44,6 +50,7 @@ export function createBuilder({
   const sets = new Map<string, ResourceSet>();
   /** By set and name: the last resource before the present one that a proxy took. */
   const fallbacks = new Map<string, Map<string, Resource>>();
+  const kept = new Map<string, OwnSets>();
   const keySets = new Map<string, ReadonlySet<string>>();
   /** Keys that no table reads any more, kept until every proxy has the table without them. */
   const lingering = new Map<string, number>();
@@ -71,6 +78,19 @@ export function createBuilder({
     }
     fallbacks.set(key, good);
     sets.set(key, after);
+    return after;
+  }
+
+  /** A proxy's own sets; without looking where it has the same and nothing is withdrawn. */
+  function ownSets({ id }: Proxy, built: Own): OwnSets {
+    const known = kept.get(id);
+    if (known?.built === built && withdrawals.isEmpty()) return known;
+    const after = {
+      built,
+      clusters: keep(`${id} cluster`, built.clusters),
+      listeners: keep(`${id} listener`, built.listeners),
+    };
+    kept.set(id, after);
     return after;
   }
 
@@ -111,7 +131,7 @@ export function createBuilder({
     current = model;
     shared = new Map();
     views = new Map();
-    for (const part of [outbound, tables, own, withdrawals]) part.sweep();
+    for (const part of [outbound, tables, withdrawals]) part.sweep();
   }
 
   return {
@@ -122,13 +142,13 @@ export function createBuilder({
       const scope = `${proxy.namespace} ${proxy.interception}`;
       const common = shared.get(scope) ?? buildShared(model, proxy.namespace, proxy.interception);
       shared.set(scope, common);
-      const { clusters, listeners } = own.build(model, proxy);
+      const { clusters, listeners } = ownSets(proxy, own.build(model, proxy));
       const view: View = {
         resources: {
           runtime: [common.runtime],
-          cluster: [common.clusters, keep(`${proxy.id} cluster`, clusters)],
+          cluster: [common.clusters, clusters],
           endpoint: [common.endpoints],
-          listener: [keep(`${proxy.id} listener`, listeners)],
+          listener: [listeners],
           route: [common.routes],
           secret: [],
         },
@@ -144,6 +164,7 @@ export function createBuilder({
     },
     /** Builds all views anew, e.g. after a withdrawal. */
     invalidate(): void {
+      kept.clear();
       shared = new Map();
       views = new Map();
     },
@@ -157,6 +178,8 @@ export function createBuilder({
     /** A proxy has gone. */
     forget(proxy: Proxy): void {
       views.delete(proxy.id);
+      kept.delete(proxy.id);
+      own.forget(proxy);
       for (const key of [`${proxy.id} cluster`, `${proxy.id} listener`]) {
         sets.delete(key);
         fallbacks.delete(key);

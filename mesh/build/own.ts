@@ -5,7 +5,7 @@ import type { Model } from "../model/model.ts";
 import { mutualTlsMode } from "../model/mutual-tls.ts";
 import type { Proxy } from "../model/proxy.ts";
 import { buildInboundListener, buildVirtualInbound } from "./inbound-listener.ts";
-import { createMemo } from "./memo.ts";
+import { createMemo, type Memo } from "./memo.ts";
 import { buildHttpProxyListener, buildRedirectListeners } from "./outbound-listener.ts";
 import { blackHole, inbound, inboundPassthrough, ownHttpProxy, passthrough } from "./plain-clusters.ts";
 import { encodeResource, type Resource } from "./resource.ts";
@@ -19,7 +19,7 @@ export interface Own {
 
 /** Makes the function that builds a proxy's own listeners and the clusters behind them. */
 export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Telemetry) {
-  const memo = createMemo<readonly Resource[]>();
+  const memos = new Map<string, { readonly whole: Memo<Own>; readonly parts: Memo<readonly Resource[]> }>();
 
   function fixedClusters(proxy: Proxy): readonly Resource[] {
     const clusters = [
@@ -60,7 +60,42 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
     return listeners.map((listener) => encodeResource("listener", listener.name, ListenerSchema, listener));
   }
 
+  function assemble(
+    model: Model,
+    proxy: Proxy,
+    connected: Proxy,
+    policies: PolicyFilters,
+    parts: Memo<readonly Resource[]>,
+  ): Own {
+    const ports = inboundPorts(model, proxy);
+    const fingerprint = JSON.stringify(
+      ports.map(({ number, protocol, mode, servicePort, service }) => [
+        number,
+        protocol,
+        mode,
+        servicePort,
+        service?.host,
+      ]),
+    );
+    const known = workloadOf(model, connected);
+    const of = [connected, known, fingerprint];
+    const services = proxy.interception === "REDIRECT" && model.services;
+    return {
+      clusters: [
+        ...parts.get("fixed", [connected], () => fixedClusters(proxy)),
+        ...parts.get("clusters", of, () => inboundClusters(proxy, ports)),
+      ],
+      listeners: [
+        ...parts.get("inbound", [...of, model.mutualTls, policies.http, policies.network], () =>
+          inboundListeners(model, proxy, ports, policies),
+        ),
+        ...parts.get("outbound", [connected, known, services], () => outboundListeners(model, proxy)),
+      ],
+    };
+  }
+
   return {
+    /** The same object while nothing that matters to this proxy changes. */
     build(model: Model, connected: Proxy): Own {
       const known = workloadOf(model, connected);
       // What the API server says of a pod counts more than what its proxy says of itself.
@@ -69,37 +104,15 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
           ? connected
           : { ...connected, labels: known.labels, facts: known.facts, serviceAccount: known.serviceAccount };
       const policies = policyFilters(proxy);
-      const ports = inboundPorts(model, proxy);
-      const fingerprint = JSON.stringify(
-        ports.map(({ number, protocol, mode, servicePort, service }) => [
-          number,
-          protocol,
-          mode,
-          servicePort,
-          service?.host,
-        ]),
-      );
-      const { id } = connected;
-      const of = [connected, known, fingerprint];
-      return {
-        clusters: [
-          ...memo.get(`${id} fixed`, [connected], () => fixedClusters(proxy)),
-          ...memo.get(`${id} clusters`, of, () => inboundClusters(proxy, ports)),
-        ],
-        listeners: [
-          ...memo.get(
-            `${id} inbound`,
-            [...of, model.mutualTls, ...policies.http, 0, ...policies.network],
-            () => inboundListeners(model, proxy, ports, policies),
-          ),
-          ...memo.get(
-            `${id} outbound`,
-            [connected, known, proxy.interception === "REDIRECT" && model.services],
-            () => outboundListeners(model, proxy),
-          ),
-        ],
+      const memo = memos.get(connected.id) ?? {
+        whole: createMemo<Own>(),
+        parts: createMemo<readonly Resource[]>(),
       };
+      memos.set(connected.id, memo);
+      const inputs = [connected, known, model.services, model.mutualTls, policies.http, policies.network];
+      return memo.whole.get("own", inputs, () => assemble(model, proxy, connected, policies, memo.parts));
     },
-    sweep: () => memo.sweep(),
+    /** A proxy has gone. */
+    forget: ({ id }: Proxy): boolean => memos.delete(id),
   };
 }

@@ -28,7 +28,7 @@ export interface Resource {
   readonly name: string;
   /** 64 bits of a hash of the content, as text: equal content has an equal version after any restart. */
   readonly version: string;
-  /** Bytes of google.protobuf.Any, as state-of-the-world answers carry it. */
+  /** Bytes of google.protobuf.Any: the content with its type. */
   readonly any: Uint8Array;
   /** Bytes of envoy.service.discovery.v3.Resource, as delta answers carry it. */
   readonly delta: Uint8Array;

@@ -48,6 +48,7 @@ export function createWithdrawals() {
         withdrawal.served = false;
       }
     },
+    isEmpty: (): boolean => refused.size === 0,
     /** What is replaced now. */
     list: (): readonly Withdrawal[] => [...refused.values()].filter(({ served }) => served),
   };

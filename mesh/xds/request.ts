@@ -14,16 +14,6 @@ export interface DeltaRequest {
   readonly error: string | undefined;
 }
 
-/** What a proxy says on a state-of-the-world stream. */
-export interface SotwRequest {
-  readonly node: Uint8Array | undefined;
-  readonly typeUrl: string;
-  readonly names: readonly string[];
-  readonly version: string;
-  readonly nonce: string;
-  readonly error: string | undefined;
-}
-
 /**
  * Reads a DeltaDiscoveryRequest by hand: it is the hottest inbound message.
  *
@@ -50,32 +40,6 @@ export function readDeltaRequest(bytes: Uint8Array): DeltaRequest {
     else reader.skip(wire);
   });
   return { node, typeUrl, subscribe, unsubscribe, held, nonce, error };
-}
-
-/**
- * Reads a DiscoveryRequest.
- *
- * @see envoy.service.discovery.v3.DiscoveryRequest (version_info = 1, node = 2, resource_names = 3, type_url = 4,
- *   response_nonce = 5, error_detail = 6)
- * @throws RangeError where the bytes are no such message
- */
-export function readSotwRequest(bytes: Uint8Array): SotwRequest {
-  let node: Uint8Array | undefined;
-  let typeUrl = "";
-  const names: string[] = [];
-  let version = "";
-  let nonce = "";
-  let error: string | undefined;
-  readFields(bytes, (field, wire, reader) => {
-    if (field === 1) version = reader.string();
-    else if (field === 2) node = reader.bytes();
-    else if (field === 3) names.push(reader.string());
-    else if (field === 4) typeUrl = reader.string();
-    else if (field === 5) nonce = reader.string();
-    else if (field === 6) error = readStatusMessage(reader.bytes());
-    else reader.skip(wire);
-  });
-  return { node, typeUrl, names, version, nonce, error };
 }
 
 function readFields(

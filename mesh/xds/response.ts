@@ -49,17 +49,6 @@ export function createResponses() {
         return writer.finish();
       });
     },
-    /** @see envoy.service.discovery.v3.DiscoveryResponse (version_info = 1, resources = 2, type_url = 4, nonce = 5) */
-    sotw(type: ResourceType, resources: readonly Resource[]): Response {
-      const nonce = nonceOf(type, resources, []);
-      return shared(`sotw ${nonce}`, () => {
-        const writer = new BinaryWriter().tag(1, WireType.LengthDelimited).string(nonce);
-        for (const { any } of resources) writer.tag(2, WireType.LengthDelimited).bytes(any);
-        writer.tag(4, WireType.LengthDelimited).string(typeUrls[type]);
-        writer.tag(5, WireType.LengthDelimited).string(`sotw ${nonce}`);
-        return writer.finish();
-      });
-    },
   };
 }
 
