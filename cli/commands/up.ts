@@ -1,11 +1,13 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, openSync, readFileSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import { createLogger, type Logger } from "../../lib/log.ts";
 import { findEnvoy } from "../../local/envoy/find.ts";
 import { askVersion } from "../../local/envoy/version.ts";
+import { programFile } from "../up/program-file.ts";
 import {
   defaultDataDir,
   readUpState,
@@ -14,6 +16,7 @@ import {
   type UpState,
   writeUpState,
 } from "../up/state.ts";
+import { trimHeap } from "../up/trim-heap.ts";
 
 interface UpOptions {
   readonly data: string;
@@ -57,6 +60,7 @@ async function serve(dataDir: string, options: UpOptions): Promise<void> {
   const logger = createLogger(options.logLevel);
   const envoy = await prepareEnvoy(options, logger);
   const { runControlPlane } = await import("../run.ts");
+  trimHeap();
   const controlPlane = await runControlPlane({ dataDir, envoy, logger });
   const state: UpState = {
     pid: process.pid,
@@ -67,6 +71,8 @@ async function serve(dataDir: string, options: UpOptions): Promise<void> {
   };
   writeUpState(dataDir, state);
   tell(options, state, "fairlead serves");
+  // Who is killed writes nothing at its end.
+  flushCompileCache();
   const signal = await new Promise<NodeJS.Signals>((done) => {
     for (const name of ["SIGINT", "SIGTERM", stopAllSignal] as const) process.once(name, done);
   });
@@ -85,10 +91,9 @@ async function startInBackground(dataDir: string, options: UpOptions): Promise<v
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const logFile = join(dataDir, "control-plane.log");
   const log = openSync(logFile, "a");
-  const script = process.argv[1] ?? "";
   const child = spawn(
     process.execPath,
-    [script, "up", "--foreground", "--yes", "--data", dataDir, "--log-level", options.logLevel],
+    [programFile, "up", "--foreground", "--yes", "--data", dataDir, "--log-level", options.logLevel],
     {
       detached: true,
       stdio: ["ignore", log, log],

@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { createClient } from "../../kube/client.ts";
 import type { Client } from "../../kube/contract.ts";
 import { loadConnection } from "../../kube/kubeconfig.ts";
+import { programFile } from "../up/program-file.ts";
 
 /** What `fairlead up --foreground -o json` says on stdout once everything serves. */
 export interface Ready {
@@ -19,6 +20,7 @@ export interface Ready {
 /** A control plane of the demo's own, in a folder of its own. */
 export interface World {
   readonly folder: string;
+  /** Of the newest start. */
   readonly ready: Ready;
   readonly client: Client;
   /** Ends the control plane at once, as a crash would; pods and sidecars go on. */
@@ -29,9 +31,6 @@ export interface World {
   stop(keep?: boolean): Promise<void>;
 }
 
-/** The program as this process was started: source under Node 24, or the package's JavaScript. */
-const main = join(import.meta.dirname, "..", import.meta.filename.endsWith(".ts") ? "main.ts" : "main.js");
-
 interface Up {
   readonly child: ChildProcess;
   readonly ready: Ready;
@@ -40,7 +39,7 @@ interface Up {
 /** Starts `fairlead up` as a user would; rejects with its own last words when it ends before it is ready. */
 async function startUp(folder: string, yes: boolean): Promise<Up> {
   const options = ["--foreground", ...(yes ? ["--yes"] : []), "-o", "json", "--data", join(folder, "state")];
-  const child = spawn(process.execPath, [main, "up", ...options], {
+  const child = spawn(process.execPath, [programFile, "up", ...options], {
     stdio: ["ignore", "pipe", "pipe"],
     // Ctrl-C reaches the demo alone, which then stops things in order.
     detached: true,
@@ -82,7 +81,9 @@ export async function startWorld({ yes }: { readonly yes: boolean }): Promise<Wo
   const client = createClient(await loadConnection({ kubeconfig: up.ready.kubeconfig }));
   return {
     folder,
-    ready: up.ready,
+    get ready() {
+      return up.ready;
+    },
     client,
     crash: () => end(up.child, "SIGKILL"),
     async restart() {
@@ -91,7 +92,7 @@ export async function startWorld({ yes }: { readonly yes: boolean }): Promise<Wo
     async stop(keep = false) {
       await client.close();
       await end(up.child, "SIGTERM");
-      const down = spawn(process.execPath, [main, "down", "--data", join(folder, "state")], {
+      const down = spawn(process.execPath, [programFile, "down", "--data", join(folder, "state")], {
         stdio: "ignore",
       });
       await new Promise((resolve) => down.once("exit", resolve));
