@@ -6,6 +6,7 @@ import { NamespaceKind, PodKind } from "../api/core.ts";
 import { CanaryKind } from "../api/kinds.ts";
 import { type Controller, startController } from "../controller/start.ts";
 import { startLease } from "../kube/lease.ts";
+import { createPatchStatus } from "../kube/patch-status.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { createRegistry } from "../lib/metrics.ts";
@@ -18,6 +19,7 @@ import { authorizeBy } from "../mesh/signals/authorize.ts";
 import { signalServices } from "../mesh/signals/services.ts";
 import { createSignals } from "../mesh/signals/signals.ts";
 import { startMesh } from "../mesh/start.ts";
+import { startStatus } from "../mesh/status.ts";
 import { serveGrpc } from "../mesh/xds/serve.ts";
 import { defaultMesh } from "../policy/compile/mesh.ts";
 import { injectionConfig } from "../webhooks/admission/inject/config.ts";
@@ -97,6 +99,15 @@ export async function runControlPlane({
       policyKinds,
     });
     ends.push(() => mesh.close());
+    ends.push(
+      startStatus({
+        mesh,
+        snapshot: () => informers.snapshot(),
+        patchStatus: createPatchStatus(client),
+        clock,
+        logger,
+      }),
+    );
     const { signals, collector } = createSignals({
       replica: "local",
       clock,
