@@ -7,14 +7,27 @@ const json = rest.includes("--json");
 const names = readdirSync(import.meta.dirname).filter((folder) =>
   existsSync(`${import.meta.dirname}/${folder}/bench.ts`),
 );
+const usage = "usage: npm run -s bench -- NAME [--json] [--explain]";
 
-if (!names.includes(name)) {
-  process.stderr.write(
-    `usage: npm run -s bench -- NAME [--json] [--explain]\nbenchmarks: ${names.join(", ")}\n`,
+async function load(folder: string): Promise<Benchmark> {
+  const { benchmark } = (await import(`./${folder}/bench.ts`)) as { benchmark: Benchmark };
+  return benchmark;
+}
+
+if (name === "") {
+  const lines = await Promise.all(
+    names.map(
+      async (folder) => `  ${folder.padEnd(14)} ${(await load(folder)).explain.trim().split("\n")[0]}`,
+    ),
   );
+  process.stdout.write(`${[usage, "", ...lines].join("\n")}\n`);
+  process.exit(0);
+}
+if (!names.includes(name)) {
+  process.stderr.write(`there is no benchmark \`${name}\`; ${usage}\nbenchmarks: ${names.join(", ")}\n`);
   process.exit(2);
 }
-const { benchmark } = (await import(`./${name}/bench.ts`)) as { benchmark: Benchmark };
+const benchmark = await load(name);
 if (rest.includes("--explain")) {
   process.stdout.write(`${benchmark.explain.trim()}\n`);
   process.exit(0);
