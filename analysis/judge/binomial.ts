@@ -5,7 +5,7 @@ const lanczos = [
 ];
 
 /** ln Gamma(x), x > 0. */
-function logGamma(x: number): number {
+export function logGamma(x: number): number {
   const shifted = x - 1;
   const base = shifted + 7.5;
   const series = lanczos.reduce(

@@ -3,6 +3,7 @@ import { addDispersion, dispersion, firstHalfShare } from "./dispersion.ts";
 import { harmBets, harmIncrement } from "./harm.ts";
 import { logAddExp } from "./logspace.ts";
 import { lateOnset } from "./onset.ts";
+import { addRecent, noRecent, nothing } from "./recent.ts";
 import { safeBets, safeIncrement } from "./safe.ts";
 import { splitShare } from "./split.ts";
 import { firstSlowBucket, slowerThan } from "./tail.ts";
@@ -80,8 +81,8 @@ export function observe(
         }
       : state.seen,
     recent: running
-      ? [
-          ...state.recent.filter(({ at }) => at > now - settings.interval),
+      ? addRecent(
+          state.recent,
           {
             at: now,
             tests: testPolls,
@@ -89,8 +90,9 @@ export function observe(
             canaryFailed: poll.canary.failed,
             all,
           },
-        ]
-      : [],
+          settings.interval,
+        )
+      : noRecent,
   };
   const judgement = judgementOf(next, now, settings);
   return { state: { ...next, harm: judgement.harm }, judgement };
@@ -114,8 +116,6 @@ function pollOf(last: Counters | undefined, now: Counters): Poll {
     latencyKnown: now.latencyKnown,
   };
 }
-
-const nothing: TestPoll = { canary: 0, canaryBad: 0, primary: 0, primaryBad: 0, halvesBad: [0, 0] };
 
 /** What the poll shows of one test; `elapsed` is undefined before the run began. */
 function testPoll(

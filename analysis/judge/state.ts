@@ -1,6 +1,7 @@
 import type { Percent } from "../../lib/units.ts";
 import { dispersionPrior } from "./dispersion.ts";
 import { harmBets } from "./harm.ts";
+import { noRecent } from "./recent.ts";
 import { safeBets } from "./safe.ts";
 import type { JudgeSettings, JudgeState } from "./types.ts";
 
@@ -18,7 +19,7 @@ export function createState(settings: JudgeSettings): JudgeState {
     pastBuckets: Array.from({ length: settings.bounds.length + 1 }, () => 0),
     halves: [0, 0],
     seen: { canary: 0, primary: 0 },
-    recent: [],
+    recent: noRecent,
     harm: 0,
   };
 }

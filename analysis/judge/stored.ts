@@ -1,5 +1,6 @@
+import { addRecent, noRecent } from "./recent.ts";
 import { createState } from "./state.ts";
-import type { JudgeSettings, JudgeState, RecentPoll, TestState } from "./types.ts";
+import type { JudgeSettings, JudgeState, TestState } from "./types.ts";
 
 /** Version of the form below; another one is not read. */
 const version = 1;
@@ -26,8 +27,6 @@ interface Stored {
 
 /** The state as JSON-able value of about 600 bytes. The polls of the last interval become one; counters are left out. */
 export function storeState(state: JudgeState, settings: JudgeSettings): Stored {
-  const recent = (of: (poll: RecentPoll) => number): number =>
-    state.recent.reduce((sum, poll) => sum + of(poll), 0);
   const filled = state.pastBuckets.findLastIndex((count) => count > 0) + 1;
   return {
     v: version,
@@ -46,7 +45,7 @@ export function storeState(state: JudgeState, settings: JudgeSettings): Stored {
     b: state.pastBuckets.slice(0, filled),
     h: state.halves,
     c: [state.seen.canary, state.seen.primary],
-    r: [recent((poll) => poll.canary), recent((poll) => poll.canaryFailed), recent((poll) => poll.all)],
+    r: [state.recent.canary, state.recent.canaryFailed, state.recent.all],
     g: short(state.harm) ?? 0,
   };
 }
@@ -88,7 +87,10 @@ export function restoreState(stored: unknown, settings: JudgeSettings, now: numb
     pastBuckets: fresh.pastBuckets.map((_, bucket) => stored.b[bucket] ?? 0),
     halves: stored.h,
     seen: { canary: stored.c[0], primary: stored.c[1] },
-    recent: polledAt === undefined ? [] : [{ at: polledAt, tests: [], canary, canaryFailed, all }],
+    recent:
+      polledAt === undefined
+        ? noRecent
+        : addRecent(noRecent, { at: polledAt, tests: [], canary, canaryFailed, all }, settings.interval),
     harm: stored.g,
   };
 }

@@ -93,13 +93,22 @@ export interface TestState {
   readonly bad: number;
 }
 
-/** One poll of the last interval, for the threshold gate, the exposure of the next step, and people. */
-export interface RecentPoll {
-  readonly at: number;
+/** What some polls showed, for the threshold gate, the exposure of the next step, and people. */
+export interface RecentSum {
   readonly tests: readonly TestPoll[];
   readonly canary: number;
   readonly canaryFailed: number;
   readonly all: number;
+}
+
+/** One poll of the last interval. */
+export interface RecentPoll extends RecentSum {
+  readonly at: number;
+}
+
+/** The last interval: its polls, oldest first, and their sum. */
+export interface Recent extends RecentSum {
+  readonly polls: readonly RecentPoll[];
 }
 
 export interface JudgeState {
@@ -119,7 +128,7 @@ export interface JudgeState {
   readonly halves: readonly [number, number];
   /** Requests at this weight so far. */
   readonly seen: { readonly canary: number; readonly primary: number };
-  readonly recent: readonly RecentPoll[];
+  readonly recent: Recent;
   readonly harm: number;
 }
 

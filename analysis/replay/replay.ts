@@ -4,13 +4,25 @@ import type { Percent } from "../../lib/units.ts";
 import { guardJudge, sequentialJudge } from "../judge/settings.ts";
 import { nextWeight } from "../judge/steps.ts";
 import { advanceSettings, judgeBase, sequentialSettings } from "../settings.ts";
+import { createRandom } from "../simulate/random.ts";
 import { evidenceRule } from "./evidence.ts";
+import { groupSequentialRule } from "./group-sequential.ts";
+import { kayentaRule } from "./kayenta.ts";
 import type { Rule } from "./rules.ts";
 import { argoRule, flaggerRule, type ThresholdSettings } from "./threshold-rules.ts";
 import { countsAt, type Trace } from "./trace.ts";
 
 /** The rules that a trace can be judged by: ours, the guard alone, and the peers'. */
-export const ruleNames = ["fairlead", "fairlead-5s", "guard", "flagger", "flagger-10s", "argo"] as const;
+export const ruleNames = [
+  "fairlead",
+  "fairlead-5s",
+  "guard",
+  "flagger",
+  "flagger-10s",
+  "argo",
+  "kayenta",
+  "group-sequential",
+] as const;
 export type RuleName = (typeof ruleNames)[number];
 
 export interface ReplayResult {
@@ -51,10 +63,10 @@ const defaultCanary = {
  */
 export function replay(trace: Trace, rule: RuleName, canary?: ReadCanary): ReplayResult {
   const analysis = (canary ?? readDefault()).analysis;
-  const { steps } = advanceSettings(analysis);
+  const judge = createRule(rule, analysis, trace);
+  const steps = judge.weights ?? advanceSettings(analysis).steps;
   const [first] = steps;
   if (first === undefined) throw new RangeError("the canary has no step weights to replay");
-  const judge = createRule(rule, analysis, trace);
   const weights: [number, Percent][] = [[0, first]];
   let weight = first;
   let end = 0;
@@ -112,5 +124,9 @@ function createRule(rule: RuleName, analysis: ReadAnalysis, { head }: Trace): Ru
       return flaggerRule({ ...thresholds, interval: 10 }, analysis.threshold);
     case "argo":
       return argoRule(thresholds, 3);
+    case "kayenta":
+      return kayentaRule(head.bounds, createRandom(head.seed, "kayenta"));
+    case "group-sequential":
+      return groupSequentialRule(thresholds);
   }
 }

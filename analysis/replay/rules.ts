@@ -8,6 +8,8 @@ export type Ruling = "hold" | "step" | "promote" | "roll back";
 export interface Rule {
   /** Whether it learns from the primary's past (t < 0). */
   readonly past: boolean;
+  /** The canary's weights, where the rule has its own; else the Canary's steps. */
+  readonly weights?: readonly Percent[];
   /** The second from `t - 1` to `t`, with the canary at `weight`. */
   second(t: number, counts: SecondCounts, weight: Percent): Ruling;
   /** Evidence of harm in nats after the last second; null where the rule has none. */
