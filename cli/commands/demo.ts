@@ -42,12 +42,17 @@ export function readFault(text: string): Fault {
   return percent / 100;
 }
 
-/** Runs the demo; 0 when promotion, rollback, refusal and permission all happened. */
+/** Runs the demo; 0 when promotion, rollback, refusal and permission all happened, 128 + n when signal n ended it. */
 async function demo({ yes, json, fault }: DemoOptions): Promise<number> {
   const view = json ? jsonView() : process.stdout.isTTY ? liveView() : plainView();
   const abort = new AbortController();
-  const interrupted = () => abort.abort(new Error("interrupted"));
-  process.once("SIGINT", interrupted).once("SIGTERM", interrupted);
+  // Not once: who presses Ctrl-C again while pods are being stopped must not leave half of them behind.
+  const stopping = (code: number) => () => {
+    if (!abort.signal.aborted) abort.abort(code);
+  };
+  process.on("SIGINT", stopping(130)).on("SIGTERM", stopping(143)).on("SIGHUP", stopping(129));
+  // Nobody reads on: the terminal was closed, or `| head` has seen enough.
+  process.stdout.on("error", stopping(141));
   const began = Date.now();
   view.step("starting an embedded Kubernetes API, controller, mesh and certificate authority");
   const world = await startWorld({ yes: yes === true });
@@ -63,7 +68,7 @@ async function demo({ yes, json, fault }: DemoOptions): Promise<number> {
     );
     return broken.length === 0 ? 0 : 1;
   } catch (error) {
-    if (abort.signal.aborted) return 130;
+    if (abort.signal.aborted) return Number(abort.signal.reason);
     throw error;
   } finally {
     view.close();

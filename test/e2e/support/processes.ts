@@ -34,7 +34,10 @@ export function describeProcesses(folder: string): readonly string[] {
 
 function commandOf(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ").trim();
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1")
+      .replaceAll(/[\0\n]/g, " ")
+      .trim()
+      .slice(-120);
   } catch {
     return "(gone)";
   }
