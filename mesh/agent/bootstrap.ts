@@ -35,7 +35,7 @@ export function buildBootstrap(config: AgentConfig, socket: string, telemetry: T
         transport_api_version: "V3",
         // else each ACK carries the node's 61 KB
         set_node_on_first_message_only: true,
-        grpc_services: [{ envoy_grpc: { cluster_name: discoveryCluster } }],
+        grpc_services: [{ envoy_grpc: { cluster_name: discoveryCluster, retry_policy: reconnect } }],
       },
       // 0: a proxy without configuration is never called ready
       cds_config: { resource_api_version: "V3", initial_fetch_timeout: "0s", ads: {} },
@@ -133,6 +133,13 @@ function discovery(config: AgentConfig): object {
     },
   };
 }
+
+/**
+ * How soon a proxy comes back to a control plane that was away. Envoy's own is up to 30 s: so long a rollback that
+ * was stored meanwhile would not reach it. The delay is drawn at random below the interval, so that many do not come
+ * at once.
+ */
+const reconnect = { retry_back_off: { base_interval: "0.1s", max_interval: "1s" } };
 
 /** How anything in this proxy refers to a secret of the agent's. */
 function secretConfig(name: string): object {

