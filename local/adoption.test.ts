@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -8,6 +8,7 @@ import { DeploymentKind, PodKind } from "../api/core.ts";
 import { createClient } from "../kube/client.ts";
 import { loadConnection } from "../kube/kubeconfig.ts";
 import { DataDirError, openDataDir } from "./data-dir.ts";
+import { stopLeftPods } from "./stop-left-pods.ts";
 import { deployment, pod, webServer } from "./testing/manifests.ts";
 import { processesNaming } from "./testing/processes.ts";
 import { until } from "./testing/until.ts";
@@ -85,5 +86,24 @@ test("pods outlive a killed control plane; the next one adopts them, learns how 
 
   await runner.end("SIGTERM");
   expect(processesNaming(folder)).toEqual([]);
+  rmSync(folder, { recursive: true });
+});
+
+test("pods that a killed control plane left are stopped as their manifests say, also without it", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "fairlead-left-"));
+  const runner = await startRunner(folder);
+  onTestFinished(() => runner.end("SIGTERM"));
+  const record = join(folder, "record");
+  const script = `trap 'echo TERM >>${record}; exit 0' TERM; echo up >>${record}; while :; do sleep 0.05; done`;
+  const preStop = { exec: { command: ["sh", "-c", `echo preStop >>${record}`] } };
+  const container = { name: "main", image: "sh", command: ["sh", "-c", script], lifecycle: { preStop } };
+  await runner.client.create(PodKind, pod("polite", { containers: [container] }));
+  await until("it runs", () => existsSync(record));
+  await runner.end("SIGKILL");
+
+  expect(await stopLeftPods(folder)).toBe(1);
+  expect(readFileSync(record, "utf8").split("\n").filter(Boolean)).toEqual(["up", "preStop", "TERM"]);
+  expect(processesNaming(folder)).toEqual([]);
+  expect(await stopLeftPods(folder)).toBe(0);
   rmSync(folder, { recursive: true });
 });

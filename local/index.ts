@@ -5,13 +5,15 @@ import type { Client, Connection, Informers, Recorder } from "../kube/contract.t
 import { createRecorder } from "../kube/events.ts";
 import { createInformers } from "../kube/informer.ts";
 import { type Logger, silent } from "../lib/log.ts";
-import { type Kubernetes, type ResolveService, serveKubernetes } from "./apiserver/serve.ts";
+import { type ResolveService, serveKubernetes } from "./apiserver/serve.ts";
 import { startControllers } from "./controllers/start.ts";
 import { type DataDir, defaultDataDir, openDataDir, writeSubnet } from "./data-dir.ts";
 import { hostAddress } from "./node/address.ts";
 import { type NodeOptions, type RunningNode, startNode } from "./node/node.ts";
 import { PodLogError } from "./node/pod-log.ts";
 import { claimSubnet, portProblem } from "./subnet.ts";
+
+export { type AttachOptions, attachKubernetes } from "./attach.ts";
 
 export interface KubernetesOptions {
   /** State, pods and kubeconfig. Default `~/.fairlead`. One process at a time. */
@@ -38,15 +40,17 @@ export interface LocalKubernetes {
   /** Path of the kubeconfig. */
   readonly kubeconfig: string;
   readonly subnet: number;
+  /** Address of the control plane, e.g. `127.77.0.1`. */
+  readonly host: string;
   /** Shared by everything in this process; `close` closes them. */
   readonly client: Client;
   readonly informers: Informers;
   readonly recorder: Recorder;
-  /** A service account's token, as by TokenRequest. */
-  readonly issueToken: Kubernetes["issueToken"];
   /** Ends the control plane. Pods go on and are adopted by the next start on this folder. */
   close(): Promise<void>;
-  /** Stops every pod, gracefully and then by force, and ends the control plane. */
+  /** Stops every pod, gracefully and then by force; the API server goes on. */
+  stopPods(): Promise<void>;
+  /** `stopPods`, then `close`. */
   stopAll(): Promise<void>;
 }
 
@@ -67,9 +71,11 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
   try {
     const subnet = await chooseSubnet(dataDir, options.subnet);
     let node: RunningNode | undefined;
+    const network = `127.${subnet}`;
+    const host = hostAddress(network);
     const server = await serveKubernetes({
       dataDir: dataDir.state,
-      host: hostAddress(subnet),
+      host,
       port,
       logger: logger.child({ room: "apiserver" }),
       podLog: (namespace, name, query) => {
@@ -98,7 +104,7 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
       recorder,
       logger: logger.child({ room: "node" }),
       dataDir: dataDir.root,
-      subnet,
+      network,
       images,
       envoy,
       ...(proxyImage === undefined ? {} : { proxyImage }),
@@ -113,11 +119,12 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
       connection,
       kubeconfig,
       subnet,
+      host,
       client,
       informers,
       recorder,
-      issueToken: (spec) => server.issueToken(spec),
       close,
+      stopPods: () => running.stopAll(),
       async stopAll() {
         await running.stopAll();
         await close();
@@ -133,7 +140,7 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
 async function chooseSubnet(dataDir: DataDir, asked: number | undefined): Promise<number> {
   if (asked !== undefined) writeSubnet(dataDir, asked);
   const subnet = await claimSubnet(dataDir, port);
-  const problem = await portProblem(hostAddress(subnet), port);
+  const problem = await portProblem(hostAddress(`127.${subnet}`), port);
   if (problem !== undefined) throw new Error(problem);
   return subnet;
 }

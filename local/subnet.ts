@@ -46,7 +46,7 @@ export async function claimSubnet(
 export async function freeSubnet(port = 6443, claims = claimsFolder(), from = first): Promise<number> {
   for (let subnet = from; subnet < first + count; subnet++) {
     if (holderOf(subnet, claims) !== undefined) continue;
-    if ((await portProblem(hostAddress(subnet), port)) === undefined) return subnet;
+    if ((await portProblem(hostAddress(`127.${subnet}`), port)) === undefined) return subnet;
   }
   throw new Error("every loopback subnet is taken: stop another `fairlead up`");
 }

@@ -83,7 +83,7 @@ async function checkAddresses(dataDir: string): Promise<Finding> {
   try {
     const subnet = await freeSubnet();
     for (const port of [15010, 15012, 15014, 15017]) {
-      const problem = await portProblem(hostAddress(subnet), port);
+      const problem = await portProblem(hostAddress(`127.${subnet}`), port);
       if (problem !== undefined) return { name, ok: false, text: problem };
     }
     return { name, ok: true, text: `127.${subnet}.0.0/16 is free` };

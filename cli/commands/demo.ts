@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { openCluster } from "../demo/cluster.ts";
 import { type Fault, play } from "../demo/story.ts";
 import { brokenPromises, summaryOf, tell } from "../demo/summary.ts";
 import { jsonView, liveView, plainView } from "../demo/view.ts";
@@ -8,6 +9,7 @@ interface DemoOptions {
   readonly yes?: boolean;
   readonly json?: boolean;
   readonly fault: Fault;
+  readonly cluster: string;
 }
 
 /** Adds `fairlead demo`. */
@@ -22,6 +24,11 @@ export function addDemo(program: Command): void {
       "share of requests that version 3 fails: `100%`, `30%` …, or `none`",
       readFault,
       1,
+    )
+    .option(
+      "--cluster <which>",
+      "`local` (an embedded API), `real` (a kube-apiserver; from a checkout, as root), or a kubeconfig",
+      "local",
     )
     .addHelpText(
       "after",
@@ -43,7 +50,7 @@ export function readFault(text: string): Fault {
 }
 
 /** Runs the demo; 0 when promotion, rollback, refusal and permission all happened, 128 + n when signal n ended it. */
-async function demo({ yes, json, fault }: DemoOptions): Promise<number> {
+async function demo({ yes, json, fault, cluster: choice }: DemoOptions): Promise<number> {
   const view = json ? jsonView() : process.stdout.isTTY ? liveView() : plainView();
   const abort = new AbortController();
   // Not once: who presses Ctrl-C again while pods are being stopped must not leave half of them behind.
@@ -54,8 +61,12 @@ async function demo({ yes, json, fault }: DemoOptions): Promise<number> {
   // Nobody reads on: the terminal was closed, or `| head` has seen enough.
   process.stdout.on("error", stopping(141));
   const began = Date.now();
-  view.step("starting an embedded Kubernetes API, controller, mesh and certificate authority");
-  const world = await startWorld({ yes: yes === true });
+  const cluster = await openCluster(choice, (line) => view.step(line));
+  view.step(`starting ${cluster.words}, controller, mesh and certificate authority`);
+  const world = await startWorld({ yes: yes === true, ...cluster }).catch(async (error: unknown) => {
+    await cluster.stop();
+    throw error;
+  });
   try {
     view.step(
       `serving on ${world.ready.url} (Envoy ${world.ready.envoyVersion}) after ${((Date.now() - began) / 1000).toFixed(1)} s`,
@@ -73,5 +84,6 @@ async function demo({ yes, json, fault }: DemoOptions): Promise<number> {
   } finally {
     view.close();
     await world.stop();
+    await cluster.stop();
   }
 }

@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { PodFolders } from "../../local/node/pod-folder.ts";
+import { stopLeftPods } from "../../local/stop-left-pods.ts";
 import { defaultDataDir, isAlive, readUpState, removeUpState, stopAllSignal } from "../up/state.ts";
 
 interface DownOptions {
@@ -26,10 +26,10 @@ export function addDown(program: Command): void {
         return;
       }
       await stopControlPlane(dataDir);
-      const killed = killLeftPods(dataDir);
+      const stopped = await stopLeftPods(dataDir);
       if (options.purge) rmSync(dataDir, { recursive: true, force: true });
       process.stdout.write(
-        `stopped${killed > 0 ? `, ${killed} left processes killed` : ""}${options.purge ? `, ${dataDir} removed` : ""}\n`,
+        `stopped${stopped > 0 ? `, ${stopped} left ${stopped === 1 ? "pod" : "pods"} too` : ""}${options.purge ? `, ${dataDir} removed` : ""}\n`,
       );
     });
 }
@@ -43,11 +43,4 @@ async function stopControlPlane(dataDir: string): Promise<void> {
   while (isAlive(state.pid) && Date.now() < deadline) await new Promise((next) => setTimeout(next, 50));
   if (isAlive(state.pid)) process.kill(state.pid, "SIGKILL");
   removeUpState(dataDir);
-}
-
-/** Kills what a control plane that is gone has left running. */
-function killLeftPods(dataDir: string): number {
-  // The subnet matters only to pods that get an address.
-  const folders = new PodFolders(dataDir, 0);
-  return folders.all().reduce((killed, { uid }) => killed + folders.remove(uid), 0);
 }

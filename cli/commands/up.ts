@@ -23,6 +23,8 @@ interface UpOptions {
   readonly yes?: boolean;
   readonly output: "text" | "json";
   readonly logLevel: string;
+  readonly kubeconfig?: string;
+  readonly account?: string;
 }
 
 /** Adds `fairlead up`. */
@@ -31,6 +33,14 @@ export function addUp(program: Command): void {
     .command("up")
     .description("start a Kubernetes API, the mesh and the controller on this machine")
     .option("--data <folder>", "where the state is kept", defaultDataDir)
+    .option(
+      "--kubeconfig <file>",
+      "run the pods and the control plane of this cluster instead of an embedded one (test clusters without nodes; needs root)",
+    )
+    .option(
+      "--account <namespace/name>",
+      "with --kubeconfig: the service account that the control plane uses",
+    )
     .option("--foreground", "stay attached; Ctrl-C ends the control plane and leaves the pods running")
     .option("-y, --yes", "fetch what is missing (Envoy) without asking")
     .option("-o, --output <form>", "text or json (one object on stdout once everything serves)", "text")
@@ -60,7 +70,12 @@ async function serve(dataDir: string, options: UpOptions): Promise<void> {
   const envoy = await prepareEnvoy({ yes: options.yes === true, logger });
   const { runControlPlane } = await import("../run.ts");
   trimHeap();
-  const controlPlane = await runControlPlane({ dataDir, envoy, logger });
+  const { kubeconfig, account } = options;
+  const controlPlane = await runControlPlane({
+    ...{ dataDir, envoy, logger },
+    ...(kubeconfig === undefined ? {} : { kubeconfig: resolve(kubeconfig) }),
+    ...(account === undefined ? {} : { account }),
+  });
   const state: UpState = {
     pid: process.pid,
     url: controlPlane.url,
@@ -92,7 +107,11 @@ async function startInBackground(dataDir: string, options: UpOptions): Promise<v
   const log = openSync(logFile, "a");
   const child = spawn(
     process.execPath,
-    [programFile, "up", "--foreground", "--yes", "--data", dataDir, "--log-level", options.logLevel],
+    [
+      ...[programFile, "up", "--foreground", "--yes", "--data", dataDir, "--log-level", options.logLevel],
+      ...(options.kubeconfig === undefined ? [] : ["--kubeconfig", resolve(options.kubeconfig)]),
+      ...(options.account === undefined ? [] : ["--account", options.account]),
+    ],
     {
       detached: true,
       stdio: ["ignore", log, log],

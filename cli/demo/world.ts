@@ -38,9 +38,19 @@ interface Up {
   readonly ready: Ready;
 }
 
+export interface WorldOptions {
+  /** Whether what is missing is fetched without asking. */
+  readonly yes: boolean;
+  /** Of the cluster whose pods and control plane run here; default an embedded one. */
+  readonly kubeconfig?: string;
+}
+
 /** Starts `fairlead up` as a user would; rejects with its own last words when it ends before it is ready. */
-async function startUp(folder: string): Promise<Up> {
-  const options = ["--foreground", "--yes", "-o", "json", "--data", join(folder, "state")];
+async function startUp(folder: string, kubeconfig?: string): Promise<Up> {
+  const options = [
+    ...["--foreground", "--yes", "-o", "json", "--data", join(folder, "state")],
+    ...(kubeconfig === undefined ? [] : ["--kubeconfig", kubeconfig]),
+  ];
   const child = spawn(process.execPath, [programFile, "up", ...options], {
     stdio: ["ignore", "pipe", "pipe"],
     // Ctrl-C reaches the demo alone, which then stops things in order.
@@ -71,13 +81,13 @@ async function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<
 }
 
 /** Starts a control plane of its own under the system's temporary folder. */
-export async function startWorld({ yes }: { readonly yes: boolean }): Promise<World> {
+export async function startWorld({ yes, kubeconfig }: WorldOptions): Promise<World> {
   // Asked here, where there is a terminal: the control plane runs without one.
   await prepareEnvoy({ yes, logger: createLogger("warn") });
   const folder = mkdtempSync(join(tmpdir(), "fairlead-demo-"));
   let up: Up;
   try {
-    up = await startUp(folder);
+    up = await startUp(folder, kubeconfig);
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     throw error;
@@ -91,17 +101,18 @@ export async function startWorld({ yes }: { readonly yes: boolean }): Promise<Wo
     client,
     crash: () => end(up.child, "SIGKILL"),
     async restart() {
-      up = await startUp(folder);
+      up = await startUp(folder, kubeconfig);
     },
     async stop(keep = false) {
       await client.close();
-      await end(up.child, "SIGTERM");
+      // It lets the control plane stop its pods in order; one that has crashed is stood in for.
       const down = spawn(process.execPath, [programFile, "down", "--data", join(folder, "state")], {
         stdio: "ignore",
         // Whoever presses Ctrl-C again means the demo, not the one who cleans up behind it.
         detached: true,
       });
       await new Promise((resolve) => down.once("exit", resolve));
+      await end(up.child, "SIGTERM");
       if (!keep) rmSync(join(folder, "state"), { recursive: true, force: true });
     },
   };

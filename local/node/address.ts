@@ -6,21 +6,24 @@ export const sidecarName = "istio-proxy";
 /** Pods per machine: third part 1-127, fourth 1-254. */
 const slots = 127 * 254;
 
+/** A /16 by its first two parts, e.g. `127.77`: the addresses of one control plane and its pods. */
+export type Network = string;
+
 /** Address of the control plane, which is also the node's. */
-export function hostAddress(subnet: number): string {
-  return `127.${subnet}.0.1`;
+export function hostAddress(network: Network): string {
+  return `${network}.0.1`;
 }
 
-/** The pod IP of a slot (0-based): `127.S.1.1` … `127.S.127.254`. */
-export function podAddress(subnet: number, slot: number): string {
+/** The pod IP of a slot (0-based), e.g. `127.S.1.1` … `127.S.127.254`. */
+export function podAddress(network: Network, slot: number): string {
   const place = slot % slots;
-  return `127.${subnet}.${1 + Math.floor(place / 254)}.${1 + (place % 254)}`;
+  return `${network}.${1 + Math.floor(place / 254)}.${1 + (place % 254)}`;
 }
 
-/** The slot of a pod IP; -1 when it is none of this subnet's. */
-export function slotOf(subnet: number, address: string): number {
+/** The slot of a pod IP; -1 when it is none of this network's. */
+export function slotOf(network: Network, address: string): number {
   const [first, second, third = 0, fourth = 0] = address.split(".").map(Number);
-  if (first !== 127 || second !== subnet || third < 1 || third > 127 || fourth < 1 || fourth > 254) return -1;
+  if (`${first}.${second}` !== network || third < 1 || third > 127 || fourth < 1 || fourth > 254) return -1;
   return (third - 1) * 254 + (fourth - 1);
 }
 
@@ -37,13 +40,13 @@ export function applicationAddress(podIp: string): string {
  * @returns undefined when all are taken
  */
 export function nextAddress(
-  subnet: number,
+  network: Network,
   taken: ReadonlySet<string>,
   last: string | undefined,
 ): string | undefined {
-  const from = last === undefined ? 0 : slotOf(subnet, last) + 1;
+  const from = last === undefined ? 0 : slotOf(network, last) + 1;
   for (let step = 0; step < slots; step++) {
-    const candidate = podAddress(subnet, from + step);
+    const candidate = podAddress(network, from + step);
     if (!taken.has(candidate)) return candidate;
   }
   return undefined;

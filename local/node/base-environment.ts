@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import type { Pod } from "../../api/core.ts";
-import { applicationAddress, hasSidecar, hostAddress, sidecarName } from "./address.ts";
+import { applicationAddress, hasSidecar, sidecarName } from "./address.ts";
 import type { Container } from "./container.ts";
 import { repositoryOf } from "./image.ts";
 import { mountsVariable } from "./volumes/mounts.ts";
@@ -9,7 +9,8 @@ export interface BaseInput {
   readonly pod: Pod;
   readonly container: Container;
   readonly podIp: string;
-  readonly subnet: number;
+  /** Of the API server. */
+  readonly apiServer: URL;
   /** Mount path → folder on this machine. */
   readonly mounts: Readonly<Record<string, string>>;
   /** Image name, without tag, of the sidecar. */
@@ -28,7 +29,7 @@ const inherited = ["HOME", "LANG", "TZ", "TMPDIR", "USER"];
  * The sidecar itself also gets `FAIRLEAD_APP_ADDRESS` and `ENVOY_BIN`. `node` is the one that runs fairlead.
  */
 export function baseEnvironment(input: BaseInput): ReadonlyMap<string, string> {
-  const { pod, container, podIp, subnet, mounts, proxyImage, envoy } = input;
+  const { pod, container, podIp, apiServer, mounts, proxyImage, envoy } = input;
   const isSidecar = container.name === sidecarName || repositoryOf(container.image ?? "") === proxyImage;
   const meshed = pod.spec !== undefined && hasSidecar(pod.spec);
   const host = meshed && !isSidecar ? applicationAddress(podIp) : podIp;
@@ -36,8 +37,8 @@ export function baseEnvironment(input: BaseInput): ReadonlyMap<string, string> {
   variables.set("PATH", `${dirname(process.execPath)}:${process.env.PATH ?? "/usr/bin:/bin"}`);
   variables.set("HOSTNAME", pod.metadata.name);
   variables.set("HOST", host);
-  variables.set("KUBERNETES_SERVICE_HOST", hostAddress(subnet));
-  variables.set("KUBERNETES_SERVICE_PORT", "6443");
+  variables.set("KUBERNETES_SERVICE_HOST", apiServer.hostname);
+  variables.set("KUBERNETES_SERVICE_PORT", apiServer.port || "443");
   variables.set(mountsVariable, JSON.stringify(mounts));
   if (isSidecar) {
     variables.set("FAIRLEAD_APP_ADDRESS", applicationAddress(podIp));

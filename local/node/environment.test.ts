@@ -88,7 +88,7 @@ test("the sidecar takes the pod's address, the application the one behind it", (
       pod: of,
       container: { name },
       podIp: "127.77.3.4",
-      subnet: 77,
+      apiServer: new URL("https://127.77.0.1:6443"),
       mounts: {},
       proxyImage: "p",
       envoy: "/envoy",
@@ -102,10 +102,10 @@ test("the sidecar takes the pod's address, the application the one behind it", (
 });
 
 test("an address is used again only after all others", () => {
-  expect(nextAddress(77, new Set(), undefined)).toBe("127.77.1.1");
-  expect(nextAddress(77, new Set(["127.77.1.3"]), "127.77.1.2")).toBe("127.77.1.4");
-  expect(nextAddress(77, new Set(), "127.77.1.254")).toBe("127.77.2.1");
-  expect(nextAddress(77, new Set(["127.77.1.1"]), "127.77.127.254")).toBe("127.77.1.2");
+  expect(nextAddress("127.77", new Set(), undefined)).toBe("127.77.1.1");
+  expect(nextAddress("127.77", new Set(["127.77.1.3"]), "127.77.1.2")).toBe("127.77.1.4");
+  expect(nextAddress("127.77", new Set(), "127.77.1.254")).toBe("127.77.2.1");
+  expect(nextAddress("127.77", new Set(["127.77.1.1"]), "127.77.127.254")).toBe("127.77.1.2");
 });
 
 test("a container runs its command, else what its image stands for", () => {

@@ -3,10 +3,11 @@ import type { Change, Client, Informers, Recorder } from "../../kube/contract.ts
 import { createQueue } from "../../kube/queue.ts";
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
-import { hostAddress } from "./address.ts";
+import { hostAddress, type Network } from "./address.ts";
 import { type BackOffLimits, kubeletBackOff } from "./back-off.ts";
 import { bindPod, needsNode } from "./bind.ts";
 import type { Images } from "./image.ts";
+import type { PodContext } from "./pod-context.ts";
 import { PodFolders } from "./pod-folder.ts";
 import { PodLogError, type PodLogOptions, podLog } from "./pod-log.ts";
 import { PodWorker } from "./pod-worker.ts";
@@ -19,8 +20,8 @@ export interface NodeOptions {
   readonly recorder: Recorder;
   readonly logger: Logger;
   readonly dataDir: string;
-  /** The S of 127.S.0.0/16. */
-  readonly subnet: number;
+  /** The addresses of this node and its pods, e.g. `127.77`. */
+  readonly network: Network;
   readonly images: Images;
   /** Image name, without tag, of the sidecar. Default `fairlead/proxy`. */
   readonly proxyImage?: string;
@@ -30,6 +31,12 @@ export interface NodeOptions {
   readonly name?: string;
   readonly clock?: Clock;
   readonly backOff?: BackOffLimits;
+  /** Of the API server, for pods; default this node's address on 6443. */
+  readonly apiServer?: URL;
+  /** Where an API server that is not ours asks for logs. */
+  readonly kubeletPort?: number;
+  /** Only takes over what runs, so that it can be stopped: nothing is started and nothing watched. */
+  readonly adoptOnly?: boolean;
 }
 
 export interface RunningNode {
@@ -51,14 +58,18 @@ export interface RunningNode {
  * Pods of an earlier run are adopted; processes whose pod is gone are killed before anything is started.
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
-  const { client, informers, recorder, logger, dataDir, subnet, images, clock = systemClock } = options;
+  const { client, informers, recorder, logger, dataDir, network, images, clock = systemClock } = options;
   const { name = "fairlead", proxyImage = "fairlead/proxy", backOff = kubeletBackOff, envoy } = options;
+  const { adoptOnly = false, apiServer = new URL(`https://${hostAddress(network)}:6443`) } = options;
   const snapshot = () => informers.snapshot();
-  const context = { client, recorder, logger, clock, subnet, images, proxyImage, envoy, backOff, snapshot };
+  const machine = { network, apiServer, images, proxyImage, envoy };
+  const context: PodContext = { client, recorder, logger, clock, ...machine, backOff, snapshot };
   await informers.watch(PodKind, ConfigMapKind, SecretKind);
-  await registerNode(client, nodeObject(name, hostAddress(subnet), new Date(clock.now()).toISOString()));
+  const { kubeletPort } = options;
+  const facts = { name, address: hostAddress(network), now: new Date(clock.now()).toISOString() };
+  await registerNode(client, nodeObject({ ...facts, ...(kubeletPort === undefined ? {} : { kubeletPort }) }));
 
-  const folders = new PodFolders(dataDir, subnet);
+  const folders = new PodFolders(dataDir, network);
   const pods = new Map<string, Pod>();
   const workers = new Map<string, PodWorker>();
   const queue = createQueue({ process: sync, logger, clock, concurrency: 16 });
@@ -83,7 +94,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       pod,
       ip,
       folder: folders.folder(uid),
-      changed: () => queue.add(uid),
+      changed: () => adoptOnly || queue.add(uid),
     });
     workers.set(uid, worker);
     return worker;
@@ -140,7 +151,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     }
   }
 
-  const stopWatching = [
+  const watchAll = () => [
     informers.onChange(PodKind, onPod),
     informers.onChange(ConfigMapKind, ({ object: { metadata } }) =>
       touchReaders(`ConfigMap/${metadata.name}`, metadata.namespace),
@@ -149,7 +160,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       touchReaders(`Secret/${metadata.name}`, metadata.namespace),
     ),
   ];
-  for (const uid of pods.keys()) queue.add(uid);
+  const stopWatching = adoptOnly ? [] : watchAll();
+  if (!adoptOnly) for (const uid of pods.keys()) queue.add(uid);
 
   async function close(): Promise<void> {
     for (const stop of stopWatching) stop();

@@ -1,6 +1,7 @@
 import type { Client, Recorder, Snapshot } from "../../kube/contract.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
+import type { Network } from "./address.ts";
 import type { BackOffLimits } from "./back-off.ts";
 import type { Images } from "./image.ts";
 
@@ -10,7 +11,9 @@ export interface PodContext {
   readonly recorder: Recorder;
   readonly logger: Logger;
   readonly clock: Clock;
-  readonly subnet: number;
+  readonly network: Network;
+  /** Of the API server, for programs in pods. */
+  readonly apiServer: URL;
   readonly images: Images;
   readonly proxyImage: string;
   /** Path of Envoy, for sidecars. */

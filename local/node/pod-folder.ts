@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { nextAddress } from "./address.ts";
-import { readAttempts } from "./process/attempt-folder.ts";
-import { killAll } from "./process/session.ts";
+import { type Network, nextAddress } from "./address.ts";
+import { type Attempt, readAttempts } from "./process/attempt-folder.ts";
+import { killAll, shimRuns } from "./process/session.ts";
 
 /** What a pod's folder says about it: enough to know it again without the API server. */
 export interface PodEntry {
@@ -15,12 +15,12 @@ export interface PodEntry {
 /** The folders of this machine's pods and the addresses that they hold: `<data folder>/pods/<start of uid>/pod.json`. */
 export class PodFolders {
   readonly #root: string;
-  readonly #subnet: number;
+  readonly #network: Network;
   readonly #entries = new Map<string, PodEntry>();
 
-  constructor(dataDir: string, subnet: number) {
+  constructor(dataDir: string, network: Network) {
     this.#root = join(dataDir, "pods");
-    this.#subnet = subnet;
+    this.#network = network;
     mkdirSync(this.#root, { recursive: true });
     for (const name of readdirSync(this.#root)) {
       const entry = readEntry(join(this.#root, name, "pod.json"));
@@ -44,14 +44,14 @@ export class PodFolders {
   /**
    * The pod's entry, made with a new address where there is none.
    *
-   * @throws when all addresses of the subnet are taken, or the disk is full
+   * @throws when all addresses of the network are taken, or the disk is full
    */
   claim(pod: Omit<PodEntry, "ip">): PodEntry {
     const held = this.#entries.get(pod.uid);
     if (held) return held;
     const taken = new Set([...this.#entries.values()].map(({ ip }) => ip));
-    const ip = nextAddress(this.#subnet, taken, readText(this.#lastPath));
-    if (ip === undefined) throw new Error(`no address left in 127.${this.#subnet}.0.0/16: delete some pods`);
+    const ip = nextAddress(this.#network, taken, readText(this.#lastPath));
+    if (ip === undefined) throw new Error(`no address left in ${this.#network}.0.0/16: delete some pods`);
     const entry = { ...pod, ip };
     mkdirSync(this.folder(pod.uid), { recursive: true });
     writeWhole(join(this.folder(pod.uid), "pod.json"), JSON.stringify(entry));
@@ -60,16 +60,21 @@ export class PodFolders {
     return entry;
   }
 
+  /** Whether a process of the pod still runs. */
+  runs(uid: string): boolean {
+    return this.#attempts(uid).some(shimRuns);
+  }
+
   /** Kills what still runs of a pod and removes its folder; its address is free again. Returns how many processes were killed. */
   remove(uid: string): number {
-    const folder = this.folder(uid);
-    let killed = 0;
-    for (const container of listFolders(join(folder, "containers"))) {
-      for (const attempt of readAttempts(container)) killed += killAll(attempt, { shimToo: true });
-    }
-    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+    const killed = this.#attempts(uid).reduce((sum, attempt) => sum + killAll(attempt, { shimToo: true }), 0);
+    rmSync(this.folder(uid), { recursive: true, force: true, maxRetries: 3 });
     this.#entries.delete(uid);
     return killed;
+  }
+
+  #attempts(uid: string): readonly Attempt[] {
+    return listFolders(join(this.folder(uid), "containers")).flatMap((container) => readAttempts(container));
   }
 
   get #lastPath(): string {

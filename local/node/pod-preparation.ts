@@ -84,9 +84,9 @@ export class PodPreparation {
     pod: Pod,
     container: Container,
   ): { readonly environment: ReadonlyMap<string, string>; readonly workingFolder: string } {
-    const { subnet, proxyImage, envoy } = this.#context;
+    const { apiServer, proxyImage, envoy } = this.#context;
     const mounts = mountsOf(container, this.#volumeFolders);
-    const base = baseEnvironment({ pod, container, podIp: this.#ip, subnet, mounts, proxyImage, envoy });
+    const base = baseEnvironment({ pod, container, podIp: this.#ip, apiServer, mounts, proxyImage, envoy });
     const environment = buildEnvironment({
       pod,
       container,
@@ -99,7 +99,7 @@ export class PodPreparation {
   }
 
   get #place() {
-    return { podIp: this.#ip, hostIp: hostAddress(this.#context.subnet) };
+    return { podIp: this.#ip, hostIp: hostAddress(this.#context.network) };
   }
 
   #volumeFolder(name: string): string {

@@ -219,7 +219,7 @@ export class PodWorker {
   }
 
   async #publish(plan: Pick<PodPlan, "held" | "outcome">): Promise<void> {
-    const { client, clock, subnet } = this.#context;
+    const { client, clock, network } = this.#context;
     const { name, namespace, uid } = this.#pod.metadata;
     const status = podStatus({
       pod: this.#pod,
@@ -227,7 +227,7 @@ export class PodWorker {
       plan,
       before: this.#published,
       podIp: this.#ip,
-      hostIp: hostAddress(subnet),
+      hostIp: hostAddress(network),
       now: clock.now(),
     });
     if (isDeepStrictEqual(status, this.#published)) return;

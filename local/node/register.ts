@@ -3,8 +3,17 @@ import { type Node, NodeKind } from "../../api/core.ts";
 import type { Client } from "../../kube/contract.ts";
 import { isAlreadyExists } from "../../kube/error.ts";
 
+export interface NodeFacts {
+  readonly name: string;
+  readonly address: string;
+  /** RFC 3339. */
+  readonly now: string;
+  /** Where an API server that is not ours asks for logs. */
+  readonly kubeletPort?: number;
+}
+
 /** This machine as a Node object. */
-export function nodeObject(name: string, address: string, now: string): Node {
+export function nodeObject({ name, address, now, kubeletPort }: NodeFacts): Node {
   const capacity = {
     cpu: String(availableParallelism()),
     memory: `${Math.floor(totalmem() / 1024)}Ki`,
@@ -27,8 +36,10 @@ export function nodeObject(name: string, address: string, now: string): Node {
       allocatable: capacity,
       addresses: [
         { type: "InternalIP", address },
-        { type: "Hostname", address: hostname() },
+        // With a kubelet's port the first that resolves is asked for logs: only the address is ours for certain.
+        ...(kubeletPort === undefined ? [{ type: "Hostname", address: hostname() }] : []),
       ],
+      ...(kubeletPort === undefined ? {} : { daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } } }),
       conditions: [
         {
           type: "Ready",

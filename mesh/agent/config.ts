@@ -82,7 +82,7 @@ export function readAgentConfig(
     serviceAccount: env.SERVICE_ACCOUNT || "default",
     podIp,
     appAddress: env.FAIRLEAD_APP_ADDRESS || appAddressOf(podIp, metadata.INTERCEPTION_MODE),
-    loopback: isLoopback(podIp),
+    loopback: isLoopback(podIp) || (env.FAIRLEAD_APP_ADDRESS || podIp) !== podIp,
     labels: readDownwardFile(readFile(mounted("/etc/istio/pod/labels"))),
     annotations: readDownwardFile(readFile(mounted("/etc/istio/pod/annotations"))),
     trustDomain: env.TRUST_DOMAIN || "cluster.local",

@@ -1,0 +1,174 @@
+/** Builds the rooms of a control plane on an API server and passes each what it needs. */
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { createAnalyst } from "../analysis/watch.ts";
+import { NamespaceKind, PodKind } from "../api/core.ts";
+import { CanaryKind } from "../api/kinds.ts";
+import { type Controller, startController } from "../controller/start.ts";
+import type { Client, Informers, Recorder } from "../kube/contract.ts";
+import { startLease } from "../kube/lease.ts";
+import { createPatchStatus } from "../kube/patch-status.ts";
+import { systemClock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
+import { createRegistry } from "../lib/metrics.ts";
+import { startCa } from "../mesh/ca/run.ts";
+import { createPolicyFilters, policyKinds } from "../mesh/policy-filters.ts";
+import { authorizeBy } from "../mesh/signals/authorize.ts";
+import { signalServices } from "../mesh/signals/services.ts";
+import { createSignals } from "../mesh/signals/signals.ts";
+import { startMesh } from "../mesh/start.ts";
+import { startStatus } from "../mesh/status.ts";
+import { serveGrpc } from "../mesh/xds/serve.ts";
+import { defaultMesh } from "../policy/compile/mesh.ts";
+import { injectionConfig } from "../webhooks/admission/inject/config.ts";
+import { type RegisterOptions, registerAdmission } from "../webhooks/admission/register.ts";
+import { serveAdmission } from "../webhooks/admission/server.ts";
+import { validate } from "../webhooks/admission/validate/review.ts";
+import { createHooks } from "../webhooks/hooks/call.ts";
+import { homeNamespace } from "./up/install.ts";
+import { serveMonitoring } from "./up/monitoring.ts";
+import { version } from "./version.ts";
+
+/** Istio's ports. */
+export const ports = { xds: 15010, tls: 15012, monitoring: 15014, webhooks: 15017 } as const;
+const { trustDomain } = defaultMesh;
+
+export interface RoomsOptions {
+  readonly client: Client;
+  readonly informers: Informers;
+  readonly recorder: Recorder;
+  readonly logger: Logger;
+  /** Address that everything binds. */
+  readonly host: string;
+  /** IP addresses under which clients reach the control plane. */
+  readonly addresses: readonly string[];
+  /** `host:port` of discovery and of the certificate authority, for sidecars. */
+  readonly discoveryAddress: string;
+  /** Hosts that applications reach without the sidecar's HTTP proxy. */
+  readonly noProxy: readonly string[];
+  /** Where the API server reaches the webhooks. */
+  readonly webhooksAt: RegisterOptions["at"];
+}
+
+export interface Rooms {
+  /** Takes no more steps; everything else goes on. */
+  stopController(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Starts everything and resolves once it serves; what was started before an error is ended. */
+export async function startRooms(options: RoomsOptions): Promise<Rooms> {
+  const ends: (() => Promise<void> | void)[] = [];
+  const close = async () => {
+    for (const end of ends.splice(0).reverse()) await end();
+  };
+  try {
+    const controller = await start(options, (end) => ends.push(end));
+    return { close, stopController: () => controller.close() };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function start(
+  { client, informers, recorder, logger, host, ...options }: RoomsOptions,
+  atEnd: (end: () => Promise<void> | void) => void,
+): Promise<Controller> {
+  const clock = systemClock;
+  const { discoveryAddress, noProxy } = options;
+  await informers.watch(NamespaceKind, PodKind, CanaryKind, ...policyKinds);
+  const ca = await startCa({
+    client,
+    informers,
+    logger: logger.child({ room: "ca" }),
+    clock,
+    trustDomain,
+    namespace: homeNamespace,
+    addresses: options.addresses,
+  });
+  atEnd(() => ca.close());
+
+  const policies = createPolicyFilters(() => informers.snapshot(), defaultMesh);
+  const mesh = await startMesh({
+    informers,
+    logger: logger.child({ room: "mesh" }),
+    clock,
+    policyFilters: policies.filtersOf,
+    policyKinds,
+  });
+  atEnd(() => mesh.close());
+  atEnd(
+    startStatus({
+      mesh,
+      snapshot: () => informers.snapshot(),
+      patchStatus: createPatchStatus(client),
+      clock,
+      logger,
+    }),
+  );
+  const { signals, collector } = createSignals({
+    replica: "local",
+    clock,
+    cuts: mesh.cuts,
+    startOf: () => undefined,
+  });
+  const authorize = authorizeBy(() => mesh.model().workloads, trustDomain);
+  const grpc = await serveGrpc({
+    plaintext: { host, port: ports.xds },
+    tls: { host, port: ports.tls, credentials: ca.serverCredentials },
+    services: [...mesh.services, ca.service, ...signalServices(collector, authorize, logger)],
+  });
+  atEnd(() => grpc.close());
+
+  const snapshot = () => informers.snapshot();
+  const admission = await serveAdmission({
+    host,
+    port: ports.webhooks,
+    certificate: ca.servingCertificate,
+    injection: injectionConfig(version, { discoveryAddress, noProxy }),
+    namespaceLabels: (namespace) => snapshot().get(NamespaceKind, undefined, namespace)?.metadata.labels,
+    validate: (review) => validate(review, (namespace) => snapshot().list(CanaryKind, namespace)),
+    logger: logger.child({ room: "webhooks" }),
+  });
+  atEnd(() => admission.close());
+  await registerAdmission(client, {
+    caBundle: ca.rootPem,
+    at: options.webhooksAt,
+    namespace: homeNamespace,
+  });
+
+  const analyst = createAnalyst({ signals, clock, logger: logger.child({ room: "analysis" }) });
+  atEnd(() => analyst.close());
+  let controller: Controller | undefined;
+  const lease = startLease(client, {
+    namespace: homeNamespace,
+    name: "fairlead-controller-0",
+    holder: `${hostname()}-${randomBytes(4).toString("hex")}`,
+    logger,
+    // What became due while another held it is not left for the next tick.
+    onChange: (held) => held && controller?.resync(),
+  });
+  atEnd(() => lease.release());
+  const hooks = createHooks({ logger: logger.child({ room: "hooks" }), clock });
+  atEnd(() => hooks.close());
+  const registry = createRegistry();
+  const monitoring = await serveMonitoring({ host, port: ports.monitoring, text: () => registry.text() });
+  atEnd(() => monitoring.close());
+  const started = await startController({
+    client,
+    informers,
+    recorder,
+    signals,
+    analyst,
+    hooks,
+    registry,
+    acknowledged: (route) => mesh.programmed(route),
+    lease,
+    logger: logger.child({ room: "controller" }),
+    clock,
+  });
+  controller = started;
+  atEnd(() => started.close());
+  return started;
+}
