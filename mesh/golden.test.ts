@@ -16,6 +16,7 @@ import { inboundAccessLogs, outboundAccessLogs, upstreamAttemptLogs } from "./bu
 import { noPolicies, type Telemetry } from "./build/workload-filters.ts";
 import { defaultSettings } from "./model/model.ts";
 import { readNode } from "./model/proxy.ts";
+import { SharedMap } from "./model/shared-map.ts";
 import { findEnvoy } from "./testbed/envoy.ts";
 import { createTranslator } from "./translate/translate.ts";
 
@@ -37,7 +38,7 @@ function readCase(path: string) {
   const proxy = readNode(first as Node);
   if ("refused" in proxy) throw new Error(proxy.refused);
   const { model, problems } = createTranslator(defaultSettings)(snapshotOf(objects as KubeObject[]));
-  return { proxy, model, problems };
+  return { proxy, model, problems: problems() };
 }
 
 function build(path: string, telemetry: Telemetry = silentTelemetry) {
@@ -51,7 +52,7 @@ function resourcesOf(layers: Layers): Resource[] {
 
 /** Maps as objects, absent fields left out. */
 function plain(value: unknown): unknown {
-  if (value instanceof Map)
+  if (value instanceof Map || value instanceof SharedMap)
     return Object.fromEntries([...value].map(([key, entry]) => [String(key), plain(entry)]));
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== "object" || value === null) return value;

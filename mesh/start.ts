@@ -10,6 +10,7 @@ import { defaultSettings, type MeshSettings, type Model } from "./model/model.ts
 import type { Proxy } from "./model/proxy.ts";
 import { programmedIn } from "./programmed.ts";
 import { refusalProblems } from "./refusals.ts";
+import { type Changes, createChanges } from "./translate/changes.ts";
 import { createTranslator, translatedKinds } from "./translate/translate.ts";
 import { createAds } from "./xds/ads.ts";
 import { createCuts } from "./xds/cuts.ts";
@@ -42,6 +43,8 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   /** What the model was made of. */
   let followed = informers.snapshot();
   let { model: stored, problems } = translate(followed);
+  /** Since the last translation; undefined where all must be looked at. */
+  let changes: Changes | undefined = createChanges();
   let model = stored;
 
   const ads = createAds<Proxy>({
@@ -74,7 +77,10 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     try {
       followed = informers.snapshot();
       cuts.settle(followed);
-      ({ model: stored, problems } = translate(followed));
+      const since = changes;
+      changes = undefined;
+      ({ model: stored, problems } = translate(followed, since));
+      changes = createChanges();
       model = withCuts(stored);
       const allHoldRoutes = [...ads.connections()].every(({ stream }) => stream.holds("route"));
       if (builder.hasLingering() && allHoldRoutes) builder.dropLingering();
@@ -123,7 +129,11 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
 
   const unsubscribe = [
     ...translatedKinds.map((kind) =>
-      informers.onChange(kind, urgentKinds.includes(kind) ? () => schedule.urgent() : () => schedule.soon()),
+      informers.onChange(kind, ({ object }) => {
+        changes?.add(kind, object);
+        if (urgentKinds.includes(kind)) schedule.urgent();
+        else schedule.soon();
+      }),
     ),
     ...policyKinds.map((kind) =>
       informers.onChange(kind, () => {
@@ -156,7 +166,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       return () => ackListeners.delete(listener);
     },
     programmed,
-    problems: () => [...problems, ...refusalProblems(withdrawals.list())],
+    problems: () => [...problems(), ...refusalProblems(withdrawals.list())],
     withdrawals: withdrawals.list,
     viewOf: (proxy) => builder.viewOf(model, proxy),
     model: () => model,

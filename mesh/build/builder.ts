@@ -1,12 +1,13 @@
 import { RuntimeSchema } from "../../envoy/generated/envoy/service/runtime/v3/rtds_pb.js";
 import type { Model } from "../model/model.ts";
-import type { Interception, Proxy } from "../model/proxy.ts";
-import { createOutboundBuilder } from "./outbound.ts";
-import { createOwnBuilder, type Own } from "./own.ts";
+import type { Proxy } from "../model/proxy.ts";
+import { createAdmission } from "./admission.ts";
+import { createOutboundBuilder, type Outbound } from "./outbound.ts";
+import { createOwnBuilder } from "./own.ts";
 import { encodeResource, type Resource } from "./resource.ts";
-import { differenceBetween, type ResourceSet, resourceSet } from "./resource-set.ts";
+import { type Layers, noResources, type ResourceSet, resourceSet } from "./resource-set.ts";
 import { buildRuntime, runtimeLayer } from "./runtime.ts";
-import { createTablesBuilder } from "./tables.ts";
+import { createTablesBuilder, type Tables } from "./tables.ts";
 import type { View } from "./view.ts";
 import { createWithdrawals, type Withdrawals } from "./withdrawals.ts";
 import type { PolicyFiltersOf, Telemetry } from "./workload-filters.ts";
@@ -17,27 +18,48 @@ export interface BuilderOptions {
   readonly withdrawals?: Withdrawals;
 }
 
-/** What the proxies of one namespace and interception mode share. */
+/** What the proxies of one namespace and interception mode share. The same object while nothing of it changes. */
 interface Shared {
+  readonly outbound: Outbound;
+  readonly tables: Tables;
+  /** Generation of the lingering keys and withdrawals that it was built under. */
+  readonly generation: number;
   readonly clusters: ResourceSet;
   readonly endpoints: ResourceSet;
   readonly routes: ResourceSet;
-  readonly plainRoutes: ResourceSet;
+  readonly plainRoutes: () => ResourceSet;
   readonly runtime: ResourceSet;
   readonly runtimeKeys: ReadonlySet<string>;
 }
 
-interface OwnSets {
-  readonly built: Own;
+/** The proxies that share, and what is kept for them between two models. */
+interface Scope {
+  readonly name: string;
+  /** Ids of the proxies. */
+  readonly users: Set<string>;
+  /** Keys that no table reads any more, kept until every proxy has the table without them. */
+  readonly lingering: Map<string, number>;
+  model: Model | undefined;
+  before: Shared | undefined;
+  /** The set of this key from before with what differs in content, so that equal sets are one object. */
+  readonly follow: (key: string, resources: readonly Resource[]) => ResourceSet;
+}
+
+/** A proxy's view, and what it was made of. */
+interface Known {
+  readonly proxy: Proxy;
+  readonly shared: Shared;
   readonly clusters: ResourceSet;
   readonly listeners: ResourceSet;
+  readonly view: View;
 }
 
 /**
  * Makes the function from a model and a proxy to everything that this proxy may ask for.
  *
  * The answer depends on its arguments (and on what was withdrawn) alone; between calls it keeps what it built, by the
- * identity of the model's parts, so that the work is in proportion to the change. Equal sets are the same objects.
+ * identity of the model's parts, so that the work is in proportion to the change. Equal sets and views are the same
+ * objects.
  */
 export function createBuilder({
   policyFilters,
@@ -47,145 +69,158 @@ export function createBuilder({
   const outbound = createOutboundBuilder();
   const tables = createTablesBuilder();
   const own = createOwnBuilder(policyFilters, telemetry);
-  const sets = new Map<string, ResourceSet>();
-  /** By set and name: the last resource before the present one that a proxy took. */
-  const fallbacks = new Map<string, Map<string, Resource>>();
-  const kept = new Map<string, OwnSets>();
-  const keySets = new Map<string, ReadonlySet<string>>();
-  /** Keys that no table reads any more, kept until every proxy has the table without them. */
-  const lingering = new Map<string, number>();
-  let lastKeys = new Map<string, number>();
+  const admission = createAdmission(withdrawals);
+  const views = new Map<string, Known>();
+  const scopes = new Map<string, Scope>();
   let current: Model | undefined;
-  let shared = new Map<string, Shared>();
-  let views = new Map<string, { proxy: Proxy; view: View }>();
+  let generation = 0;
 
-  /** The set under `key`, the very object from before where nothing differs. */
-  function keep(key: string, resources: readonly Resource[]): ResourceSet {
-    const good = fallbacks.get(key) ?? new Map<string, Resource>();
-    const admitted = resources.flatMap(
-      (resource) => withdrawals.admit(resource, good.get(resource.name)) ?? [],
-    );
-    const after = resourceSet(admitted);
-    const before = sets.get(key);
-    if (before !== undefined) {
-      const { changed, removed } = differenceBetween(before, after);
-      if (changed.length === 0 && removed.length === 0) return before;
-      for (const { name } of changed) {
-        const replaced = before.get(name);
-        if (replaced !== undefined && withdrawals.isGood(replaced)) good.set(name, replaced);
-      }
-      for (const name of removed) good.delete(name);
-    }
-    fallbacks.set(key, good);
-    sets.set(key, after);
-    return after;
+  function sharedOf(model: Model, { id, namespace, interception }: Proxy): Shared {
+    const name = `${namespace} ${interception}`;
+    const scope = scopes.get(name) ?? createScope(name);
+    scopes.set(name, scope);
+    scope.users.add(id);
+    const { before } = scope;
+    if (scope.model === model && before?.generation === generation) return before;
+    scope.model = model;
+    const ways = outbound.build(model, namespace);
+    const routed = tables.build(model, namespace, interception);
+    const same = before?.outbound === ways && before.tables === routed && before.generation === generation;
+    if (same) return before;
+    for (const [key, value] of before?.tables.keys ?? []) scope.lingering.set(key, value);
+    for (const key of routed.keys.keys()) scope.lingering.delete(key);
+    scope.before = build(scope, ways, routed);
+    return scope.before;
   }
 
-  /** A proxy's own sets; without looking where it has the same and nothing is withdrawn. */
-  function ownSets({ id }: Proxy, built: Own): OwnSets {
-    const known = kept.get(id);
-    if (known?.built === built && withdrawals.isEmpty()) return known;
-    const after = {
-      built,
-      clusters: keep(`${id} cluster`, built.clusters),
-      listeners: keep(`${id} listener`, built.listeners),
-    };
-    kept.set(id, after);
-    return after;
-  }
-
-  function keepKeys(scope: string, keys: Iterable<string>): ReadonlySet<string> {
-    const after = new Set(keys);
-    const before = keySets.get(scope);
-    if (before?.size === after.size && [...after].every((key) => before.has(key))) return before;
-    keySets.set(scope, after);
-    return after;
-  }
-
-  function buildShared(model: Model, namespace: string, interception: Interception): Shared {
-    const scope = `${namespace} ${interception}`;
-    const { clusters, endpoints } = outbound.build(model, namespace);
-    const { runtime, plain, keys } = tables.build(model, namespace, interception);
-    for (const [key, value] of keys) {
-      lastKeys.set(key, value);
-      lingering.delete(key);
-    }
-    const layer = new Map([...lingering, ...keys].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+  function build(scope: Scope, ways: Outbound, routed: Tables): Shared {
+    const { name, follow } = scope;
+    const layer = new Map([...scope.lingering, ...routed.keys].sort(([a], [b]) => (a < b ? -1 : 1)));
+    const runtime = encodeResource("runtime", runtimeLayer, RuntimeSchema, buildRuntime(layer));
+    const admit = (key: string, set: ResourceSet) => admission.admit(`${name} ${key}`, set);
+    let plain: ResourceSet | undefined;
     return {
-      clusters: keep(`${scope} cluster`, clusters),
-      endpoints: keep(`${scope} endpoint`, endpoints),
-      routes: keep(`${scope} route`, runtime),
-      plainRoutes: keep(`${scope} plain`, plain),
-      runtime: keep(`${scope} runtime`, [
-        encodeResource("runtime", runtimeLayer, RuntimeSchema, buildRuntime(layer)),
-      ]),
-      runtimeKeys: keepKeys(scope, layer.keys()),
+      outbound: ways,
+      tables: routed,
+      generation,
+      clusters: admit("cluster", ways.clusters),
+      endpoints: admit("endpoint", ways.endpoints),
+      routes: admit("route", follow("route", routed.runtime)),
+      plainRoutes: () => {
+        plain ??= admit("plain", follow("plain", routed.plain()));
+        return plain;
+      },
+      runtime: admit("runtime", follow("runtime", [runtime])),
+      runtimeKeys: keepKeys(scope.before?.runtimeKeys, layer),
     };
   }
 
-  /** Turns to another model: keys that it no longer has linger. */
-  function turnTo(model: Model): void {
-    if (model === current) return;
-    for (const [key, value] of lastKeys) lingering.set(key, value);
-    lastKeys = new Map();
-    current = model;
-    shared = new Map();
-    views = new Map();
-    for (const part of [outbound, tables, withdrawals]) part.sweep();
+  function leave(scope: Scope | undefined, { id, namespace, interception }: Proxy): void {
+    scope?.users.delete(id);
+    if (scope === undefined || scope.users.size > 0) return;
+    scopes.delete(scope.name);
+    tables.forget(namespace, interception);
+    if (![...scopes.keys()].some((other) => other.startsWith(`${namespace} `))) outbound.forget(namespace);
+    for (const key of sharedKeys) admission.forget(`${scope.name} ${key}`);
   }
 
   return {
     viewOf(model: Model, proxy: Proxy): View {
-      turnTo(model);
+      if (model !== current) {
+        outbound.turn(current, model);
+        tables.turn(current, model);
+        withdrawals.sweep();
+        current = model;
+      }
+      const common = sharedOf(model, proxy);
+      const built = own.build(model, proxy);
+      const clusters = admission.admit(`${proxy.id} cluster`, built.clusters);
+      const listeners = admission.admit(`${proxy.id} listener`, built.listeners);
       const known = views.get(proxy.id);
-      if (known?.proxy === proxy) return known.view;
-      const scope = `${proxy.namespace} ${proxy.interception}`;
-      const common = shared.get(scope) ?? buildShared(model, proxy.namespace, proxy.interception);
-      shared.set(scope, common);
-      const { clusters, listeners } = ownSets(proxy, own.build(model, proxy));
-      const view: View = {
-        resources: {
-          runtime: [common.runtime],
-          cluster: [common.clusters, clusters],
-          endpoint: [common.endpoints],
-          listener: [listeners],
-          route: [common.routes],
-          secret: [],
-        },
-        plainRoutes: [common.plainRoutes],
-        runtimeKeys: common.runtimeKeys,
-      };
-      views.set(proxy.id, { proxy, view });
+      const same =
+        known?.proxy === proxy &&
+        known.shared === common &&
+        known.clusters === clusters &&
+        known.listeners === listeners;
+      if (same) return known.view;
+      const view = viewFrom(common, clusters, listeners);
+      views.set(proxy.id, { proxy, shared: common, clusters, listeners, view });
       return view;
     },
     /** Builds what belongs to single proxies anew, e.g. after a change of policies, which the model does not show. */
-    invalidateOwn(): void {
-      views = new Map();
-    },
+    invalidateOwn: () => own.invalidate(),
     /** Builds all views anew, e.g. after a withdrawal. */
     invalidate(): void {
-      kept.clear();
-      shared = new Map();
-      views = new Map();
+      generation += 1;
     },
     /** Whether keys are kept that no table reads. */
-    hasLingering: (): boolean => [...lingering.keys()].some((key) => !lastKeys.has(key)),
+    hasLingering: (): boolean => [...scopes.values()].some(({ lingering }) => lingering.size > 0),
     /** Every proxy has the tables without them: the keys may go. */
     dropLingering(): void {
-      lingering.clear();
-      this.invalidate();
+      for (const { lingering } of scopes.values()) lingering.clear();
+      generation += 1;
     },
     /** A proxy has gone. */
     forget(proxy: Proxy): void {
       views.delete(proxy.id);
-      kept.delete(proxy.id);
       own.forget(proxy);
-      for (const key of [`${proxy.id} cluster`, `${proxy.id} listener`]) {
-        sets.delete(key);
-        fallbacks.delete(key);
-      }
+      for (const key of ["cluster", "listener"]) admission.forget(`${proxy.id} ${key}`);
+      leave(scopes.get(`${proxy.namespace} ${proxy.interception}`), proxy);
     },
     withdrawals,
+  };
+}
+
+const sharedKeys = ["cluster", "endpoint", "route", "plain", "runtime"];
+
+function createScope(name: string): Scope {
+  const followed = new Map<string, ResourceSet>();
+  return {
+    name,
+    users: new Set(),
+    lingering: new Map(),
+    model: undefined,
+    before: undefined,
+    follow(key, resources) {
+      const before = followed.get(key) ?? noResources;
+      const set = resourceSet(resources);
+      const changed = set
+        .changedSince(before)
+        .filter((resource) => before.get(resource)?.version !== set.get(resource)?.version)
+        .map((resource) => [resource, set.get(resource)] as const);
+      const after = before.with(changed);
+      followed.set(key, after);
+      return after;
+    },
+  };
+}
+
+/** The keys of the layer; the very set from before where they are the same. */
+function keepKeys(
+  before: ReadonlySet<string> | undefined,
+  layer: ReadonlyMap<string, number>,
+): ReadonlySet<string> {
+  return before?.size === layer.size && [...before].every((key) => layer.has(key))
+    ? before
+    : new Set(layer.keys());
+}
+
+function viewFrom(shared: Shared, clusters: ResourceSet, listeners: ResourceSet): View {
+  let plain: Layers | undefined;
+  return {
+    resources: {
+      runtime: [shared.runtime],
+      cluster: [shared.clusters, clusters],
+      endpoint: [shared.endpoints],
+      listener: [listeners],
+      route: [shared.routes],
+      secret: [],
+    },
+    get plainRoutes() {
+      plain ??= [shared.plainRoutes()];
+      return plain;
+    },
+    runtimeKeys: shared.runtimeKeys,
   };
 }
 

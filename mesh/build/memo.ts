@@ -2,8 +2,10 @@
  * Remembers what was built under a key, for as long as its inputs are the same values.
  *
  * `sweep` forgets the keys that were not asked for since the sweep before.
+ *
+ * @param isSame whether what was built anew is what was there: then the object from before is given again
  */
-export function createMemo<Result>() {
+export function createMemo<Result>(isSame: (before: Result, after: Result) => boolean = () => false) {
   const known = new Map<string, { inputs: readonly unknown[]; result: Result; used: number }>();
   let round = 0;
   return {
@@ -17,7 +19,8 @@ export function createMemo<Result>() {
         entry.used = round;
         return entry.result;
       }
-      const result = build();
+      const built = build();
+      const result = entry !== undefined && isSame(entry.result, built) ? entry.result : built;
       known.set(key, { inputs, result, used: round });
       return result;
     },

@@ -17,15 +17,12 @@ import { TcpProxySchema } from "../../envoy/generated/envoy/extensions/filters/n
 import type { MeshSettings } from "../model/model.ts";
 import { blackHoleCluster, httpProxyRoutes, outboundCluster, passthroughCluster } from "../model/names.ts";
 import type { Proxy } from "../model/proxy.ts";
-import { isHttp, type Service, type ServicePort } from "../model/service.ts";
 import { typed } from "./any.ts";
 import { httpFilter, httpManager } from "./http-manager.ts";
 import { dnsCache } from "./plain-clusters.ts";
+import type { RedirectPort } from "./redirect-ports.ts";
 import { durationFromMs, fromAds, socketAddress } from "./values.ts";
 import type { Telemetry } from "./workload-filters.ts";
-
-/** Ports of the proxy itself: no listener for a Service's port of that number. */
-const reservedPorts: ReadonlySet<number> = new Set([15000, 15001, 15006, 15008, 15020, 15021, 15053, 15090]);
 
 /** The HTTP proxy for the pod's outgoing requests, in interception mode NONE. */
 export function buildHttpProxyListener(proxy: Proxy, telemetry: Telemetry): Listener {
@@ -49,23 +46,18 @@ export function buildHttpProxyListener(proxy: Proxy, telemetry: Telemetry): List
  */
 export function buildRedirectListeners(
   proxy: Proxy,
-  services: Iterable<Service>,
+  ports: readonly RedirectPort[],
   settings: Pick<MeshSettings, "outboundTrafficPolicy">,
   telemetry: Telemetry,
 ): Listener[] {
-  const listeners = new Map<string, Listener>();
-  for (const service of services) {
-    for (const port of service.ports) {
-      if (reservedPorts.has(port.number) || port.protocol === "udp") continue;
-      if (isHttp(port.protocol)) addTo(listeners, httpPortListener(proxy, telemetry, port.number));
-      else
-        for (const address of service.addresses)
-          addTo(listeners, addressListener(proxy, telemetry, service, port, address));
-    }
-  }
+  const listeners = ports.map((port) =>
+    port.kind === "http"
+      ? httpPortListener(proxy, telemetry, port.number)
+      : addressListener(proxy, telemetry, port),
+  );
   const unknown = settings.outboundTrafficPolicy === "REGISTRY_ONLY" ? blackHoleCluster : passthroughCluster;
   return [
-    ...listeners.values(),
+    ...listeners,
     create(ListenerSchema, {
       name: "virtualOutbound",
       address: socketAddress("0.0.0.0", 15001),
@@ -84,10 +76,6 @@ export function buildRedirectListeners(
   ];
 }
 
-function addTo(listeners: Map<string, Listener>, listener: Listener): void {
-  if (!listeners.has(listener.name)) listeners.set(listener.name, listener);
-}
-
 function httpPortListener(proxy: Proxy, telemetry: Telemetry, port: number): Listener {
   return create(ListenerSchema, {
     name: `0.0.0.0_${port}`,
@@ -101,17 +89,15 @@ function httpPortListener(proxy: Proxy, telemetry: Telemetry, port: number): Lis
 function addressListener(
   proxy: Proxy,
   telemetry: Telemetry,
-  service: Service,
-  port: ServicePort,
-  address: string,
+  { address, number, kind, host }: RedirectPort,
 ): Listener {
   const plain: MessageInitShape<typeof FilterChainSchema> = {
-    filters: [tcp(outboundCluster(service.host, port.number))],
+    filters: [tcp(outboundCluster(host, number))],
   };
-  const sniffs = port.protocol === "undeclared";
+  const sniffs = kind === "sniffed";
   return create(ListenerSchema, {
-    name: `${address}_${port.number}`,
-    address: socketAddress(address, port.number),
+    name: `${address}_${number}`,
+    address: socketAddress(address, number),
     bindToPort: false,
     trafficDirection: TrafficDirection.OUTBOUND,
     ...(sniffs
@@ -122,7 +108,7 @@ function addressListener(
                 applicationProtocols: ["http/1.1", "h2c"],
                 transportProtocol: "raw_buffer",
               },
-              filters: [outboundHttp(proxy, telemetry, String(port.number), [])],
+              filters: [outboundHttp(proxy, telemetry, String(number), [])],
             },
           ],
           defaultFilterChain: plain,

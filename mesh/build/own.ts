@@ -1,25 +1,43 @@
 import { ClusterSchema } from "../../envoy/generated/envoy/config/cluster/v3/cluster_pb.js";
 import { ListenerSchema } from "../../envoy/generated/envoy/config/listener/v3/listener_pb.js";
 import { type InboundPort, inboundPorts, workloadOf } from "../model/inbound.ts";
-import type { Model } from "../model/model.ts";
+import { type Model, servicesOver } from "../model/model.ts";
 import { mutualTlsMode } from "../model/mutual-tls.ts";
 import type { Proxy } from "../model/proxy.ts";
+import type { Service } from "../model/service.ts";
+import type { Workload } from "../model/workload.ts";
 import { buildInboundListener, buildVirtualInbound } from "./inbound-listener.ts";
 import { createMemo, type Memo } from "./memo.ts";
 import { buildHttpProxyListener, buildRedirectListeners } from "./outbound-listener.ts";
 import { blackHole, inbound, inboundPassthrough, ownHttpProxy, passthrough } from "./plain-clusters.ts";
+import { redirectPorts } from "./redirect-ports.ts";
 import { encodeResource, type Resource } from "./resource.ts";
+import { type ResourceSet, resourceSet } from "./resource-set.ts";
 import type { PolicyFilters, PolicyFiltersOf, Telemetry } from "./workload-filters.ts";
 
 /** What belongs to one proxy alone. */
 export interface Own {
-  readonly clusters: readonly Resource[];
-  readonly listeners: readonly Resource[];
+  readonly clusters: ResourceSet;
+  readonly listeners: ResourceSet;
+}
+
+type Parts = Memo<readonly Resource[]>;
+
+/** What a proxy's own part was built from. */
+interface Built {
+  readonly inputs: readonly unknown[];
+  readonly services: readonly Service[];
+  readonly own: Own;
+  readonly resources: readonly [readonly Resource[], readonly Resource[]];
+  readonly parts: Parts;
 }
 
 /** Makes the function that builds a proxy's own listeners and the clusters behind them. */
 export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Telemetry) {
-  const memos = new Map<string, { readonly whole: Memo<Own>; readonly parts: Memo<readonly Resource[]> }>();
+  const built = new Map<string, Built>();
+  /** Outbound listeners of interception mode REDIRECT: the same for all pods of a workload. */
+  const redirect = createMemo<readonly Resource[]>();
+  let policies = 0;
 
   function fixedClusters(proxy: Proxy): readonly Resource[] {
     const clusters = [
@@ -41,10 +59,10 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
     model: Model,
     proxy: Proxy,
     ports: readonly InboundPort[],
-    policies: PolicyFilters,
+    filters: PolicyFilters,
   ): readonly Resource[] {
     const { trustDomain, rootNamespace } = model.settings;
-    const context = { proxy, trustDomain, policies, telemetry };
+    const context = { proxy, trustDomain, policies: filters, telemetry };
     const listeners =
       proxy.interception === "NONE"
         ? ports.map((port) => buildInboundListener(port, context))
@@ -52,21 +70,29 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
     return listeners.map((listener) => encodeResource("listener", listener.name, ListenerSchema, listener));
   }
 
-  function outboundListeners(model: Model, proxy: Proxy): readonly Resource[] {
-    const listeners =
-      proxy.interception === "NONE"
-        ? [buildHttpProxyListener(proxy, telemetry)]
-        : buildRedirectListeners(proxy, model.services.values(), model.settings, telemetry);
-    return listeners.map((listener) => encodeResource("listener", listener.name, ListenerSchema, listener));
+  function outboundListeners({ services, settings }: Model, proxy: Proxy, parts: Parts): readonly Resource[] {
+    if (proxy.interception === "NONE")
+      return parts.get("outbound", [JSON.stringify(proxy.facts)], () => {
+        const listener = buildHttpProxyListener(proxy, telemetry);
+        return [encodeResource("listener", listener.name, ListenerSchema, listener)];
+      });
+    const ports = redirectPorts(services);
+    return redirect.get(JSON.stringify(proxy.facts), [ports, settings], () =>
+      buildRedirectListeners(proxy, ports, settings, telemetry).map((listener) =>
+        encodeResource("listener", listener.name, ListenerSchema, listener),
+      ),
+    );
   }
 
+  /** The clusters and the listeners; the very arrays of the parts where these are the same. */
   function assemble(
     model: Model,
     proxy: Proxy,
     connected: Proxy,
-    policies: PolicyFilters,
-    parts: Memo<readonly Resource[]>,
-  ): Own {
+    known: Workload | undefined,
+    parts: Parts,
+  ): readonly [readonly Resource[], readonly Resource[]] {
+    const filters = policyFilters(proxy);
     const ports = inboundPorts(model, proxy);
     const fingerprint = JSON.stringify(
       ports.map(({ number, protocol, mode, servicePort, service }) => [
@@ -77,42 +103,59 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
         service?.host,
       ]),
     );
-    const known = workloadOf(model, connected);
     const of = [connected, known, fingerprint];
-    const services = proxy.interception === "REDIRECT" && model.services;
-    return {
-      clusters: [
+    return [
+      [
         ...parts.get("fixed", [connected], () => fixedClusters(proxy)),
         ...parts.get("clusters", of, () => inboundClusters(proxy, ports)),
       ],
-      listeners: [
-        ...parts.get("inbound", [...of, model.mutualTls, policies.http, policies.network], () =>
-          inboundListeners(model, proxy, ports, policies),
+      [
+        ...parts.get("inbound", [...of, model.mutualTls, filters.http, filters.network], () =>
+          inboundListeners(model, proxy, ports, filters),
         ),
-        ...parts.get("outbound", [connected, known, services], () => outboundListeners(model, proxy)),
+        ...outboundListeners(model, proxy, parts),
       ],
-    };
+    ];
   }
 
   return {
     /** The same object while nothing that matters to this proxy changes. */
     build(model: Model, connected: Proxy): Own {
+      const before = built.get(connected.id);
       const known = workloadOf(model, connected);
+      const labels = known?.labels ?? connected.labels;
+      const selecting = servicesOver(model.services, connected.namespace, labels);
+      const services = isSameList(before?.services, selecting) ? before.services : selecting;
+      const ports = connected.interception === "REDIRECT" && redirectPorts(model.services);
+      const inputs = [connected, known, services, ports, model.mutualTls, model.settings, policies];
+      if (before !== undefined && isSameList(before.inputs, inputs)) return before.own;
       // What the API server says of a pod counts more than what its proxy says of itself.
       const proxy =
         known === undefined
           ? connected
-          : { ...connected, labels: known.labels, facts: known.facts, serviceAccount: known.serviceAccount };
-      const policies = policyFilters(proxy);
-      const memo = memos.get(connected.id) ?? {
-        whole: createMemo<Own>(),
-        parts: createMemo<readonly Resource[]>(),
+          : { ...connected, labels, facts: known.facts, serviceAccount: known.serviceAccount };
+      const parts = before?.parts ?? createMemo<readonly Resource[]>();
+      const resources = assemble(model, proxy, connected, known, parts);
+      const [clusters, listeners] = resources;
+      const own = {
+        clusters: isSameList(before?.resources[0], clusters) ? before.own.clusters : resourceSet(clusters),
+        listeners: isSameList(before?.resources[1], listeners)
+          ? before.own.listeners
+          : resourceSet(listeners),
       };
-      memos.set(connected.id, memo);
-      const inputs = [connected, known, model.services, model.mutualTls, policies.http, policies.network];
-      return memo.whole.get("own", inputs, () => assemble(model, proxy, connected, policies, memo.parts));
+      built.set(connected.id, { inputs, services, own, resources, parts });
+      return own;
+    },
+    /** Policies may have changed, which no model shows. */
+    invalidate(): void {
+      policies += 1;
+      redirect.sweep();
     },
     /** A proxy has gone. */
-    forget: ({ id }: Proxy): boolean => memos.delete(id),
+    forget: ({ id }: Proxy): boolean => built.delete(id),
   };
+}
+
+function isSameList<T>(before: readonly T[] | undefined, after: readonly T[]): before is readonly T[] {
+  return before?.length === after.length && before.every((item, index) => item === after[index]);
 }

@@ -1,7 +1,8 @@
+import { SharedMap } from "../model/shared-map.ts";
 import type { Resource } from "./resource.ts";
 
 /** Resources of one type by name. Immutable and shared: proxies with the same view hold the same object. */
-export type ResourceSet = ReadonlyMap<string, Resource>;
+export type ResourceSet = SharedMap<Resource>;
 
 /** What must be told to who holds one set so that it holds another. */
 export interface Difference {
@@ -13,14 +14,12 @@ export interface Difference {
 }
 
 const nothing: Difference = { changed: [], added: [], removed: [] };
-const empty: ResourceSet = new Map();
+export const noResources: ResourceSet = SharedMap.of();
 const differences = new WeakMap<ResourceSet, WeakMap<ResourceSet, Difference>>();
 
 /** Makes a set; of two resources of one name the later wins. */
 export function resourceSet(resources: Iterable<Resource>): ResourceSet {
-  const set = new Map<string, Resource>();
-  for (const resource of resources) set.set(resource.name, resource);
-  return set;
+  return SharedMap.of(Array.from(resources, (resource) => [resource.name, resource] as const));
 }
 
 /**
@@ -30,7 +29,7 @@ export function resourceSet(resources: Iterable<Resource>): ResourceSet {
  */
 export function differenceBetween(from: ResourceSet | undefined, to: ResourceSet): Difference {
   if (from === to) return nothing;
-  const start = from ?? empty;
+  const start = from ?? noResources;
   let known = differences.get(start);
   if (known === undefined) {
     known = new WeakMap();
@@ -48,13 +47,14 @@ function compare(from: ResourceSet, to: ResourceSet): Difference {
   const changed: Resource[] = [];
   const added: string[] = [];
   const removed: string[] = [];
-  for (const [name, resource] of to) {
-    const before = from.get(name);
-    if (before === resource || before?.version === resource.version) continue;
-    changed.push(resource);
-    if (before === undefined) added.push(name);
+  for (const name of to.changedSince(from)) {
+    const [before, after] = [from.get(name), to.get(name)];
+    if (after === undefined) removed.push(name);
+    else if (before?.version !== after.version) {
+      changed.push(after);
+      if (before === undefined) added.push(name);
+    }
   }
-  for (const name of from.keys()) if (!to.has(name)) removed.push(name);
   return changed.length === 0 && removed.length === 0 ? nothing : { changed, added, removed };
 }
 
@@ -65,7 +65,7 @@ export type Layers = readonly ResourceSet[];
 export function differenceOfLayers(from: Layers | undefined, to: Layers): Difference {
   if (from === to) return nothing;
   const parts = to.map((set, index) => differenceBetween(from?.[index], set));
-  for (const set of from?.slice(to.length) ?? []) parts.push(differenceBetween(set, empty));
+  for (const set of from?.slice(to.length) ?? []) parts.push(differenceBetween(set, noResources));
   const told = parts.filter((part) => part.changed.length > 0 || part.removed.length > 0);
   const [only] = told;
   if (only === undefined) return nothing;

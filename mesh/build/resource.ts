@@ -60,19 +60,30 @@ export function encodeBytes(
   sources: ReadonlySet<Sourced>,
 ): Resource {
   const version = hash("sha1", value, "hex").slice(0, 16);
-  const any = new BinaryWriter()
+  const head = new BinaryWriter()
     .tag(1, WireType.LengthDelimited)
     .string(typeUrls[type])
     .tag(2, WireType.LengthDelimited)
-    .bytes(value)
+    .uint32(value.length)
     .finish();
-  const delta = new BinaryWriter()
+  const before = new BinaryWriter()
     .tag(1, WireType.LengthDelimited)
     .string(version)
     .tag(2, WireType.LengthDelimited)
-    .bytes(any)
-    .tag(3, WireType.LengthDelimited)
-    .string(name)
+    .uint32(head.length + value.length)
     .finish();
+  const after = new BinaryWriter().tag(3, WireType.LengthDelimited).string(name).finish();
+  // One piece of memory for both forms: the second is a part of the first.
+  const delta = new Uint8Array(before.length + head.length + value.length + after.length);
+  delta.set(before, 0);
+  delta.set(head, before.length);
+  delta.set(value, before.length + head.length);
+  delta.set(after, before.length + head.length + value.length);
+  const any = delta.subarray(before.length, before.length + head.length + value.length);
   return { type, name, version, any, delta, sources };
+}
+
+/** Whether two resources are one to a proxy. */
+export function isSameVersion(a: Resource, b: Resource): boolean {
+  return a.version === b.version;
 }

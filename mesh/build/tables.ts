@@ -6,16 +6,16 @@ import { isHttp, type Protocol, type Service } from "../model/service.ts";
 import { domainsOf, domainsWithPort } from "./domains.ts";
 import { createMemo } from "./memo.ts";
 import { ownHttpProxyCluster } from "./plain-clusters.ts";
-import type { Resource } from "./resource.ts";
+import { isSameVersion, type Resource } from "./resource.ts";
 import { assembleRouteTable } from "./route-table.ts";
 import { type BuiltVirtualHost, buildVirtualHost } from "./virtual-host.ts";
 
-/** Route tables of one namespace's callers. */
+/** Route tables of one namespace's callers. The same object while nothing of them can have changed. */
 export interface Tables {
   /** A live canary's weights left to the runtime layer. */
   readonly runtime: readonly Resource[];
-  /** All weights in the tables. */
-  readonly plain: readonly Resource[];
+  /** All weights in the tables; built when first asked for, as proxies of our own never do. */
+  readonly plain: () => readonly Resource[];
   readonly keys: ReadonlyMap<string, number>;
 }
 
@@ -34,60 +34,98 @@ const defaultPort = 80;
 /** Makes the function that builds route tables; a virtual host is built again only where something of it changed. */
 export function createTablesBuilder() {
   const hosts = createMemo<{ readonly runtime: BuiltVirtualHost; readonly plain: BuiltVirtualHost }>();
-  const tables = createMemo<Resource>();
+  const tables = createMemo<Resource>(isSameVersion);
+  const built = new Map<string, { readonly model: Model; readonly tables: Tables }>();
 
   function assemble(
     key: string,
     name: string,
-    built: readonly BuiltVirtualHost[],
-    model: Model,
+    virtualHosts: readonly BuiltVirtualHost[],
+    { settings }: Model,
     ignorePort: boolean,
   ): Resource {
-    const { settings } = model;
     return tables.get(
       key,
-      built.map(({ bytes }) => bytes),
-      () => assembleRouteTable(name, built, settings, ignorePort),
+      virtualHosts.map(({ bytes }) => bytes),
+      () => assembleRouteTable(name, virtualHosts, settings, ignorePort),
     );
+  }
+
+  function buildTables(model: Model, namespace: string, interception: Interception): Tables {
+    const proxied = interception === "NONE";
+    const tunnel = proxied ? ownHttpProxyCluster : undefined;
+    const byTable = Map.groupBy(targets(model, namespace, proxied), ({ port }) =>
+      proxied ? httpProxyRoutes : String(port),
+    );
+    if (proxied && byTable.size === 0) byTable.set(httpProxyRoutes, []);
+    const keys = new Map<string, number>();
+    const runtime: Resource[] = [];
+    const later: (() => Resource)[] = [];
+    for (const [name, ofTable] of byTable) {
+      const ofHosts = withoutRepeats(ofTable).map(({ host, port, domains, table, service }) => {
+        const input = { host, port, domains, table, services: model.services, tunnel };
+        const inputs = [service, table, domains.length, ...destinationsOf(table, model)];
+        return hosts.get(`${namespace} ${interception} ${host}:${port}`, inputs, () => {
+          const plain = buildVirtualHost(input, false);
+          return { plain, runtime: table?.live === undefined ? plain : buildVirtualHost(input, true) };
+        });
+      });
+      for (const host of ofHosts) for (const [key, weight] of host.runtime.keys) keys.set(key, weight);
+      const key = `${namespace} ${interception} ${name}`;
+      const withKeys = ofHosts.map((host) => host.runtime);
+      const withWeights = ofHosts.map((host) => host.plain);
+      const table = assemble(`${key} runtime`, name, withKeys, model, !proxied);
+      runtime.push(table);
+      const differ = withKeys.some((host, index) => host !== withWeights[index]);
+      later.push(() => (differ ? assemble(`${key} plain`, name, withWeights, model, !proxied) : table));
+    }
+    let plain: readonly Resource[] | undefined;
+    return {
+      runtime,
+      keys,
+      plain: () => {
+        plain ??= later.map((build) => build());
+        return plain;
+      },
+    };
   }
 
   return {
     build(model: Model, namespace: string, interception: Interception): Tables {
-      const proxied = interception === "NONE";
-      const byTable = Map.groupBy(targets(model, namespace, proxied), ({ port }) =>
-        proxied ? httpProxyRoutes : String(port),
-      );
-      if (proxied && byTable.size === 0) byTable.set(httpProxyRoutes, []);
-      const keys = new Map<string, number>();
-      const runtime: Resource[] = [];
-      const plain: Resource[] = [];
-      for (const [name, ofTable] of byTable) {
-        const built = withoutRepeats(ofTable).map(({ host, port, domains, table, service }) => {
-          const tunnel = proxied ? ownHttpProxyCluster : undefined;
-          const input = { host, port, domains, table, services: model.services, tunnel };
-          // Destinations are looked up among the Services, so a host with a route table depends on all of them.
-          const inputs = [service, table, table && model.services, domains.length];
-          return hosts.get(`${namespace} ${interception} ${host}:${port}`, inputs, () => {
-            const plain = buildVirtualHost(input, false);
-            return { plain, runtime: table?.live === undefined ? plain : buildVirtualHost(input, true) };
-          });
-        });
-        for (const host of built) for (const [key, weight] of host.runtime.keys) keys.set(key, weight);
-        const key = `${namespace} ${interception} ${name}`;
-        const withKeys = built.map((host) => host.runtime);
-        const withWeights = built.map((host) => host.plain);
-        const differ = withKeys.some((host, index) => host !== withWeights[index]);
-        const table = assemble(`${key} plain`, name, withWeights, model, !proxied);
-        plain.push(table);
-        runtime.push(differ ? assemble(`${key} runtime`, name, withKeys, model, !proxied) : table);
-      }
-      return { runtime, plain, keys };
+      const scope = `${namespace} ${interception}`;
+      const before = built.get(scope);
+      if (before !== undefined && !isRoutedOtherwise(before.model, model)) return before.tables;
+      const after = { model, tables: buildTables(model, namespace, interception) };
+      built.set(scope, after);
+      return after.tables;
     },
-    sweep(): void {
+    /** The mesh turns from one model to another: forgets what nobody asked for under the one before. */
+    turn(from: Model | undefined, to: Model): void {
+      if (from === undefined || !isRoutedOtherwise(from, to)) return;
       hosts.sweep();
       tables.sweep();
     },
+    /** Nobody of this namespace and interception mode is connected any more. */
+    forget: (namespace: string, interception: Interception): boolean =>
+      built.delete(`${namespace} ${interception}`),
   };
+}
+
+function isRoutedOtherwise(before: Model, after: Model): boolean {
+  return (
+    before.services !== after.services || before.routes !== after.routes || before.settings !== after.settings
+  );
+}
+
+/** The Services to which a route table leads: their ports decide which clusters its routes name. */
+function destinationsOf(table: RouteTable | undefined, { services }: Model): (Service | undefined)[] {
+  return (table?.http ?? []).flatMap(({ action }) =>
+    action.kind === "forward"
+      ? [...action.destinations, ...action.mirrors.map(({ destination }) => destination)].map(({ host }) =>
+          services.get(host),
+        )
+      : [],
+  );
 }
 
 function routed(protocol: Protocol): boolean {

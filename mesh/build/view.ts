@@ -6,7 +6,7 @@ export interface View {
   readonly resources: Readonly<Record<ResourceType, Layers>>;
   /**
    * The routes for a proxy that carries no runtime layer `fl`: a live canary's real weights stand in the table.
-   * `resources.route` has the safe state there, and the keys of the layer rule.
+   * `resources.route` has the safe state there, and the keys of the layer rule. Built when first asked for.
    */
   readonly plainRoutes: Layers;
   /** Keys of the layer `fl`. The same object while the same keys exist, whatever their values. */

@@ -1,8 +1,8 @@
-import type { Model } from "./model.ts";
+import { type Model, servicesOver } from "./model.ts";
 import { type MutualTlsMode, mutualTlsMode } from "./mutual-tls.ts";
 import type { Proxy } from "./proxy.ts";
 import type { Protocol, Service } from "./service.ts";
-import { type ContainerPort, selects, type Workload } from "./workload.ts";
+import type { ContainerPort, Workload } from "./workload.ts";
 
 /** A port of a workload on which it is reached. */
 export interface InboundPort {
@@ -37,9 +37,7 @@ export function inboundPorts(model: Model, proxy: Proxy): InboundPort[] {
       port,
     );
   const ports = new Map<number, InboundPort>();
-  const services = [...model.services.values()]
-    .filter(({ namespace, selector }) => namespace === proxy.namespace && selects(selector, labels))
-    .sort((a, b) => (a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : 0));
+  const services = servicesOver(model.services, proxy.namespace, labels);
   for (const service of services) {
     for (const { number: servicePort, protocol, targetPort } of service.ports) {
       const number = resolve(targetPort, containerPorts);

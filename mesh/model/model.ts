@@ -1,9 +1,10 @@
 import type { DestinationPolicy } from "./destination-policy.ts";
 import type { ServiceEndpoints } from "./endpoint.ts";
+import { type HostIndex, hostIndex } from "./host-index.ts";
 import type { MutualTlsRule } from "./mutual-tls.ts";
 import type { RouteTable } from "./route.ts";
 import type { Service } from "./service.ts";
-import type { Workload } from "./workload.ts";
+import { selects, type Workload } from "./workload.ts";
 
 /** What holds for the whole mesh. */
 export interface MeshSettings {
@@ -48,7 +49,7 @@ export const defaultSettings: MeshSettings = {
 
 /** The route table for a host: its own, else the longest wildcard's. */
 export function routeTableFor(routes: readonly RouteTable[], host: string): RouteTable | undefined {
-  return mostSpecific(host, routes, ({ hosts }) => hosts);
+  return indexed(routesByHost, routes, () => hostIndex(routes, ({ hosts }) => hosts)).find(host);
 }
 
 /**
@@ -56,34 +57,62 @@ export function routeTableFor(routes: readonly RouteTable[], host: string): Rout
  * Service's, else the root namespace's.
  */
 export function policyFor(
-  model: Model,
+  { policies, settings }: Pick<Model, "policies" | "settings">,
   namespace: string,
   host: string,
   serviceNamespace: string,
 ): DestinationPolicy | undefined {
-  for (const from of new Set([namespace, serviceNamespace, model.settings.rootNamespace])) {
-    const candidates = model.policies.filter((policy) => policy.namespace === from);
-    const found = mostSpecific(host, candidates, (policy) => [policy.host]);
+  const byNamespace = indexed(policiesByNamespace, policies, () => {
+    const groups = Map.groupBy(policies, (policy) => policy.namespace);
+    return new Map(Array.from(groups, ([from, own]) => [from, hostIndex(own, (policy) => [policy.host])]));
+  });
+  if (byNamespace.size === 0) return undefined;
+  for (const from of [namespace, serviceNamespace, settings.rootNamespace]) {
+    const found = byNamespace.get(from)?.find(host);
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
-/** Of all that name `host`, the one that names it most exactly; the first of equals. */
-function mostSpecific<T>(
-  host: string,
-  candidates: readonly T[],
-  hostsOf: (candidate: T) => readonly string[],
-): T | undefined {
-  let best: T | undefined;
-  let length = -1;
-  for (const candidate of candidates) {
-    for (const pattern of hostsOf(candidate)) {
-      if (pattern === host) return candidate;
-      if (!pattern.startsWith("*") || !host.endsWith(pattern.slice(1)) || pattern.length <= length) continue;
-      best = candidate;
-      length = pattern.length;
-    }
-  }
-  return best;
+/** The Services that select a pod, oldest first. */
+export function servicesOver(
+  services: Model["services"],
+  namespace: string,
+  labels: Readonly<Record<string, string>>,
+): readonly Service[] {
+  const bySelector = indexed(servicesBySelector, services, () => {
+    const selecting = services.values().filter(({ selector }) => Object.keys(selector).length > 0);
+    return Map.groupBy(selecting, (service) => {
+      const [[name, value] = ["", ""]] = Object.entries(service.selector);
+      return selectorKey(service.namespace, name, value);
+    });
+  });
+  return Object.entries(labels)
+    .flatMap(([name, value]) => bySelector.get(selectorKey(namespace, name, value)) ?? [])
+    .filter(({ selector }) => selects(selector, labels))
+    .sort((a, b) =>
+      a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : a.host < b.host ? -1 : 1,
+    );
+}
+
+function selectorKey(namespace: string, name: string, value: string): string {
+  return `${namespace} ${name}=${value}`;
+}
+
+const routesByHost = new WeakMap<readonly RouteTable[], HostIndex<RouteTable>>();
+const policiesByNamespace = new WeakMap<
+  readonly DestinationPolicy[],
+  ReadonlyMap<string, HostIndex<DestinationPolicy>>
+>();
+const servicesBySelector = new WeakMap<Model["services"], ReadonlyMap<string, readonly Service[]>>();
+
+/** What is kept of a part of the model for as long as this part lives. */
+function indexed<Part extends object, Index>(
+  known: WeakMap<Part, Index>,
+  part: Part,
+  build: () => Index,
+): Index {
+  const index = known.get(part) ?? build();
+  known.set(part, index);
+  return index;
 }

@@ -32,6 +32,7 @@ export interface TranslatedRoutes {
   /** undefined where it is not for sidecars. */
   readonly table: RouteTable | undefined;
   readonly problems: readonly Problem[];
+  readonly createdAt: string;
 }
 
 /**
@@ -47,7 +48,8 @@ export function translateVirtualService(object: VirtualService, domain: string):
   const { namespace = "default", creationTimestamp = "", annotations } = object.metadata;
   const { spec } = object;
   const gateways = spec.gateways ?? [];
-  if (gateways.length > 0 && !gateways.includes("mesh")) return { table: undefined, problems };
+  if (gateways.length > 0 && !gateways.includes("mesh"))
+    return { table: undefined, problems, createdAt: creationTimestamp };
   const scope: Scope = { namespace, domain };
   const http: HttpRoute[] = [];
   for (const [index, route] of (spec.http ?? []).entries()) {
@@ -63,7 +65,7 @@ export function translateVirtualService(object: VirtualService, domain: string):
     live: mark === undefined ? undefined : readRunMark(mark, report.at("metadata", "annotations")),
     createdAt: creationTimestamp,
   };
-  return { table, problems };
+  return { table, problems, createdAt: creationTimestamp };
 }
 
 function translateRoute(

@@ -1,15 +1,14 @@
-import { isDeepStrictEqual } from "node:util";
 import type { Pod } from "../../api/core.ts";
 import { type ContainerPort, factsOf, type Workload } from "../model/workload.ts";
 
 /**
- * A pod's lasting facts. `before` is given back where they have not changed, as most changes of a pod are of its status.
+ * A pod's lasting facts: most changes of a pod are of its status, which changes nothing here.
  *
  * @see v1.Pod metadata.labels, spec.serviceAccountName, spec.containers[].ports, status.podIP
  */
-export function translateWorkload(pod: Pod, cluster: string, before: Workload | undefined): Workload {
+export function translateWorkload(pod: Pod, cluster: string): Workload {
   const { name, namespace = "default", labels = {} } = pod.metadata;
-  const workload: Workload = {
+  return {
     namespace,
     pod: name,
     ip: pod.status?.podIP,
@@ -19,7 +18,6 @@ export function translateWorkload(pod: Pod, cluster: string, before: Workload | 
     ports: containerPorts(pod),
     mutualTls: labels["security.istio.io/tlsMode"] === "istio",
   };
-  return before !== undefined && isDeepStrictEqual(before, workload) ? before : workload;
 }
 
 /** Name of the Deployment (or other workload) that made the pod: its owner's, without a ReplicaSet's hash. */
