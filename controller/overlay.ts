@@ -1,6 +1,7 @@
 import type { Kind, KubeObject } from "../api/resource.ts";
 import type { Snapshot } from "../kube/contract.ts";
 import { compareVersions } from "../kube/resource-version.ts";
+import type { Clock } from "../lib/clock.ts";
 
 /**
  * Lets the controller see its own writes before the watch brings them.
@@ -11,23 +12,36 @@ export interface Overlay {
   /** `snapshot` with the objects that were written and have not come back yet. */
   view(snapshot: Snapshot): Snapshot;
   wrote(kind: Kind, object: KubeObject): void;
+  /** The watch says that an object is gone. */
+  deleted(kind: Kind, object: KubeObject): void;
 }
 
 /** How many writes are remembered at most; older ones have long come back. */
 const most = 10_000;
+/** A watch that is this much behind, milliseconds, has missed it: what was created has been deleted since. */
+const longest = 10_000;
 
-export function createOverlay(): Overlay {
-  const written = new Map<string, KubeObject>();
+interface Written {
+  readonly object: KubeObject;
+  /** Monotonic. */
+  readonly at: number;
+}
 
-  /** The newer of what was written and what the watch has; an object that is gone was deleted by somebody. */
+export function createOverlay(clock: Pick<Clock, "monotonic">): Overlay {
+  const written = new Map<string, Written>();
+
+  /** The newer of what was written and what the watch has. */
   function newest<T extends KubeObject>(key: string, seen: T | undefined): T | undefined {
     const mine = written.get(key);
     if (mine === undefined) return seen;
-    if (seen !== undefined) {
-      const isOlder = compareVersions(seen.metadata.resourceVersion, mine.metadata.resourceVersion) < 0;
-      if (isOlder && seen.metadata.uid === mine.metadata.uid) return mine as T;
-      written.delete(key);
+    const { object, at } = mine;
+    if (seen === undefined) {
+      if (clock.monotonic() - at < longest) return object as T;
+    } else {
+      const isOlder = compareVersions(seen.metadata.resourceVersion, object.metadata.resourceVersion) < 0;
+      if (isOlder && seen.metadata.uid === object.metadata.uid) return object as T;
     }
+    written.delete(key);
     return seen;
   }
 
@@ -41,13 +55,15 @@ export function createOverlay(): Overlay {
     wrote(kind, object) {
       const key = keyOf(kind, object.metadata.namespace, object.metadata.name);
       written.delete(key);
-      written.set(key, object);
+      written.set(key, { object, at: clock.monotonic() });
       if (written.size <= most) return;
       for (const oldest of written.keys()) {
         written.delete(oldest);
         return;
       }
     },
+    deleted: (kind, object) =>
+      void written.delete(keyOf(kind, object.metadata.namespace, object.metadata.name)),
   };
 }
 

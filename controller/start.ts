@@ -70,7 +70,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   const { client, informers, signals, logger, clock = systemClock } = options;
   const settings: ControllerSettings = { ...defaultSettings, ...options.settings };
   const router = istioRouter;
-  const overlay = createOverlay();
+  const overlay = createOverlay(clock);
   const writer = createWriter(client, overlay);
   const metrics = createControllerMetrics(options.registry ?? createRegistry());
   const index = createKeyIndex();
@@ -140,6 +140,11 @@ export async function startController(options: ControllerOptions): Promise<Contr
     ...watched,
   );
   const unsubscribe = [
+    ...[CanaryKind, ControllerRevisionKind, ...watched].map((kind: Kind) =>
+      informers.onChange(kind, (change) => {
+        if (change.kind === "deleted") overlay.deleted(kind, change.object);
+      }),
+    ),
     informers.onChange(CanaryKind, ({ object }) => {
       if (isOurs(object.metadata.namespace)) queue.add(keyOf(object));
     }),

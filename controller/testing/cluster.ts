@@ -6,7 +6,7 @@ import { CustomResourceDefinitionKind, type Deployment, DeploymentKind } from ".
 import { crds } from "../../api/crds.ts";
 import { type Canary, CanaryKind } from "../../api/kinds.ts";
 import { createClient } from "../../kube/client.ts";
-import type { Client, Informers } from "../../kube/contract.ts";
+import type { Client, Connection, Informers } from "../../kube/contract.ts";
 import { createInformers } from "../../kube/informer.ts";
 import { silent } from "../../lib/log.ts";
 import { serveKubernetes } from "../../local/apiserver/serve.ts";
@@ -14,6 +14,8 @@ import { serveKubernetes } from "../../local/apiserver/serve.ts";
 export interface TestCluster {
   readonly client: Client;
   readonly url: string;
+  /** For other processes. */
+  readonly connection: Connection;
   /** Another view of the server, as another process would have it. */
   informers(client?: Client): Informers;
   /** Whether a Deployment's pods get ready; all do until told otherwise. */
@@ -35,6 +37,7 @@ export async function startTestCluster(): Promise<TestCluster> {
   const cluster: TestCluster = {
     client,
     url: server.url,
+    connection: server.connection(),
     informers,
     readiness: () => true,
     async close() {

@@ -51,7 +51,7 @@ export function simulate(world: World, script: Script): Simulation {
   const decisions: Decision[] = [];
 
   function freshProcess(): ApplyOptions {
-    const overlay = createOverlay();
+    const overlay = createOverlay({ monotonic: () => now });
     const writer = createWriter(world.client, overlay);
     return {
       client: world.client,

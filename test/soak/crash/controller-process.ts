@@ -1,0 +1,72 @@
+/** One controller as a process of its own, to be killed: started by {@link startControllerProcess} with its task as IPC message. */
+import { createAnalyst } from "../../../analysis/watch.ts";
+import { startController } from "../../../controller/start.ts";
+import { createScriptedSignals } from "../../../controller/testing/signals.ts";
+import { createClient } from "../../../kube/client.ts";
+import type { Connection } from "../../../kube/contract.ts";
+import { createRecorder } from "../../../kube/events.ts";
+import { createInformers } from "../../../kube/informer.ts";
+import { startLease } from "../../../kube/lease.ts";
+import { systemClock } from "../../../lib/clock.ts";
+import { createLogger, silent } from "../../../lib/log.ts";
+import { createHooks } from "../../../webhooks/hooks/call.ts";
+import { type KillPoint, killingClient } from "./killing-client.ts";
+
+/** What one process is to do. */
+export interface ControllerTask {
+  readonly connection: Connection;
+  readonly namespace: string;
+  readonly holder: string;
+  readonly kill?: KillPoint;
+  readonly signals: SignalsNow;
+}
+
+/** What the scripted proxies see from now on. */
+export interface SignalsNow {
+  readonly failing: number;
+  readonly outage: boolean;
+}
+
+export type ToParent =
+  | { readonly kind: "ready" }
+  | { readonly kind: "write"; readonly number: number; readonly what: string };
+
+process.once("message", (task: ControllerTask) => {
+  start(task).catch((error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exit(1);
+  });
+});
+
+async function start({ connection, namespace, holder, kill, signals: first }: ControllerTask): Promise<void> {
+  const clock = systemClock;
+  const logger = process.env.SOAK_LOG ? createLogger("debug") : silent;
+  const client = createClient(connection);
+  const informers = createInformers(client, logger);
+  const signals = createScriptedSignals();
+  Object.assign(signals, first);
+  process.on("message", (now: SignalsNow) => Object.assign(signals, now));
+  const analyst = createAnalyst({ signals, clock, logger });
+  const tell = (message: ToParent): void => void process.send?.(message);
+  const lease = startLease(client, {
+    namespace,
+    name: "fairlead-controller-0",
+    holder,
+    logger,
+    onChange: (held) => held && controller?.resync(),
+  });
+  let controller: Awaited<ReturnType<typeof startController>> | undefined;
+  controller = await startController({
+    client: killingClient(client, kill, (number, what) => tell({ kind: "write", number, what })),
+    informers,
+    recorder: createRecorder(client, logger),
+    signals,
+    analyst,
+    hooks: createHooks({ clock, logger }),
+    acknowledged: () => ({ held: 1, of: 1 }),
+    lease,
+    logger,
+    settings: { namespace },
+  });
+  tell({ kind: "ready" });
+}

@@ -1,0 +1,56 @@
+import type { KubeObject } from "../../../api/resource.ts";
+import type { Client } from "../../../kube/contract.ts";
+
+/** Where a process ends: at its write of that number, before it is sent or after it was answered. */
+export interface KillPoint {
+  readonly write: number;
+  readonly when: "before" | "after";
+}
+
+/**
+ * A client whose process ends by SIGKILL, as `kill -9` would end it, at one of its writes.
+ *
+ * `told` learns of each write before it is sent, e.g. `patch VirtualService shop`.
+ */
+export function killingClient(
+  client: Client,
+  point: KillPoint | undefined,
+  told: (number: number, write: string) => void,
+): Client {
+  let writes = 0;
+
+  async function counted<T>(what: string, send: () => Promise<T>): Promise<T> {
+    const number = writes++;
+    told(number, what);
+    if (point?.write === number && point.when === "before") await die();
+    const answer = await send();
+    if (point?.write === number && point.when === "after") await die();
+    return answer;
+  }
+
+  return {
+    ...client,
+    create: (kind, object, options) =>
+      counted(`create ${nameOf(object)}`, () => client.create(kind, object, options)),
+    replace: (kind, object, subresource) =>
+      counted(`replace ${nameOf(object)}${subresource ? `/${subresource}` : ""}`, () =>
+        client.replace(kind, object, subresource),
+      ),
+    patch: (kind, namespace, name, patch, subresource) =>
+      counted(`patch ${kind.kind} ${name}${subresource ? `/${subresource}` : ""}`, () =>
+        client.patch(kind, namespace, name, patch, subresource),
+      ),
+    delete: (kind, namespace, name, options) =>
+      counted(`delete ${kind.kind} ${name}`, () => client.delete(kind, namespace, name, options)),
+  };
+}
+
+function nameOf({ kind, metadata }: KubeObject): string {
+  return `${kind} ${metadata.name}`;
+}
+
+/** Never resolves: the signal cannot be caught. */
+function die(): Promise<never> {
+  process.kill(process.pid, "SIGKILL");
+  return new Promise(() => {});
+}

@@ -1,0 +1,47 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { join } from "node:path";
+import type { ControllerTask, SignalsNow, ToParent } from "./controller-process.ts";
+
+/** One controller process as the sweep sees it. */
+export interface ControllerProcess {
+  /** Resolves when it watches and takes part in the election; rejects where it ends before. */
+  readonly ready: Promise<void>;
+  /** Resolves when the process is gone: with the signal that ended it. */
+  readonly ended: Promise<NodeJS.Signals | null>;
+  /** The writes that it was about to send, in order. */
+  readonly writes: readonly string[];
+  signals(now: SignalsNow): void;
+  kill(): Promise<void>;
+}
+
+const program = join(import.meta.dirname, "controller-process.ts");
+
+export function startControllerProcess(task: ControllerTask): ControllerProcess {
+  const child: ChildProcess = fork(program, [], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const writes: string[] = [];
+  const ended = new Promise<NodeJS.Signals | null>((resolve) =>
+    child.once("exit", (_code, signal) => resolve(signal)),
+  );
+  const ready = new Promise<void>((resolve, reject) => {
+    child.on("message", (message: ToParent) => {
+      if (message.kind === "write") writes[message.number] = message.what;
+      else resolve();
+    });
+    void ended.then((signal) => reject(new Error(`the controller ended (${signal}) before it was ready`)));
+  });
+  // A process that is killed at an early write is never ready: nobody need wait for it.
+  ready.catch(() => undefined);
+  child.send(task);
+  return {
+    ready,
+    ended,
+    writes,
+    signals(now) {
+      if (child.connected) child.send(now, () => undefined);
+    },
+    async kill() {
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}

@@ -1,0 +1,51 @@
+import type { Deployment } from "../../../api/core.ts";
+import type { CanarySpec, CanaryWebhook } from "../../../api/generated/canaries.ts";
+import type { Canary } from "../../../api/kinds.ts";
+import type { SignalsNow } from "./controller-process.ts";
+
+/** One rollout from the first sight of a target to its end, with what happens around it. */
+export interface Scenario {
+  readonly name: string;
+  readonly spec: Partial<CanarySpec> & Pick<CanarySpec, "analysis">;
+  readonly webhooks?: readonly NonNullable<CanaryWebhook["type"]>[];
+  /** What the proxies see, by the Canary as it stands. */
+  readonly signals?: (canary: Canary | undefined) => SignalsNow;
+  /** Whether a workload's pods get ready; all do where absent. */
+  readonly isReady?: (deployment: Deployment) => boolean;
+  readonly ends: "Succeeded" | "Failed";
+}
+
+export const interval = 1000;
+const plan = { interval: "1s", threshold: 2 };
+const quiet: SignalsNow = { failing: 0, outage: false };
+const errors = [{ name: "request-success-rate", interval: "1m", thresholdRange: { min: 99 } }];
+const image = ({ spec }: Deployment) => spec?.template.spec?.containers[0]?.image;
+
+export const scenarios: readonly Scenario[] = [
+  {
+    name: "weights",
+    spec: { analysis: { ...plan, stepWeights: [20, 60], metrics: errors } },
+    webhooks: ["confirm-rollout", "pre-rollout", "rollout", "confirm-promotion", "post-rollout"],
+    ends: "Succeeded",
+  },
+  {
+    name: "weights, rolled back by checks",
+    spec: { analysis: { ...plan, stepWeights: [20, 60], metrics: errors, guard: "off" } },
+    signals: (canary) => ({ ...quiet, failing: (canary?.status?.canaryWeight ?? 0) >= 60 ? 1 : 0 }),
+    ends: "Failed",
+  },
+  {
+    name: "weights, rolled back by the trip wire",
+    spec: { analysis: { ...plan, stepWeights: [20, 60], metrics: errors } },
+    signals: (canary) => ({ ...quiet, outage: (canary?.status?.canaryWeight ?? 0) >= 20 }),
+    webhooks: ["post-rollout"],
+    ends: "Failed",
+  },
+  {
+    name: "weights, taken back while promoting",
+    spec: { analysis: { ...plan, stepWeights: [50], stepWeightPromotion: 25, metrics: errors } },
+    signals: (canary) => ({ ...quiet, outage: canary?.status?.phase === "Promoting" }),
+    isReady: (deployment) => !deployment.metadata.name.endsWith("-primary") || image(deployment) === "app:1",
+    ends: "Failed",
+  },
+];
