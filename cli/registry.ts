@@ -14,6 +14,7 @@ export interface CommandEntry {
 const local = "On this machine:";
 const release = "Releases:";
 const objects = "Objects:";
+const access = "Policies:";
 const other = "Other:";
 
 /** All commands, in the order of the help. */
@@ -95,6 +96,12 @@ export const commands: readonly CommandEntry[] = [
     group: objects,
     summary: "delete the objects of manifest files",
     load: async () => (await import("./commands/delete.ts")).addDelete,
+  },
+  {
+    name: "policy",
+    group: access,
+    summary: "run policy test files on our evaluator and on a real Envoy",
+    load: async () => (await import("./commands/policy.ts")).addPolicy,
   },
   {
     name: "analysis",

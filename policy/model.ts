@@ -24,6 +24,8 @@ export type Leaf =
   /** A namespace, each `*` standing for any text. */
   | { readonly kind: "namespace"; readonly glob: string }
   | { readonly kind: "service-account"; readonly namespace: string; readonly name: string }
+  /** The first part of the peer's SPIFFE ID. */
+  | { readonly kind: "trust-domain"; readonly match: TextMatch }
   /** Issuer and subject of the verified token, compared apart. */
   | { readonly kind: "request-principal"; readonly issuer: TextMatch; readonly subject: TextMatch }
   /** A claim of the verified token, as text or as an element of a list. */
@@ -42,7 +44,15 @@ export type Leaf =
   /** `{*}` is one segment, `{**}` at the end any number. */
   | { readonly kind: "path-template"; readonly template: string }
   | { readonly kind: "header"; readonly name: string; readonly match: TextMatch }
-  | { readonly kind: "sni"; readonly match: TextMatch };
+  | { readonly kind: "sni"; readonly match: TextMatch }
+  /** Dynamic metadata that an earlier filter left; `list`: an element of a list. */
+  | {
+      readonly kind: "metadata";
+      readonly filter: string;
+      readonly key: string;
+      readonly match: TextMatch;
+      readonly list: boolean;
+    };
 
 export type Predicate =
   | { readonly kind: "any" }
@@ -69,13 +79,45 @@ export interface RuleSet {
   readonly rules: readonly Rule[];
 }
 
+/** An external authorizer, as MeshConfig's `extensionProviders` names it. Times in milliseconds. */
+export interface Authorizer {
+  readonly name: string;
+  readonly protocol: "http" | "grpc";
+  /** Host name of its service. */
+  readonly host: string;
+  readonly port: number;
+  readonly timeout: number;
+  /** Whether a request passes when the authorizer cannot be asked. */
+  readonly failOpen: boolean;
+  /** Answered when it cannot be asked and `failOpen` is not set. */
+  readonly statusOnError: number;
+  readonly pathPrefix: string;
+  readonly clearRouteCache: boolean;
+  /** Patterns of header names, see {@link TextMatch}. */
+  readonly requestHeaders: readonly string[];
+  readonly addedHeaders: Readonly<Record<string, string>>;
+  readonly headersToUpstream: readonly string[];
+  readonly headersToClientOnDeny: readonly string[];
+  readonly headersToClientOnAllow: readonly string[];
+  readonly body: { readonly most: number; readonly partial: boolean; readonly raw: boolean } | undefined;
+}
+
+/** CUSTOM policies of one authorizer: where a rule matches, it is asked. */
+export interface CustomStage {
+  readonly provider: string;
+  /** Undefined where it is unknown or there are too many: what the rules match is denied. */
+  readonly authorizer: Authorizer | undefined;
+  readonly rules: RuleSet;
+}
+
 export interface JwtRule {
   /** `origins-<i>`, by order of issuer. */
   readonly name: string;
+  /** Empty: any. */
   readonly issuer: string;
   /** Empty: any. */
   readonly audiences: readonly string[];
-  /** Inline key set (RFC 7517), undefined where the keys cannot be had: every token of the issuer is then refused. */
+  /** Key set (RFC 7517), undefined where the keys cannot be had: every token of the issuer is then refused. */
   readonly jwks: string | undefined;
   readonly fromHeaders: readonly { readonly name: string; readonly prefix: string }[];
   readonly fromParams: readonly string[];
@@ -89,6 +131,10 @@ export interface JwtRule {
 
 /** All that is in force at one workload. */
 export interface WorkloadPolicy {
+  /** Of the mesh, its aliases among them. */
+  readonly trustDomains: readonly string[];
+  /** Asked first, in this order. */
+  readonly custom: readonly CustomStage[];
   readonly jwt: readonly JwtRule[];
   readonly allow: RuleSet;
   readonly deny: RuleSet;

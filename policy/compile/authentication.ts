@@ -2,40 +2,66 @@ import type { RequestAuthentication } from "../../api/kinds.ts";
 import { type Problem, refOf } from "../../api/resource.ts";
 import type { JwtRule } from "../model.ts";
 
+type Rule = NonNullable<NonNullable<RequestAuthentication["spec"]>["jwtRules"]>[number];
+
+/** The keys of a rule that names a place to fetch them from: the set, or why there is none. */
+export type KeysOf = (
+  source: KeySource,
+) =>
+  | { readonly jwks: string; readonly problem?: string }
+  | { readonly jwks?: undefined; readonly problem: string }
+  | undefined;
+
+/** Where the keys of a rule come from: an address, or the issuer's discovery document. */
+export interface KeySource {
+  readonly issuer: string;
+  readonly uri: string | undefined;
+  /** Milliseconds. */
+  readonly timeout: number;
+}
+
+const defaultTimeout = 5000;
+
+/** The place that a rule's keys are fetched from, undefined where they are inline. */
+export function keySourceOf(rule: Rule): KeySource | undefined {
+  if (rule.jwks !== undefined && rule.jwks !== "") return undefined;
+  const seconds = /^(\d+(?:\.\d+)?)s$/.exec(rule.timeout ?? "")?.[1];
+  return {
+    issuer: rule.issuer ?? "",
+    uri: rule.jwksUri || undefined,
+    timeout: seconds === undefined ? defaultTimeout : Number(seconds) * 1000,
+  };
+}
+
 /**
  * The token rules of all RequestAuthentications that select a workload, by issuer, as Istio names them.
  *
  * Where an issuer's keys cannot be had every token of it is refused: closed, never open.
  */
-export function compileAuthentication(policies: readonly RequestAuthentication[]): {
-  readonly jwt: JwtRule[];
-  readonly problems: Problem[];
-} {
+export function compileAuthentication(
+  policies: readonly RequestAuthentication[],
+  keysOf: KeysOf,
+): { readonly jwt: JwtRule[]; readonly problems: Problem[] } {
   const problems: Problem[] = [];
   const rules = policies.flatMap((policy) =>
     (policy.spec?.jwtRules ?? []).map((rule, index) => {
-      const pointer = `/spec/jwtRules/${index}`;
-      const jwks = readKeys(rule.jwks, (message) =>
-        problems.push({ resource: refOf(policy), field: `${pointer}/jwks`, message }),
-      );
-      if (rule.jwks === undefined) {
+      const problem = (field: string, message: string) =>
         problems.push({
           resource: refOf(policy),
-          field: `${pointer}/jwksUri`,
-          message: `keys of \`${rule.issuer}\` are not fetched yet: give them inline as \`jwks\`; until then its tokens are refused`,
+          field: `/spec/jwtRules/${index}/${field}`,
+          message: `${message}; tokens of \`${rule.issuer}\` are refused`,
         });
-      }
       return {
-        issuer: rule.issuer,
+        issuer: rule.issuer ?? "",
         audiences: rule.audiences ?? [],
-        jwks,
+        jwks: keys(rule, keysOf, problem),
         fromHeaders: (rule.fromHeaders ?? []).map(({ name, prefix }) => ({ name, prefix: prefix ?? "" })),
         fromParams: rule.fromParams ?? [],
         fromCookies: rule.fromCookies ?? [],
         forward: rule.forwardOriginalToken ?? false,
-        payloadHeader: rule.outputPayloadToHeader,
+        payloadHeader: rule.outputPayloadToHeader || undefined,
         claimHeaders: rule.outputClaimToHeaders ?? [],
-        spaceDelimitedClaims: rule.spaceDelimitedClaims ?? ["scope", "permission"],
+        spaceDelimitedClaims: [...new Set(["scope", "permission", ...(rule.spaceDelimitedClaims ?? [])])],
       };
     }),
   );
@@ -43,9 +69,24 @@ export function compileAuthentication(policies: readonly RequestAuthentication[]
   return { jwt: sorted.map((rule, index) => ({ ...rule, name: `origins-${index}` })), problems };
 }
 
+function keys(
+  rule: Rule,
+  keysOf: KeysOf,
+  problem: (field: string, message: string) => void,
+): string | undefined {
+  const source = keySourceOf(rule);
+  if (source === undefined) return readKeys(rule.jwks ?? "", (message) => problem("jwks", message));
+  const fetched = keysOf(source);
+  if (fetched?.jwks === undefined)
+    problem(
+      source.uri === undefined ? "issuer" : "jwksUri",
+      fetched?.problem ?? "its keys were not fetched yet",
+    );
+  return fetched?.jwks;
+}
+
 /** The inline key set, undefined where there is none that can be read. */
-function readKeys(text: string | undefined, problem: (message: string) => void): string | undefined {
-  if (text === undefined) return undefined;
+function readKeys(text: string, problem: (message: string) => void): string | undefined {
   try {
     const set: unknown = JSON.parse(text);
     if (typeof set === "object" && set !== null && "keys" in set && Array.isArray(set.keys)) return text;

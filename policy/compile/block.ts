@@ -5,9 +5,9 @@ import type { Block } from "../model.ts";
 export function readBlock(text: string): Block | undefined {
   const [address = "", length, ...rest] = text.split("/");
   const family = isIP(address);
-  if (family === 0 || rest.length > 0) return undefined;
+  if (family === 0 || rest.length > 0 || (length !== undefined && address.includes("%"))) return undefined;
   const most = family === 4 ? 32 : 128;
   if (length === undefined) return { address, length: most };
-  if (!/^\d{1,3}$/.test(length) || Number(length) > most) return undefined;
+  if (!/^(0|[1-9]\d{0,2})$/.test(length) || Number(length) > most) return undefined;
   return { address, length: Number(length) };
 }

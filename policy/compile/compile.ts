@@ -1,8 +1,10 @@
 import type { AuthorizationPolicy, RequestAuthentication } from "../../api/kinds.ts";
-import { type Problem, refOf } from "../../api/resource.ts";
-import { type Action, any, type Rule, type RuleSet, type WorkloadPolicy } from "../model.ts";
-import { compileAuthentication } from "./authentication.ts";
+import type { Problem } from "../../api/resource.ts";
+import type { Action, Rule, RuleSet, WorkloadPolicy } from "../model.ts";
+import { compileAuthentication, type KeysOf } from "./authentication.ts";
+import { compileCustom } from "./custom.ts";
 import type { MeshSettings } from "./mesh.ts";
+import { byId } from "./order.ts";
 import { compileRules, type Protocol } from "./rule.ts";
 import { selectFor, type Workload } from "./select.ts";
 
@@ -17,8 +19,10 @@ export interface Compiled {
 /**
  * All policies that are in force at a workload, in the model.
  *
- * What cannot be understood fails closed and is named in `problems`. CUSTOM needs an external authorizer,
- * which is not served yet: such a policy denies what it selects.
+ * What cannot be understood fails closed and is named in `problems`. A policy object that was compiled before, for
+ * the same mesh settings, is not compiled again.
+ *
+ * @param keysOf the key sets that were fetched; without it only inline ones are known
  */
 export function compilePolicies(
   policies: {
@@ -28,63 +32,78 @@ export function compilePolicies(
   workload: Workload,
   mesh: MeshSettings,
   protocol: Protocol = "http",
+  keysOf: KeysOf = () => undefined,
 ): Compiled {
   const problems: Problem[] = [];
   const selected = selectFor(policies.authorization, workload, mesh.rootNamespace);
   const rulesOf = (action: Action, dryRun: boolean): RuleSet => {
     const chosen = selected.filter((policy) => actionOf(policy) === action && isDryRun(policy) === dryRun);
     const rules = chosen.flatMap((policy) => {
-      const compiled = compileRules(policy, action, mesh, protocol);
+      const compiled = compilePolicy(policy, mesh, protocol);
       problems.push(...compiled.problems);
       return compiled.rules;
     });
     return { present: chosen.length > 0, rules: rules.sort(byId) };
   };
-  const deny = rulesOf("DENY", false);
-  const custom = selected.filter((policy) => policy.spec?.action === "CUSTOM" && !isDryRun(policy));
-  for (const policy of custom) {
-    problems.push({
-      resource: refOf(policy),
-      field: "/spec/action",
-      message: "`CUSTOM` is not served yet: requests to what it selects are denied",
-    });
-  }
+  const { custom, problems: customProblems } = compileCustom(
+    selected.filter((policy) => actionOf(policy) === "CUSTOM" && !isDryRun(policy)),
+    mesh,
+    protocol,
+  );
   const { jwt, problems: jwtProblems } =
     protocol === "http"
-      ? compileAuthentication(selectFor(policies.authentication, workload, mesh.rootNamespace))
+      ? compileAuthentication(selectFor(policies.authentication, workload, mesh.rootNamespace), keysOf)
       : { jwt: [], problems: [] };
   return {
     policy: {
+      trustDomains: [...new Set([mesh.trustDomain, ...mesh.trustDomainAliases])],
+      custom,
       jwt,
       allow: rulesOf("ALLOW", false),
-      deny: {
-        present: deny.present || custom.length > 0,
-        rules: [...deny.rules, ...custom.map(closed)].sort(byId),
-      },
+      deny: rulesOf("DENY", false),
       audit: rulesOf("AUDIT", false),
       dryRun: { allow: rulesOf("ALLOW", true), deny: rulesOf("DENY", true) },
     },
-    problems: [...problems, ...jwtProblems],
+    problems: [...problems, ...customProblems, ...jwtProblems],
   };
 }
 
-function actionOf(policy: AuthorizationPolicy): string {
+interface CompiledRules {
+  readonly rules: readonly Rule[];
+  readonly problems: readonly Problem[];
+}
+
+/** What was compiled, by mesh settings and policy object: snapshots keep an object while it does not change. */
+const compiledBefore = new WeakMap<
+  MeshSettings,
+  Record<Protocol, WeakMap<AuthorizationPolicy, CompiledRules>>
+>();
+
+/** The rules of one policy of any action but CUSTOM. */
+export function compilePolicy(
+  policy: AuthorizationPolicy,
+  mesh: MeshSettings,
+  protocol: Protocol,
+): CompiledRules {
+  let known = compiledBefore.get(mesh);
+  if (known === undefined) {
+    known = { http: new WeakMap(), tcp: new WeakMap() };
+    compiledBefore.set(mesh, known);
+  }
+  let compiled = known[protocol].get(policy);
+  if (compiled === undefined) {
+    compiled = compileRules(policy, actionOf(policy) === "ALLOW" ? "drop" : "widen", mesh, protocol);
+    known[protocol].set(policy, compiled);
+  }
+  return compiled;
+}
+
+/** ALLOW where none is written. */
+export function actionOf(policy: AuthorizationPolicy): Action | "CUSTOM" {
   return policy.spec?.action ?? "ALLOW";
 }
 
-function isDryRun(policy: AuthorizationPolicy): boolean {
-  return policy.metadata.annotations?.[dryRunAnnotation] === "true";
-}
-
-function closed(policy: AuthorizationPolicy): Rule {
-  return {
-    id: `ns[${policy.metadata.namespace}]-policy[${policy.metadata.name}]-deny-due-to-bad-CUSTOM-action`,
-    source: any,
-    operation: any,
-  };
-}
-
-/** Envoy keeps rules in byte order of their names and reports the first that matches. */
-function byId(a: Rule, b: Rule): number {
-  return Buffer.compare(Buffer.from(a.id), Buffer.from(b.id));
+/** Whether a policy is noted only. */
+export function isDryRun({ metadata }: AuthorizationPolicy): boolean {
+  return ["1", "t", "T", "true", "TRUE", "True"].includes(metadata.annotations?.[dryRunAnnotation] ?? "");
 }

@@ -1,6 +1,6 @@
 import type { Predicate } from "../model.ts";
+import type { CompileField } from "./field.ts";
 import { readPort } from "./operation.ts";
-import type { Compile } from "./rule.ts";
 import {
   type Read,
   readAddress,
@@ -12,13 +12,14 @@ import {
 } from "./source.ts";
 import { textMatch } from "./text.ts";
 
-interface Key {
+/** A key that a `when` may have: where its predicate belongs, and how a value is read. */
+export interface ConditionKey {
   readonly about: "source" | "operation";
   readonly http: boolean;
   readonly read: Read;
 }
 
-const fixed: ReadonlyMap<string, Key> = new Map<string, Key>([
+const fixed: ReadonlyMap<string, ConditionKey> = new Map<string, ConditionKey>([
   ["source.ip", { about: "source", http: false, read: readAddress("source-ip") }],
   ["remote.ip", { about: "source", http: false, read: readAddress("remote-ip") }],
   ["source.namespace", { about: "source", http: false, read: readNamespace }],
@@ -40,48 +41,61 @@ function claim(path: readonly string[]): Read {
   return (value) => ({ kind: "claim", path, match: textMatch(value) });
 }
 
+const unreadable: Read = () => undefined;
+
 /** Reads the key of a `when`; undefined where Istio has no such key. */
-function readKey(key: string): Key | undefined {
+export function readConditionKey(key: string): ConditionKey | undefined {
   const known = fixed.get(key);
   if (known) return known;
-  const header = /^request\.headers\[([^\]]+)\]$/.exec(key)?.[1];
-  if (header !== undefined) {
-    return {
-      about: "source",
-      http: true,
-      read: (value) => ({ kind: "header", name: header.toLowerCase(), match: textMatch(value) }),
-    };
+  if (key.startsWith("request.headers")) {
+    const name = /^request\.headers\[(.+)\]$/s.exec(key)?.[1]?.toLowerCase();
+    const read: Read = name ? (value) => ({ kind: "header", name, match: textMatch(value) }) : unreadable;
+    return { about: "source", http: true, read };
   }
-  const claims = /^request\.auth\.claims((\[[^\]]+\])+)$/.exec(key)?.[1];
-  if (claims !== undefined)
-    return { about: "source", http: true, read: claim(claims.slice(1, -1).split("][")) };
+  if (key.startsWith("request.auth.claims")) {
+    const claims = /^request\.auth\.claims((\[[^\]]+\])+)$/.exec(key)?.[1];
+    const read = claims === undefined ? unreadable : claim(claims.slice(1, -1).split("]["));
+    return { about: "source", http: true, read };
+  }
+  if (key.startsWith("experimental.envoy.filters.")) return metadataKey(key);
   return undefined;
 }
 
-interface When {
+/** `experimental.envoy.filters.a.b[c]`: key `c` of filter `envoy.filters.a.b`; a value `[v]` is an element of a list. */
+function metadataKey(key: string): ConditionKey {
+  const match = /^experimental\.([^[]+)\[(.+?)\]?$/s.exec(key);
+  const [, filter, name] = match ?? [];
+  if (filter === undefined || name === undefined)
+    return { about: "operation", http: false, read: unreadable };
+  return {
+    about: "operation",
+    http: false,
+    read: (value) =>
+      value.startsWith("[") && value.endsWith("]")
+        ? {
+            kind: "metadata",
+            filter,
+            key: name,
+            match: textMatch(value.replace(/^[[\]]+|[[\]]+$/g, "")),
+            list: true,
+          }
+        : { kind: "metadata", filter, key: name, match: textMatch(value), list: false },
+  };
+}
+
+export interface When {
   readonly key: string;
   readonly values?: readonly string[];
   readonly notValues?: readonly string[];
 }
 
-/** One `when`, and whether it is about who asks or for what. */
+/** One `when` under a key that was read. */
 export function compileCondition(
   when: When,
+  key: ConditionKey,
   pointer: string,
-  compile: Compile,
-): { readonly about: Key["about"]; readonly predicate: Predicate } {
-  const key = readKey(when.key);
-  if (key === undefined) {
-    return {
-      about: "source",
-      predicate: compile.unreadable(`${pointer}/key`, `\`${when.key}\` is no key of a condition`),
-    };
-  }
-  const field = {
-    name: "values" as const,
-    not: "notValues" as const,
-    read: key.read,
-    ...(key.http ? { http: true as const } : {}),
-  };
-  return { about: key.about, predicate: compile.fields(when, [field], pointer) };
+  compile: CompileField,
+): Predicate[] {
+  const field = { name: "values", not: "notValues", read: key.read } as const;
+  return compile(when, key.http ? { ...field, http: true } : field, pointer);
 }

@@ -1,126 +1,118 @@
 import type { AuthorizationPolicy } from "../../api/kinds.ts";
 import { type Problem, refOf } from "../../api/resource.ts";
-import { type Action, any, none, type Predicate, type Rule } from "../model.ts";
-import { compileCondition } from "./condition.ts";
+import { any, type Predicate, type Rule } from "../model.ts";
+import { compileCondition, readConditionKey } from "./condition.ts";
+import type { CompileField } from "./field.ts";
 import type { MeshSettings } from "./mesh.ts";
 import { compileOperation } from "./operation.ts";
-import { compileSource, type Read } from "./source.ts";
+import { compileSource } from "./source.ts";
 
 /** HTTP knows all fields; a TCP connection has no request. */
 export type Protocol = "http" | "tcp";
 
-interface Field<T> {
-  readonly name: keyof T;
-  readonly not: keyof T;
-  readonly read: Read;
-  /** The field exists in HTTP requests only. */
-  readonly http?: true;
-}
+/**
+ * What a part that cannot be understood does to its rule. `drop`: the whole rule goes, so it lets nobody in
+ * (ALLOW). `widen`: the part goes, so the rule catches more (DENY, AUDIT, CUSTOM).
+ */
+export type OnUnreadable = "drop" | "widen";
 
-/** One policy's compilation: its context, and what was found wrong. */
-export interface Compile {
-  readonly mesh: MeshSettings;
-  readonly namespace: string;
-  readonly protocol: Protocol;
-  /** All of an object's fields, any value of each. */
-  fields<T extends object>(object: T, fields: readonly Field<T>[], pointer: string): Predicate;
-  /**
-   * What stands for a part that cannot be understood. It fails closed: in ALLOW it matches nothing, so the
-   * rule lets nobody in; elsewhere it is left out, so the rule catches more.
-   */
-  unreadable(pointer: string, message: string): Predicate;
-}
+type PolicyRule = NonNullable<NonNullable<AuthorizationPolicy["spec"]>["rules"]>[number];
+
+/** Thrown inside this file: a rule of ALLOW that cannot be understood in full. */
+class Unreadable extends Error {}
 
 /** The rules of one policy in the model, and what in them cannot be carried out. */
 export function compileRules(
   policy: AuthorizationPolicy,
-  action: Action,
+  onUnreadable: OnUnreadable,
   mesh: MeshSettings,
   protocol: Protocol,
+  prefix = "",
 ): { readonly rules: Rule[]; readonly problems: Problem[] } {
   const problems: Problem[] = [];
   const namespace = policy.metadata.namespace ?? "default";
-  const unreadable = (field: string, message: string): Predicate => {
+  const unreadable = (field: string, message: string): void => {
     problems.push({ resource: refOf(policy), field, message });
-    return action === "ALLOW" ? none : any;
+    if (onUnreadable === "drop") throw new Unreadable(message);
   };
-  const compile: Compile = {
-    mesh,
-    namespace,
-    protocol,
-    unreadable,
-    fields: (object, fields, pointer) =>
-      allOf(fields.flatMap((field) => compileField(object, field, pointer, compile, action))),
-  };
-  const rules = (policy.spec?.rules ?? []).map((rule, index): Rule => {
-    const pointer = `/spec/rules/${index}`;
-    const conditions = (rule.when ?? []).map((when, at) =>
-      compileCondition(when, `${pointer}/when/${at}`, compile),
-    );
-    const about = (side: "source" | "operation") =>
-      conditions.filter((condition) => condition.about === side).map(({ predicate }) => predicate);
-    const from = (rule.from ?? []).map((each, at) =>
-      compileSource(each.source ?? {}, `${pointer}/from/${at}/source`, compile),
-    );
-    const to = (rule.to ?? []).map((each, at) =>
-      compileOperation(each.operation ?? {}, `${pointer}/to/${at}/operation`, compile),
-    );
-    return {
-      id: `ns[${namespace}]-policy[${policy.metadata.name}]-rule[${index}]`,
-      source: allOf([...(from.length > 0 ? [someOf(from)] : []), ...about("source")]),
-      operation: allOf([...(to.length > 0 ? [someOf(to)] : []), ...about("operation")]),
+  const compile: CompileField = (object, field, pointer) => {
+    const values = (name: keyof typeof object & string) => readValues(object, name);
+    const predicates = (name: keyof typeof object & string): Predicate[] => {
+      if (field.http && protocol === "tcp") {
+        // A connection has no such field: an ALLOW rule with it lets nobody in, a DENY rule does without it.
+        if (onUnreadable === "drop" && values(name).length > 0) throw new Unreadable("http only");
+        return [];
+      }
+      return values(name).flatMap((value, index) => {
+        const predicate = field.read(value, { mesh, namespace });
+        if (predicate === undefined)
+          unreadable(`${pointer}/${name}/${index}`, `\`${value}\` cannot be understood here`);
+        return predicate ?? [];
+      });
     };
+    return both(predicates(field.name), predicates(field.not));
+  };
+  const rules = (policy.spec?.rules ?? []).flatMap((rule, index): Rule[] => {
+    if (rule === null || typeof rule !== "object") return [];
+    try {
+      const id = `${prefix}ns[${namespace}]-policy[${policy.metadata.name}]-rule[${index}]`;
+      return [{ id, ...compileRule(rule, `/spec/rules/${index}`, compile, unreadable) }];
+    } catch (error) {
+      if (error instanceof Unreadable) return [];
+      throw error;
+    }
   });
   return { rules, problems };
 }
 
-/** A field and its `not`: none where the policy does not use it. */
-function compileField<T extends object>(
-  object: T,
-  { name, not, read, http }: Field<T>,
+function compileRule(
+  rule: PolicyRule,
   pointer: string,
-  compile: Compile,
-  action: Action,
-): Predicate[] {
-  const parts: Predicate[] = [];
-  for (const [key, negate] of [
-    [name, false],
-    [not, true],
-  ] as const) {
-    const values: unknown = object[key];
-    if (!Array.isArray(values) || values.length === 0) continue;
-    if (http && compile.protocol === "tcp") {
-      // A connection has no such field: an ALLOW rule with it lets nobody in, a DENY rule does without it.
-      if (action === "ALLOW") parts.push(none);
+  compile: CompileField,
+  unreadable: (field: string, message: string) => void,
+): Pick<Rule, "source" | "operation"> {
+  const about = { source: [] as Predicate[], operation: [] as Predicate[] };
+  for (const [at, when] of (rule.when ?? []).entries()) {
+    const key = readConditionKey(when.key);
+    if (key === undefined) {
+      unreadable(`${pointer}/when/${at}/key`, `\`${when.key}\` is no key of a condition`);
       continue;
     }
-    const read1 = values.map((value, index) => {
-      const text = String(value);
-      return (
-        read(text, compile) ??
-        compile.unreadable(`${pointer}/${String(key)}/${index}`, `\`${text}\` cannot be understood here`)
-      );
-    });
-    // What cannot be understood must not be turned round by `not`: it stands beside it.
-    const unread = read1.filter((predicate) => predicate === any || predicate === none);
-    const understood = read1.filter((predicate) => !unread.includes(predicate));
-    if (negate)
-      parts.push(
-        ...unread,
-        ...(understood.length > 0 ? [{ kind: "not" as const, of: someOf(understood) }] : []),
-      );
-    else parts.push(someOf(read1));
+    about[key.about].push(...compileCondition(when, key, `${pointer}/when/${at}`, compile));
   }
-  return parts;
+  const from = (rule.from ?? []).map((each, at) =>
+    allOf(compileSource(each?.source ?? {}, `${pointer}/from/${at}/source`, compile)),
+  );
+  const to = (rule.to ?? []).map((each, at) =>
+    allOf(compileOperation(each?.operation ?? {}, `${pointer}/to/${at}/operation`, compile)),
+  );
+  return {
+    source: allOf([...(from.length > 0 ? [someOf(from)] : []), ...about.source]),
+    operation: allOf([...(to.length > 0 ? [someOf(to)] : []), ...about.operation]),
+  };
+}
+
+function readValues(object: object, name: string): string[] {
+  const values: unknown = Reflect.get(object, name);
+  return Array.isArray(values) ? values.map(String) : [];
+}
+
+function both(values: readonly Predicate[], notValues: readonly Predicate[]): Predicate[] {
+  return [
+    ...(values.length > 0 ? [someOf(values)] : []),
+    ...(notValues.length > 0 ? [{ kind: "not", of: someOf(notValues) } as const] : []),
+  ];
 }
 
 function allOf(of: readonly Predicate[]): Predicate {
-  const [only] = of;
+  const needed = of.filter(({ kind }) => kind !== "any");
+  const [only] = needed;
   if (only === undefined) return any;
-  return of.length === 1 ? only : { kind: "all", of };
+  return needed.length === 1 ? only : { kind: "all", of: needed };
 }
 
 function someOf(of: readonly Predicate[]): Predicate {
   const [only] = of;
+  if (of.some(({ kind }) => kind === "any")) return any;
   return of.length === 1 && only ? only : { kind: "some", of };
 }

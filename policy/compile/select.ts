@@ -9,10 +9,22 @@ export interface Workload {
    * every policy that selects its target: its own `app` label differs, and a release must open no door.
    */
   readonly targetLabels?: Readonly<Record<string, string>>;
+  /** Set where it is a gateway: what `targetRefs` may name. */
+  readonly gateway?: { readonly name: string; readonly className?: string };
+}
+
+interface TargetRef {
+  readonly group?: string;
+  readonly kind: string;
+  readonly name: string;
 }
 
 interface Selecting extends KubeObject {
-  readonly spec?: { readonly selector?: { readonly matchLabels?: Readonly<Record<string, string>> } };
+  readonly spec?: {
+    readonly selector?: { readonly matchLabels?: Readonly<Record<string, string>> };
+    readonly targetRef?: TargetRef;
+    readonly targetRefs?: readonly TargetRef[];
+  };
 }
 
 /** The policies of a kind that are in force at a workload: its namespace's and the root namespace's. */
@@ -21,14 +33,33 @@ export function selectFor<T extends Selecting>(
   workload: Workload,
   rootNamespace: string,
 ): T[] {
-  return policies.filter(({ metadata, spec }) => {
-    if (metadata.namespace !== workload.namespace && metadata.namespace !== rootNamespace) return false;
-    const wanted = spec?.selector?.matchLabels;
-    if (wanted === undefined) return true;
-    return [workload.labels, workload.targetLabels].some(
-      (labels) => labels !== undefined && covers(wanted, labels),
+  return policies.filter((policy) => selects(policy, workload, rootNamespace));
+}
+
+/** Whether one policy is in force at a workload. */
+export function selects(policy: Selecting, workload: Workload, rootNamespace: string): boolean {
+  const { metadata, spec } = policy;
+  if (metadata.namespace !== workload.namespace && metadata.namespace !== rootNamespace) return false;
+  const targets = targetsOf(policy);
+  if (targets.length > 0) {
+    const { gateway } = workload;
+    if (gateway === undefined) return false;
+    return targets.some(
+      ({ kind, name }) =>
+        (kind === "Gateway" && name === gateway.name && metadata.namespace === workload.namespace) ||
+        (kind === "GatewayClass" && name === gateway.className && metadata.namespace === rootNamespace),
     );
-  });
+  }
+  const wanted = spec?.selector?.matchLabels;
+  if (wanted === undefined) return true;
+  return [workload.labels, workload.targetLabels].some(
+    (labels) => labels !== undefined && covers(wanted, labels),
+  );
+}
+
+/** What a policy's `targetRef` and `targetRefs` name. */
+export function targetsOf({ spec }: Selecting): readonly TargetRef[] {
+  return [...(spec?.targetRef ? [spec.targetRef] : []), ...(spec?.targetRefs ?? [])];
 }
 
 function covers(wanted: Readonly<Record<string, string>>, labels: Readonly<Record<string, string>>): boolean {

@@ -4,10 +4,14 @@ import {
   SourcedMetadataSchema,
 } from "../../envoy/generated/envoy/config/rbac/v3/rbac_pb.js";
 import {
+  type MetadataMatcher,
+  MetadataMatcherSchema,
+} from "../../envoy/generated/envoy/type/matcher/v3/metadata_pb.js";
+import {
   type ValueMatcher,
   ValueMatcherSchema,
 } from "../../envoy/generated/envoy/type/matcher/v3/value_pb.js";
-import type { TextMatch } from "../model.ts";
+import type { Leaf, TextMatch } from "../model.ts";
 import { stringMatcher } from "./matcher.ts";
 
 /** Where the jwt_authn filter leaves a verified token's claims. */
@@ -43,4 +47,23 @@ export function claimElement(path: readonly string[], match: TextMatch): Sourced
       matchPattern: { case: "listMatch", value: { matchPattern: { case: "oneOf", value: element } } },
     }),
   );
+}
+
+/** What an earlier filter left under a key: text, or a list with such an element. */
+export function dynamicMetadata({
+  filter,
+  key,
+  match,
+  list,
+}: Extract<Leaf, { readonly kind: "metadata" }>): MetadataMatcher {
+  const text = create(ValueMatcherSchema, {
+    matchPattern: { case: "stringMatch", value: stringMatcher(match) },
+  });
+  return create(MetadataMatcherSchema, {
+    filter,
+    path: [{ segment: { case: "key", value: key } }],
+    value: list
+      ? { matchPattern: { case: "listMatch", value: { matchPattern: { case: "oneOf", value: text } } } }
+      : text,
+  });
 }

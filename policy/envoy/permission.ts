@@ -6,6 +6,7 @@ import { PathMatcherSchema } from "../../envoy/generated/envoy/type/matcher/v3/p
 import type { Predicate } from "../model.ts";
 import { cidr } from "./cidr.ts";
 import { headerMatcher, stringMatcher } from "./matcher.ts";
+import { dynamicMetadata } from "./metadata.ts";
 
 type RuleOf = NonNullable<Permission["rule"]>;
 
@@ -65,6 +66,8 @@ export function permission(predicate: Predicate): Permission {
       return make({ case: "destinationPort", value: predicate.port });
     case "sni":
       return make({ case: "requestedServerName", value: stringMatcher(predicate.match) });
+    case "metadata":
+      return make({ case: "metadata", value: dynamicMetadata(predicate) });
     default:
       throw new Error(`\`${predicate.kind}\` says nothing of what is asked for`);
   }

@@ -47,7 +47,11 @@ export function principal(predicate: Predicate): Principal {
     case "namespace":
       return named(regex(`.*/ns/${predicate.glob.split("*").map(quote).join(".*")}/.*`));
     case "service-account":
-      return named(regex(`spiffe://[^/]+/ns/${quote(predicate.namespace)}/sa/${quote(predicate.name)}`));
+      return named(
+        regex(`spiffe://.+/ns/${quote(predicate.namespace)}/(.+/|)sa/${quote(predicate.name)}(/.+)?`),
+      );
+    case "trust-domain":
+      return named(trustDomain(predicate.match));
     case "request-principal":
       return create(PrincipalSchema, {
         identifier: {
@@ -93,5 +97,19 @@ function spiffe(match: TextMatch): StringMatcher {
       return regex(`spiffe://.*${quote(match.value)}`);
     case "present":
       return regex(".+");
+  }
+}
+
+/** What stands between the scheme and the first slash. */
+function trustDomain(match: TextMatch): StringMatcher {
+  switch (match.kind) {
+    case "exact":
+      return stringMatcher({ kind: "prefix", value: `spiffe://${match.value}/` });
+    case "prefix":
+      return regex(`spiffe://${quote(match.value)}[^/]*/.*`);
+    case "suffix":
+      return regex(`spiffe://[^/]*${quote(match.value)}/.*`);
+    case "present":
+      return regex("spiffe://[^/]+/.*");
   }
 }

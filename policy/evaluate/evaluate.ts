@@ -1,6 +1,7 @@
 import type { RuleSet, WorkloadPolicy } from "../model.ts";
-import { type Test, test } from "./predicate.ts";
-import type { PolicyRequest, Verdict } from "./request.ts";
+import { Facts } from "./facts.ts";
+import { RuleIndex } from "./index/rule-index.ts";
+import type { DryRun, PolicyRequest, Verdict } from "./request.ts";
 
 /** Answers one request after the other for one workload. */
 export type Evaluate = (request: PolicyRequest) => Verdict;
@@ -8,46 +9,80 @@ export type Evaluate = (request: PolicyRequest) => Verdict;
 /**
  * Makes the evaluator of a workload's policies: AUDIT marks, DENY refuses, then ALLOW lets in.
  *
- * Without an ALLOW policy what is not denied is allowed; with one, what none of its rules matches is denied.
- * Token rules are not looked at: `authenticate` verifies tokens, and `request.claims` holds what it found.
+ * Without an ALLOW policy what is not denied is allowed; with one, what none of its rules matches is denied. External
+ * authorizers are not asked (`asked`), nor are tokens verified: `request.claims` holds what `authenticate` found.
  */
 export function evaluator(policy: WorkloadPolicy): Evaluate {
-  const audit = firstMatch(policy.audit);
-  const deny = firstMatch(policy.deny);
-  const allow = firstMatch(policy.allow);
-  const dryDeny = firstMatch(policy.dryRun.deny);
-  const dryAllow = firstMatch(policy.dryRun.allow);
+  return evaluateBy({
+    audit: new RuleIndex(policy.audit.rules),
+    deny: new RuleIndex(policy.deny.rules),
+    allow: new RuleIndex(policy.allow.rules),
+    allowPresent: () => policy.allow.present,
+    dryDeny: new RuleIndex(policy.dryRun.deny.rules),
+    dryDenyPresent: () => policy.dryRun.deny.present,
+    dryAllow: new RuleIndex(policy.dryRun.allow.rules),
+    dryAllowPresent: () => policy.dryRun.allow.present,
+  });
+}
+
+/** The rules of each action, indexed; they may change between two requests. */
+export interface Indexes {
+  readonly audit: RuleIndex;
+  readonly deny: RuleIndex;
+  readonly allow: RuleIndex;
+  readonly allowPresent: () => boolean;
+  readonly dryDeny: RuleIndex;
+  readonly dryDenyPresent: () => boolean;
+  readonly dryAllow: RuleIndex;
+  readonly dryAllowPresent: () => boolean;
+}
+
+const noDryRun: Verdict["dryRun"] = { allow: undefined, deny: undefined };
+
+export function evaluateBy(indexes: Indexes): Evaluate {
+  const facts = new Facts();
+  const dryRunOf = (present: boolean, index: RuleIndex, onMatch: DryRun["result"]): DryRun | undefined => {
+    if (!present) return undefined;
+    const matched = index.first(facts);
+    const otherwise = onMatch === "allowed" ? "denied" : "allowed";
+    return { result: matched === null ? otherwise : onMatch, matched };
+  };
   return (request) => {
+    facts.read(request);
+    const audited = indexes.audit.first(facts);
+    const denied = indexes.deny.first(facts);
+    const dryDeny = dryRunOf(indexes.dryDenyPresent(), indexes.dryDeny, "denied");
+    // The filter of ALLOW stands behind that of DENY: what is refused before it leaves no mark there.
+    const dryAllow =
+      denied === null ? dryRunOf(indexes.dryAllowPresent(), indexes.dryAllow, "allowed") : undefined;
     const noted = {
-      audited: audit(request) !== null,
-      dryRun: {
-        allow: policy.dryRun.allow.present
-          ? dryAllow(request) === null
-            ? ("denied" as const)
-            : ("allowed" as const)
-          : undefined,
-        deny: policy.dryRun.deny.present
-          ? dryDeny(request) === null
-            ? ("allowed" as const)
-            : ("denied" as const)
-          : undefined,
-      },
+      audited: audited !== null,
+      dryRun: dryDeny || dryAllow ? { allow: dryAllow, deny: dryDeny } : noDryRun,
     };
-    const denied = deny(request);
     if (denied !== null) return { decision: "deny", matched: denied, ...noted };
-    if (!policy.allow.present) return { decision: "allow", matched: audit(request), ...noted };
-    const allowed = allow(request);
+    if (!indexes.allowPresent()) return { decision: "allow", matched: audited, ...noted };
+    const allowed = indexes.allow.first(facts);
     return { decision: allowed === null ? "deny" : "allow", matched: allowed, ...noted };
   };
 }
 
-/** The id of the first rule that matches, null where none does. */
-function firstMatch({ rules }: RuleSet): (request: PolicyRequest) => string | null {
-  const tests = rules.map(({ id, source, operation }): { id: string; source: Test; operation: Test } => ({
-    id,
-    source: test(source),
-    operation: test(operation),
-  }));
-  return (request) =>
-    tests.find(({ source, operation }) => operation(request) && source(request))?.id ?? null;
+/** A stage of CUSTOM policies that a request falls under. */
+export interface Asked {
+  /** Id of the rule that matched. */
+  readonly rule: string;
+  /** Position among the workload's stages. */
+  readonly stage: number;
+}
+
+/** Makes the function that says which external authorizers a request needs, in their order. */
+export function customStages({ custom }: WorkloadPolicy): (request: PolicyRequest) => readonly Asked[] {
+  const facts = new Facts();
+  const indexes = custom.map(({ rules }: { readonly rules: RuleSet }) => new RuleIndex(rules.rules));
+  return (request) => {
+    facts.read(request);
+    return indexes.flatMap((index, stage) => {
+      const rule = index.first(facts);
+      return rule === null ? [] : [{ rule, stage }];
+    });
+  };
 }

@@ -6,18 +6,24 @@ export interface PolicyRequest {
   readonly path: string;
   /** Host header, as sent. */
   readonly host: string;
-  /** By lower-case name; repeated headers joined with `,` as Envoy does. */
-  readonly headers: ReadonlyMap<string, string>;
+  /** Lines by lower-case name; `:path`, `:method` and `:authority` need not stand here. */
+  readonly headers: ReadonlyMap<string, readonly string[]>;
   /** The connection's other end. */
   readonly sourceIp: string;
   /** The client behind proxies. */
   readonly remoteIp: string;
-  /** SPIFFE ID with its scheme, of a peer that proved it by mTLS. */
-  readonly principal: string | undefined;
-  readonly sni: string | undefined;
+  /**
+   * What the peer's certificate says, in the order Envoy compares it: URI SANs, DNS SANs, subject. Undefined without
+   * TLS.
+   */
+  readonly identities: readonly string[] | undefined;
+  /** Empty where none was sent. */
+  readonly sni: string;
   readonly destination: { readonly ip: string; readonly port: number };
   /** Claims of the verified token. */
   readonly claims: Readonly<Record<string, unknown>> | undefined;
+  /** What earlier filters left, by filter. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
 /** What was decided, and by which rule. */
@@ -27,9 +33,11 @@ export interface Verdict {
   readonly matched: string | null;
   /** Whether an AUDIT rule marked the request. */
   readonly audited: boolean;
-  /** What policies with `istio.io/dry-run` would have done. */
-  readonly dryRun: {
-    readonly allow: "allowed" | "denied" | undefined;
-    readonly deny: "allowed" | "denied" | undefined;
-  };
+  /** What policies with `istio.io/dry-run` would have done, undefined where there are none. */
+  readonly dryRun: { readonly allow: DryRun | undefined; readonly deny: DryRun | undefined };
+}
+
+export interface DryRun {
+  readonly result: "allowed" | "denied";
+  readonly matched: string | null;
 }
