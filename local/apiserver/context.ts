@@ -62,6 +62,10 @@ export interface WriteOptions {
   readonly dryRun: boolean;
   readonly fieldValidation: FieldValidation;
   readonly fieldManager: string;
+  /** The object comes out of server-side apply: its managedFields are set already. */
+  readonly applied?: true;
+  /** The subresource under which managers are remembered, where it is not the target's. */
+  readonly trackedAs?: string;
   /** Texts for `Warning` headers are added here. */
   readonly warnings: string[];
 }

@@ -43,6 +43,10 @@ export function duplicate(field: string, value: unknown): FieldError {
   return { type: "FieldValueDuplicate", field, message: `Duplicate value: ${show(value)}` };
 }
 
+export function notFoundValue(field: string, value: unknown): FieldError {
+  return { type: "FieldValueNotFound", field, message: `Not found: ${show(value)}` };
+}
+
 export function tooLong(field: string, limit: number): FieldError {
   return { type: "FieldValueTooLong", field, message: `Too long: may not be more than ${limit} bytes` };
 }

@@ -164,7 +164,10 @@ async function ready(url: string, token: string, parts: readonly Part[]): Promis
         dispatcher,
         headers: { authorization: `Bearer ${token}` },
       }).then(
-        async ({ statusCode, body }) => (await body.dump(), statusCode),
+        async ({ statusCode, body }) => {
+          await body.dump();
+          return statusCode;
+        },
         () => 0,
       );
       if (status === 200) return;

@@ -192,7 +192,8 @@ test("a dry run tells the webhook, and updates carry the old object", async () =
     ["UPDATE", false],
     ["DELETE", false],
   ]);
-  expect(at(asked[2], "oldObject", "data")).toEqual({});
+  // An empty map is left out, as Go leaves it out.
+  expect(at(asked[2], "oldObject", "data")).toBeUndefined();
   expect(at(asked[2], "object", "data")).toEqual({ a: "b" });
   expect(asked[3]).toMatchObject({ object: null, oldObject: { data: { a: "b" } } });
 });

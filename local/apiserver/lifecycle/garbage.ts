@@ -128,7 +128,6 @@ export class GarbageCollector {
       target,
       (current) => {
         const object = cloneJson(current);
-        object.metadata.resourceVersion = "";
         change(object);
         return object;
       },

@@ -1,8 +1,16 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { equalJson, isObject, type JsonObject } from "../json.ts";
+import { rootType } from "../kinds/types.ts";
 import { mergePatch } from "./merge.ts";
-import { strategicMerge } from "./strategic.ts";
+import { strategicMerge as merge } from "./strategic.ts";
+
+/** Merges as for a kind of the core group. */
+function strategicMerge(target: JsonObject, patch: JsonObject, kind = "Pod"): JsonObject {
+  const type = rootType("", "v1", kind);
+  if (type === undefined) throw new Error(`no type of ${kind}`);
+  return merge(target, patch, type);
+}
 
 const object = fc.dictionary(fc.string({ maxLength: 3 }), fc.jsonValue({ maxDepth: 3 }), { maxKeys: 4 });
 
@@ -94,14 +102,16 @@ test.for<[string, JsonObject, JsonObject, JsonObject]>([
     { spec: { strategy: { $retainKeys: ["type"], type: "Recreate" } } },
     { spec: { strategy: { type: "Recreate" } } },
   ],
-  [
-    "service ports merge by port",
-    { spec: { ports: [{ port: 80, name: "http" }] } },
-    { spec: { ports: [{ port: 80, targetPort: 8080 }, { port: 443 }] } },
-    { spec: { ports: [{ port: 80, name: "http", targetPort: 8080 }, { port: 443 }] } },
-  ],
 ])("%s", ([, before, patch, after]) => {
   expect(strategicMerge(before, patch)).toEqual(after);
+});
+
+test("each kind's lists merge by their own keys", () => {
+  const before = { spec: { ports: [{ port: 80, name: "http" }] } };
+  const patch = { spec: { ports: [{ port: 80, targetPort: 8080 }, { port: 443 }] } };
+  expect(strategicMerge(before, patch, "Service")).toEqual({
+    spec: { ports: [{ port: 80, name: "http", targetPort: 8080 }, { port: 443 }] },
+  });
 });
 
 test("an item without its merge key is refused", () => {

@@ -27,16 +27,21 @@ export function patchType(mediaType: string, { resource }: Target): PatchType {
 }
 
 /** Reads a patch once; what it returns is applied to the current object (again, after a conflict). */
-export function readPatch(type: Exclude<PatchType, "apply">, body: Buffer): (current: ApiObject) => unknown {
+export function readPatch(
+  type: Exclude<PatchType, "apply">,
+  body: Buffer,
+  { version }: Target,
+): (current: ApiObject) => unknown {
   const patch = parseJson(body);
   if (type === "json") {
     const operations = readOperations(patch);
     return (current) => applyOperations(current, operations);
   }
   if (!isObject(patch)) throw badRequest("a merge patch must be an object");
-  return type === "merge"
+  const { type: goType } = version;
+  return type === "merge" || goType === undefined
     ? (current) => mergePatch(current, patch)
-    : (current) => strategicMerge(current, patch);
+    : (current) => strategicMerge(current, patch, goType);
 }
 
 /** Reads the body of a server-side apply, YAML or JSON. Throws 400. */

@@ -1,22 +1,37 @@
 /**
- * Strategic merge patch: lists of Kubernetes' own kinds merge by their keys.
+ * Strategic merge patch: lists of Kubernetes' own kinds merge by their keys, as the Go types' tags say.
  *
  * @see https://github.com/kubernetes/community/blob/master/contributors/devel/sig-api-machinery/strategic-merge-patch.md
  */
 import { equalJson, fieldOf, isObject, type JsonObject, setField } from "../json.ts";
+import type { GoField, GoStruct, GoType } from "../kinds/types.ts";
 import { badRequest } from "../status.ts";
-import { listMerge } from "./merge-keys.ts";
 
 const retainKeys = "$retainKeys";
 const deleteFromPrimitiveList = "$deleteFromPrimitiveList/";
 const setElementOrder = "$setElementOrder/";
 
 /** `target` with `patch` merged in. Does not change its arguments. Throws 400 for directives that make no sense. */
-export function strategicMerge(target: unknown, patch: JsonObject): unknown {
-  return mergeObject(isObject(target) ? target : {}, patch, "");
+export function strategicMerge(target: unknown, patch: JsonObject, type: GoStruct): JsonObject {
+  return mergeObject(isObject(target) ? target : {}, patch, type);
 }
 
-function mergeObject(target: JsonObject, patch: JsonObject, parent: string): JsonObject {
+/** How a list merges: by a key, as a set, or not at all (undefined). */
+type ListMerge = { readonly key: string; readonly item: GoType } | "set" | undefined;
+
+function listMerge(field: GoField | undefined): ListMerge {
+  if (field?.type.kind !== "list" || field.patchStrategy?.split(",").includes("merge") !== true)
+    return undefined;
+  return field.patchKey === undefined ? "set" : { key: field.patchKey, item: field.type.item };
+}
+
+const fieldIn = (type: GoType | undefined, name: string): GoField | undefined =>
+  type?.kind === "struct" ? type.fields.get(name) : undefined;
+
+const typeIn = (type: GoType | undefined, name: string): GoType | undefined =>
+  type?.kind === "map" ? type.value : fieldIn(type, name)?.type;
+
+function mergeObject(target: JsonObject, patch: JsonObject, type: GoType | undefined): JsonObject {
   if (patch.$patch === "replace") return withoutDirectives(patch);
   if (patch.$patch === "delete") return {};
   if (patch.$patch !== undefined && patch.$patch !== "merge")
@@ -31,56 +46,66 @@ function mergeObject(target: JsonObject, patch: JsonObject, parent: string): Jso
     const before = fieldOf(merged, name);
     if (value === null) delete merged[name];
     else if (isObject(value)) {
-      const deleted = value.$patch === "delete";
-      if (deleted) delete merged[name];
-      else setField(merged, name, mergeObject(isObject(before) ? before : {}, value, name));
-    } else if (Array.isArray(value)) setField(merged, name, mergeList(before, value, parent, name));
+      if (value.$patch === "delete") delete merged[name];
+      else setField(merged, name, mergeObject(isObject(before) ? before : {}, value, typeIn(type, name)));
+    } else if (Array.isArray(value)) setField(merged, name, mergeList(before, value, fieldIn(type, name)));
     else setField(merged, name, value);
   }
   for (const [name, value] of Object.entries(patch)) {
-    if (name.startsWith(setElementOrder)) reorder(merged, parent, name.slice(setElementOrder.length), value);
-    else if (name === retainKeys && Array.isArray(value)) {
+    if (name.startsWith(setElementOrder)) {
+      const list = name.slice(setElementOrder.length);
+      reorder(merged, list, value, listMerge(fieldIn(type, list)));
+    } else if (name === retainKeys && Array.isArray(value)) {
       for (const field of Object.keys(merged)) if (!value.includes(field)) delete merged[field];
     }
   }
   return merged;
 }
 
-function mergeList(before: unknown, patch: readonly unknown[], parent: string, name: string): unknown[] {
-  const how = listMerge(parent, name);
-  if (how === undefined) return patch.map(plain);
-  if (patch.some((item) => isObject(item) && item.$patch === "replace")) {
+function mergeList(before: unknown, patch: readonly unknown[], field: GoField | undefined): unknown[] {
+  const how = listMerge(field);
+  const item = field?.type.kind === "list" ? field.type.item : undefined;
+  if (how === undefined) return patch.map((value) => plain(value, item));
+  if (patch.some((value) => isObject(value) && value.$patch === "replace")) {
     return patch
-      .filter((item) => !(isObject(item) && item.$patch === "replace" && Object.keys(item).length === 1))
-      .map(plain);
+      .filter((value) => !(isObject(value) && value.$patch === "replace" && Object.keys(value).length === 1))
+      .map((value) => plain(value, item));
   }
   const merged: unknown[] = Array.isArray(before) ? [...before] : [];
-  for (const item of patch) {
+  for (const value of patch) {
     if (how === "set") {
-      if (!merged.some((known) => equalJson(known, item))) merged.push(item);
-    } else mergeItem(merged, item, how.key, name);
+      if (!merged.some((known) => equalJson(known, value))) merged.push(value);
+    } else mergeItem(merged, value, how.key, how.item);
   }
   return merged;
 }
 
-function mergeItem(merged: unknown[], item: unknown, key: string, name: string): void {
+function mergeItem(merged: unknown[], item: unknown, key: string, type: GoType): void {
   const id = fieldOf(item, key);
   if (!isObject(item) || id === undefined) {
-    throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${key}`);
+    throw badRequest(`map: ${showGoMap(item)} does not contain declared merge key: ${key}`);
   }
   const index = merged.findIndex((known) => equalJson(fieldOf(known, key), id));
   if (item.$patch === "delete") {
     for (let at = merged.length - 1; at >= 0; at--)
       if (equalJson(fieldOf(merged[at], key), id)) merged.splice(at, 1);
-  } else if (index < 0) merged.push(plain(item));
+  } else if (index < 0) merged.push(plain(item, type));
   else {
     const known = merged[index];
-    merged[index] = mergeObject(isObject(known) ? known : {}, item, name);
+    merged[index] = mergeObject(isObject(known) ? known : {}, item, type);
   }
 }
 
-function plain(value: unknown): unknown {
-  return isObject(value) ? mergeObject({}, value, "") : value;
+/** A map as Go's %v prints it. */
+function showGoMap(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(showGoMap).join(" ")}]`;
+  if (!isObject(value)) return String(value);
+  const pairs = Object.keys(value).sort();
+  return `map[${pairs.map((name) => `${name}:${showGoMap(value[name])}`).join(" ")}]`;
+}
+
+function plain(value: unknown, type: GoType | undefined): unknown {
+  return isObject(value) ? mergeObject({}, value, type) : value;
 }
 
 function withoutDirectives(patch: JsonObject): JsonObject {
@@ -101,14 +126,13 @@ function removeFromList(merged: JsonObject, name: string, values: unknown): void
 }
 
 /** Orders a merged list as the patch's author had it; items that he does not know stay behind what they followed. */
-function reorder(merged: JsonObject, parent: string, name: string, order: unknown): void {
+function reorder(merged: JsonObject, name: string, order: unknown, how: ListMerge): void {
   const list = fieldOf(merged, name);
   if (!Array.isArray(list) || !Array.isArray(order)) return;
-  const how = listMerge(parent, name);
   const idOf = (item: unknown) => (how === undefined || how === "set" ? item : fieldOf(item, how.key));
   const rank = (item: unknown) => order.findIndex((wanted) => equalJson(idOf(wanted), idOf(item)));
   let last = -1;
-  const ranked = list.map((item, index) => {
+  const ranked = list.map((item: unknown, index) => {
     const own = rank(item);
     // An unknown item takes the rank of the known one before it.
     const at = own < 0 ? last : own;

@@ -3,9 +3,10 @@ import type { Authenticator } from "../authentication/authenticate.ts";
 import type { User } from "../authentication/user.ts";
 import type { ApiContext, FieldValidation, Target, WriteOptions } from "../context.ts";
 import { fieldOf } from "../json.ts";
+import { trackedKind, writerOf } from "../managed-fields/kind.ts";
+import { applyConfiguration } from "../managed-fields/track.ts";
 import type { ApiObject } from "../object.ts";
 import { patchType, readApply, readPatch } from "../patch/read-patch.ts";
-import { serverSideApply } from "../patch/server-side-apply.ts";
 import { storeName } from "../resources/resource.ts";
 import { badRequest, methodNotAllowed, unknownResource } from "../status.ts";
 import { servePodLog } from "../subresources/log.ts";
@@ -219,7 +220,7 @@ async function patch(context: ApiContext, asked: ResourceRequest): Promise<void>
   if (target.name === undefined) throw methodNotAllowed();
   const type = patchType(contentType(request), target);
   const body = await readBody(request);
-  if (type !== "apply") return write(context, asked, readPatch(type, body));
+  if (type !== "apply") return write(context, asked, readPatch(type, body, target));
   await apply(context, asked, readApply(body));
 }
 
@@ -235,20 +236,18 @@ async function apply(
     throw badRequest(
       'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
     );
-  const applier = { manager, force: query.get("force") === "true", now: context.now() };
+  const force = query.get("force") === "true";
+  const writer = writerOf(target, options, context.now());
+  const kind = trackedKind(target);
+  const applied: WriteOptions = { ...options, applied: true };
   const stored = context.store.get(storeName(target.resource), target.namespace, target.name ?? "");
   if (stored === undefined && target.subresource === undefined) {
-    const object = serverSideApply(undefined, named(configuration, target), target, applier);
-    return sendObject(
-      context,
-      asked,
-      201,
-      await createObject(context, target, object, options),
-      options.warnings,
-    );
+    const object = applyConfiguration(undefined, named(configuration, target), writer, kind, force);
+    const created = await createObject(context, target, object, applied);
+    return sendObject(context, asked, 201, created, options.warnings);
   }
-  const change: Change = (current) => serverSideApply(current, configuration, target, applier);
-  sendObject(context, asked, 200, await updateObject(context, target, change, options), options.warnings);
+  const change: Change = (current) => applyConfiguration(current, configuration, writer, kind, force);
+  sendObject(context, asked, 200, await updateObject(context, target, change, applied), options.warnings);
 }
 
 function named(configuration: Record<string, unknown>, { name }: Target): Record<string, unknown> {

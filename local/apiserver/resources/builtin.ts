@@ -1,75 +1,59 @@
 /** Kubernetes' own resources that this server has, with their names as discovery tells them. */
-import type { Resource, ScalePaths, Strategy, Subresource } from "./resource.ts";
+import { rootType } from "../kinds/types.ts";
+import { autoscalerV1, coreEvent } from "./conversions.ts";
+import type { Conversion, Resource, ScalePaths, Strategy, Subresource } from "./resource.ts";
+import { autoscalerStrategy, disruptionBudgetStrategy } from "./strategies/autoscaling.ts";
+import { cronJobStrategy, jobStrategy } from "./strategies/batch.ts";
 import { definitionStrategy } from "./strategies/custom-resource-definition.ts";
+import {
+  endpointSliceStrategy,
+  endpointsStrategy,
+  ingressClassStrategy,
+  ingressStrategy,
+  networkPolicyStrategy,
+} from "./strategies/networking.ts";
 import { podStrategy } from "./strategies/pod.ts";
+import { clusterRoleStrategy, roleBindingStrategy, roleStrategy } from "./strategies/rbac.ts";
 import { serviceStrategy } from "./strategies/service.ts";
 import {
-  autoscalerStrategy,
   configMapStrategy,
-  endpointSliceStrategy,
+  eventStrategy,
+  leaseStrategy,
   namespaceStrategy,
   nodeStrategy,
   plainStrategy,
+  priorityClassStrategy,
+  runtimeClassStrategy,
   secretStrategy,
-  statusStrategy,
-  webhookConfigurationStrategy,
+  serviceAccountStrategy,
 } from "./strategies/small.ts";
+import { claimStrategy, storageClassStrategy, volumeStrategy } from "./strategies/storage.ts";
+import {
+  policyBindingStrategy,
+  policyStrategy,
+  webhookConfigurationStrategy,
+} from "./strategies/webhooks.ts";
 import {
   daemonSetStrategy,
   deploymentStrategy,
+  podTemplateStrategy,
   replicaSetStrategy,
+  replicationControllerStrategy,
   statefulSetStrategy,
 } from "./strategies/workload.ts";
 
 interface Options {
   readonly short?: readonly string[];
   readonly categories?: readonly string[];
-  readonly clusterScoped?: boolean;
   readonly status?: boolean;
   readonly scale?: ScalePaths;
-  readonly review?: boolean;
   readonly subresources?: readonly Subresource[];
+  /** More versions than the one that is stored. */
+  readonly versions?: Readonly<Record<string, Conversion>>;
+  /** The resource whose objects these are, with the conversion from them. */
+  readonly storedAs?: string;
+  readonly conversion?: Conversion;
 }
-
-function resource(
-  group: string,
-  version: string,
-  kind: string,
-  plural: string,
-  strategy: Strategy,
-  options: Options = {},
-): Resource {
-  return {
-    group,
-    plural,
-    singular: kind.toLowerCase(),
-    kind,
-    listKind: `${kind}List`,
-    namespaced: options.clusterScoped !== true,
-    shortNames: options.short ?? [],
-    categories: options.categories ?? [],
-    versions: [
-      {
-        name: version,
-        served: true,
-        status: options.status === true,
-        ...(options.scale === undefined ? {} : { scale: options.scale }),
-      },
-    ],
-    storageVersion: version,
-    stored: options.review !== true,
-    custom: false,
-    strategy,
-    subresources: options.subresources ?? [],
-  };
-}
-
-const scale: ScalePaths = {
-  specReplicas: ["spec", "replicas"],
-  statusReplicas: ["status", "replicas"],
-  labelSelector: ["spec", "selector"],
-};
-const all = ["all"];
 
 /** What strategies need from outside. */
 export interface StrategyInputs {
@@ -78,175 +62,246 @@ export interface StrategyInputs {
   readonly usedClusterIps: () => ReadonlySet<string>;
 }
 
+const all = { categories: ["all"] };
+const extensions = { categories: ["api-extensions"] };
+const status = { status: true };
+
+const scale: ScalePaths = {
+  specReplicas: ["spec", "replicas"],
+  statusReplicas: ["status", "replicas"],
+  labelSelector: ["spec", "selector"],
+};
+
+/** Makes the maker of one group's resources. */
+function group(name: string, version: string) {
+  const make = (
+    kind: string,
+    plural: string,
+    strategy: Strategy,
+    namespaced: boolean,
+    options: Options,
+  ): Resource => {
+    const more = Object.entries(options.versions ?? {});
+    const versions = [
+      versionOf(name, version, kind, options, options.conversion),
+      ...more.map(([other, conversion]) => versionOf(name, other, kind, options, conversion)),
+    ];
+    return {
+      group: name,
+      plural,
+      singular: kind.toLowerCase(),
+      kind,
+      listKind: `${kind}List`,
+      namespaced,
+      shortNames: options.short ?? [],
+      categories: options.categories ?? [],
+      versions,
+      storageVersion: version,
+      stored: true,
+      custom: false,
+      strategy,
+      subresources: options.subresources ?? [],
+      ...(options.storedAs === undefined ? {} : { storedAs: options.storedAs }),
+    };
+  };
+  return {
+    inNamespace: (kind: string, plural: string, strategy: Strategy, options: Options = {}) =>
+      make(kind, plural, strategy, true, options),
+    ofCluster: (kind: string, plural: string, strategy: Strategy, options: Options = {}) =>
+      make(kind, plural, strategy, false, options),
+    /** Kinds that are only asked: nothing is stored. */
+    review: (kind: string, plural: string, namespaced = false): Resource => ({
+      ...make(kind, plural, {}, namespaced, {}),
+      stored: false,
+    }),
+  };
+}
+
+function versionOf(
+  group: string,
+  version: string,
+  kind: string,
+  { status, scale }: Options,
+  conversion: Conversion | undefined,
+) {
+  const type = rootType(group, version, kind);
+  if (type === undefined) throw new Error(`no type for ${group}/${version} ${kind}: run tools/kinds`);
+  return {
+    name: version,
+    served: true,
+    type,
+    status: status === true,
+    ...(scale === undefined ? {} : { scale }),
+    ...(conversion === undefined ? {} : { conversion }),
+  };
+}
+
+const only = (...verbs: string[]) => ({ verbs });
+
 /** The table of built-in resources. */
 export function builtinResources({ now, usedClusterIps }: StrategyInputs): Resource[] {
-  const cluster = { clusterScoped: true };
-  const review = { clusterScoped: true, review: true };
+  const core = group("", "v1");
+  const apps = group("apps", "v1");
+  const batch = group("batch", "v1");
+  const networking = group("networking.k8s.io", "v1");
+  const rbac = group("rbac.authorization.k8s.io", "v1");
+  const admission = group("admissionregistration.k8s.io", "v1");
+  const authentication = group("authentication.k8s.io", "v1");
+  const authorization = group("authorization.k8s.io", "v1");
   return [
-    resource("", "v1", "Namespace", "namespaces", namespaceStrategy, {
-      ...cluster,
+    core.ofCluster("Namespace", "namespaces", namespaceStrategy, {
       short: ["ns"],
-      status: true,
-      subresources: [{ name: "finalize", kind: "Namespace", verbs: ["update"] }],
+      ...status,
+      subresources: [{ name: "finalize", kind: "Namespace", ...only("update") }],
     }),
-    resource("", "v1", "Node", "nodes", nodeStrategy, { ...cluster, short: ["no"], status: true }),
-    resource("", "v1", "Pod", "pods", podStrategy, {
+    core.ofCluster("Node", "nodes", nodeStrategy, { short: ["no"], ...status }),
+    core.inNamespace("Pod", "pods", podStrategy, {
       short: ["po"],
-      categories: all,
-      status: true,
+      ...all,
+      ...status,
       subresources: [
-        { name: "log", kind: "Pod", verbs: ["get"] },
-        { name: "binding", kind: "Binding", verbs: ["create"] },
-        { name: "eviction", kind: "Eviction", group: "policy", version: "v1", verbs: ["create"] },
+        { name: "binding", kind: "Binding", ...only("create") },
+        { name: "ephemeralcontainers", kind: "Pod", ...only("get", "patch", "update") },
+        { name: "eviction", kind: "Eviction", group: "policy", version: "v1", ...only("create") },
+        { name: "log", kind: "Pod", ...only("get") },
       ],
     }),
-    resource("", "v1", "Service", "services", serviceStrategy(usedClusterIps), {
+    core.inNamespace("Service", "services", serviceStrategy(usedClusterIps), {
       short: ["svc"],
-      categories: all,
-      status: true,
+      ...all,
+      ...status,
     }),
-    resource("", "v1", "Endpoints", "endpoints", plainStrategy, { short: ["ep"] }),
-    resource("", "v1", "ConfigMap", "configmaps", configMapStrategy, { short: ["cm"] }),
-    resource("", "v1", "Secret", "secrets", secretStrategy),
-    resource(
-      "",
-      "v1",
-      "ServiceAccount",
-      "serviceaccounts",
-      { ...plainStrategy, answersDeleted: true },
+    core.inNamespace("Endpoints", "endpoints", endpointsStrategy, { short: ["ep"] }),
+    core.inNamespace("ConfigMap", "configmaps", configMapStrategy, { short: ["cm"] }),
+    core.inNamespace("Secret", "secrets", secretStrategy),
+    core.inNamespace("ServiceAccount", "serviceaccounts", serviceAccountStrategy, {
+      short: ["sa"],
+      subresources: [
+        {
+          name: "token",
+          kind: "TokenRequest",
+          group: "authentication.k8s.io",
+          version: "v1",
+          ...only("create"),
+        },
+      ],
+    }),
+    core.inNamespace("Event", "events", eventStrategy, { short: ["ev"] }),
+    core.inNamespace("PersistentVolumeClaim", "persistentvolumeclaims", claimStrategy, {
+      short: ["pvc"],
+      ...status,
+    }),
+    core.ofCluster("PersistentVolume", "persistentvolumes", volumeStrategy, { short: ["pv"], ...status }),
+    core.inNamespace("ResourceQuota", "resourcequotas", plainStrategy, { short: ["quota"], ...status }),
+    core.inNamespace(
+      "LimitRange",
+      "limitranges",
+      { ...plainStrategy, createsOnUpdate: true },
+      { short: ["limits"] },
+    ),
+    core.inNamespace("ReplicationController", "replicationcontrollers", replicationControllerStrategy, {
+      short: ["rc"],
+      ...all,
+      ...status,
+      scale,
+    }),
+    core.inNamespace("PodTemplate", "podtemplates", podTemplateStrategy),
+    apps.inNamespace("Deployment", "deployments", deploymentStrategy, {
+      short: ["deploy"],
+      ...all,
+      ...status,
+      scale,
+    }),
+    apps.inNamespace("ReplicaSet", "replicasets", replicaSetStrategy, {
+      short: ["rs"],
+      ...all,
+      ...status,
+      scale,
+    }),
+    apps.inNamespace("DaemonSet", "daemonsets", daemonSetStrategy, { short: ["ds"], ...all, ...status }),
+    apps.inNamespace("StatefulSet", "statefulsets", statefulSetStrategy, {
+      short: ["sts"],
+      ...all,
+      ...status,
+      scale,
+    }),
+    apps.inNamespace("ControllerRevision", "controllerrevisions", plainStrategy),
+    group("events.k8s.io", "v1").inNamespace("Event", "events", eventStrategy, {
+      short: ["ev"],
+      storedAs: "events",
+      conversion: coreEvent,
+    }),
+    group("autoscaling", "v2").inNamespace(
+      "HorizontalPodAutoscaler",
+      "horizontalpodautoscalers",
+      autoscalerStrategy,
       {
-        short: ["sa"],
-        subresources: [
-          {
-            name: "token",
-            kind: "TokenRequest",
-            group: "authentication.k8s.io",
-            version: "v1",
-            verbs: ["create"],
-          },
-        ],
+        short: ["hpa"],
+        ...all,
+        ...status,
+        versions: { v1: autoscalerV1 },
       },
     ),
-    resource("", "v1", "Event", "events", plainStrategy, { short: ["ev"] }),
-    resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", plainStrategy, {
-      short: ["pvc"],
-      status: true,
-    }),
-    resource("", "v1", "PersistentVolume", "persistentvolumes", plainStrategy, {
-      ...cluster,
-      short: ["pv"],
-      status: true,
-    }),
-    resource("", "v1", "ResourceQuota", "resourcequotas", plainStrategy, { short: ["quota"], status: true }),
-    resource("", "v1", "LimitRange", "limitranges", plainStrategy, { short: ["limits"] }),
-    resource("", "v1", "ReplicationController", "replicationcontrollers", statusStrategy, {
-      short: ["rc"],
-      categories: all,
-      status: true,
-    }),
-    resource("", "v1", "PodTemplate", "podtemplates", plainStrategy),
-    resource("apps", "v1", "Deployment", "deployments", deploymentStrategy, {
-      short: ["deploy"],
-      categories: all,
-      status: true,
-      scale,
-    }),
-    resource("apps", "v1", "ReplicaSet", "replicasets", replicaSetStrategy, {
-      short: ["rs"],
-      categories: all,
-      status: true,
-      scale,
-    }),
-    resource("apps", "v1", "DaemonSet", "daemonsets", daemonSetStrategy, {
-      short: ["ds"],
-      categories: all,
-      status: true,
-    }),
-    resource("apps", "v1", "StatefulSet", "statefulsets", statefulSetStrategy, {
-      short: ["sts"],
-      categories: all,
-      status: true,
-      scale,
-    }),
-    resource("apps", "v1", "ControllerRevision", "controllerrevisions", plainStrategy),
-    resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", autoscalerStrategy, {
-      short: ["hpa"],
-      categories: all,
-      status: true,
-    }),
-    resource("batch", "v1", "Job", "jobs", statusStrategy, { categories: all, status: true }),
-    resource("batch", "v1", "CronJob", "cronjobs", statusStrategy, {
-      short: ["cj"],
-      categories: all,
-      status: true,
-    }),
-    resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", statusStrategy, {
-      short: ["pdb"],
-      status: true,
-    }),
-    resource("networking.k8s.io", "v1", "Ingress", "ingresses", statusStrategy, {
-      short: ["ing"],
-      status: true,
-    }),
-    resource("networking.k8s.io", "v1", "IngressClass", "ingressclasses", {}, cluster),
-    resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", {}, { short: ["netpol"] }),
-    resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", endpointSliceStrategy),
-    resource("coordination.k8s.io", "v1", "Lease", "leases", plainStrategy),
-    resource("rbac.authorization.k8s.io", "v1", "Role", "roles", plainStrategy),
-    resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", plainStrategy),
-    resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", plainStrategy, cluster),
-    resource(
-      "rbac.authorization.k8s.io",
-      "v1",
-      "ClusterRoleBinding",
-      "clusterrolebindings",
-      plainStrategy,
-      cluster,
+    batch.inNamespace("Job", "jobs", jobStrategy, { ...all, ...status }),
+    batch.inNamespace("CronJob", "cronjobs", cronJobStrategy, { short: ["cj"], ...all, ...status }),
+    group("policy", "v1").inNamespace(
+      "PodDisruptionBudget",
+      "poddisruptionbudgets",
+      disruptionBudgetStrategy,
+      {
+        short: ["pdb"],
+        ...status,
+      },
     ),
-    resource(
-      "admissionregistration.k8s.io",
-      "v1",
+    networking.inNamespace("Ingress", "ingresses", ingressStrategy, { short: ["ing"], ...status }),
+    networking.ofCluster("IngressClass", "ingressclasses", ingressClassStrategy),
+    networking.inNamespace("NetworkPolicy", "networkpolicies", networkPolicyStrategy, { short: ["netpol"] }),
+    group("discovery.k8s.io", "v1").inNamespace("EndpointSlice", "endpointslices", endpointSliceStrategy),
+    group("coordination.k8s.io", "v1").inNamespace("Lease", "leases", leaseStrategy),
+    group("node.k8s.io", "v1").ofCluster("RuntimeClass", "runtimeclasses", runtimeClassStrategy),
+    rbac.inNamespace("Role", "roles", roleStrategy),
+    rbac.inNamespace("RoleBinding", "rolebindings", roleBindingStrategy),
+    rbac.ofCluster("ClusterRole", "clusterroles", clusterRoleStrategy),
+    rbac.ofCluster("ClusterRoleBinding", "clusterrolebindings", roleBindingStrategy),
+    admission.ofCluster(
       "MutatingWebhookConfiguration",
       "mutatingwebhookconfigurations",
       webhookConfigurationStrategy,
-      cluster,
+      extensions,
     ),
-    resource(
-      "admissionregistration.k8s.io",
-      "v1",
+    admission.ofCluster(
       "ValidatingWebhookConfiguration",
       "validatingwebhookconfigurations",
       webhookConfigurationStrategy,
-      cluster,
+      extensions,
     ),
-    resource(
-      "apiextensions.k8s.io",
-      "v1",
+    admission.ofCluster("ValidatingAdmissionPolicy", "validatingadmissionpolicies", policyStrategy, {
+      ...extensions,
+      ...status,
+    }),
+    admission.ofCluster(
+      "ValidatingAdmissionPolicyBinding",
+      "validatingadmissionpolicybindings",
+      policyBindingStrategy,
+      extensions,
+    ),
+    group("apiextensions.k8s.io", "v1").ofCluster(
       "CustomResourceDefinition",
       "customresourcedefinitions",
       definitionStrategy(now),
-      { ...cluster, short: ["crd", "crds"], status: true },
+      { ...extensions, short: ["crd", "crds"], ...status },
     ),
-    resource("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", plainStrategy, {
-      ...cluster,
+    group("scheduling.k8s.io", "v1").ofCluster("PriorityClass", "priorityclasses", priorityClassStrategy, {
       short: ["pc"],
     }),
-    resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", plainStrategy, {
-      ...cluster,
+    group("storage.k8s.io", "v1").ofCluster("StorageClass", "storageclasses", storageClassStrategy, {
       short: ["sc"],
     }),
-    resource("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", {}, review),
-    resource("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", {}, review),
-    resource("authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", {}, review),
-    resource("authorization.k8s.io", "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", {}, review),
-    resource("authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", {}, review),
-    resource(
-      "authorization.k8s.io",
-      "v1",
-      "LocalSubjectAccessReview",
-      "localsubjectaccessreviews",
-      {},
-      { review: true },
-    ),
+    authentication.review("TokenReview", "tokenreviews"),
+    authentication.review("SelfSubjectReview", "selfsubjectreviews"),
+    authorization.review("SelfSubjectAccessReview", "selfsubjectaccessreviews"),
+    authorization.review("SelfSubjectRulesReview", "selfsubjectrulesreviews"),
+    authorization.review("SubjectAccessReview", "subjectaccessreviews"),
+    authorization.review("LocalSubjectAccessReview", "localsubjectaccessreviews", true),
   ];
 }

@@ -67,3 +67,9 @@ function validateKey(field: string, key: string): FieldError[] {
   if (name.length > 63) return [invalidValue(field, key, "name part must be no more than 63 characters")];
   return qualifiedName.test(name) ? [] : [invalidValue(field, key, qualifiedNameText)];
 }
+
+/** What is wrong with `name` as a DNS label; undefined where it is one. */
+export function labelFault(field: string, name: string): FieldError | undefined {
+  if (name.length > 63) return invalidValue(field, name, "must be no more than 63 characters");
+  return label.test(name) ? undefined : invalidValue(field, name, labelText);
+}

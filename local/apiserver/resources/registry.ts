@@ -1,6 +1,6 @@
 import type { ApiObject } from "../object.ts";
 import { customResource } from "./custom.ts";
-import { groupVersion, type Resource, servedVersion, storeName } from "./resource.ts";
+import { groupVersion, type Resource, resourceName, servedVersion } from "./resource.ts";
 
 /** Every resource that is served right now: the built-in ones and those of CRDs. */
 export class Registry {
@@ -9,7 +9,7 @@ export class Registry {
   #generation = 0;
 
   constructor(builtin: readonly Resource[]) {
-    for (const resource of builtin) this.#resources.set(storeName(resource), resource);
+    for (const resource of builtin) this.#resources.set(resourceName(resource), resource);
   }
 
   get generation(): number {
@@ -22,7 +22,7 @@ export class Registry {
 
   /** By group and plural, in any version. */
   find(group: string, plural: string): Resource | undefined {
-    return this.#resources.get(storeName({ group, plural }));
+    return this.#resources.get(resourceName({ group, plural }));
   }
 
   /** By group and kind. */
@@ -68,8 +68,8 @@ export class Registry {
   define(definition: ApiObject): void {
     const resource = customResource(definition);
     // A CRD must not take the place of one of Kubernetes' own kinds.
-    if (this.#resources.get(storeName(resource))?.custom === false) return;
-    this.#resources.set(storeName(resource), resource);
+    if (this.#resources.get(resourceName(resource))?.custom === false) return;
+    this.#resources.set(resourceName(resource), resource);
     this.#generation++;
   }
 

@@ -1,3 +1,4 @@
+import type { GoStruct } from "../kinds/types.ts";
 import type { ApiObject } from "../object.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { FieldError } from "../status.ts";
@@ -24,11 +25,21 @@ export interface ResourceVersion {
   readonly served: boolean;
   /** A structural schema; undefined for built-in kinds and for CRDs that keep everything. */
   readonly schema?: Schema;
+  /** The Go type of a built-in kind. */
+  readonly type?: GoStruct;
+  /** For a version of a built-in kind that differs from the one that is stored. */
+  readonly conversion?: Conversion;
   readonly columns?: readonly PrinterColumn[];
   /** Whether status is written through its own endpoint. */
   readonly status: boolean;
   readonly scale?: ScalePaths;
   readonly deprecation?: string;
+}
+
+/** Between a version and the one that is stored. Neither changes its argument. */
+export interface Conversion {
+  readonly toStored: (object: ApiObject) => ApiObject;
+  readonly fromStored: (object: ApiObject) => ApiObject;
 }
 
 /** What a built-in kind does beyond being stored. All hooks change `object` in place or only look at it. */
@@ -48,6 +59,10 @@ export interface Strategy {
   readonly answersDeleted?: boolean;
   /** False for kinds without metadata.generation. */
   readonly countsGeneration?: boolean;
+  /** PUT of an object that does not exist creates it. */
+  readonly createsOnUpdate?: boolean;
+  /** PUT must name the resourceVersion that it replaces. */
+  readonly updatesByVersionOnly?: boolean;
 }
 
 /** One resource: a kind with its names and how it is served. */
@@ -66,6 +81,8 @@ export interface Resource {
   readonly stored: boolean;
   /** True for custom resources. */
   readonly custom: boolean;
+  /** The store's name where it is another resource's: both are views of the same objects. */
+  readonly storedAs?: string;
   readonly strategy: Strategy;
   /** Subresources besides status and scale, e.g. `log`. */
   readonly subresources: readonly Subresource[];
@@ -79,9 +96,14 @@ export interface Subresource {
   readonly verbs: readonly string[];
 }
 
-/** The store's name of a resource: `deployments.apps`, or `pods`. */
-export function storeName({ group, plural }: Pick<Resource, "group" | "plural">): string {
+/** A resource's own name: `deployments.apps`, or `pods`. */
+export function resourceName({ group, plural }: Pick<Resource, "group" | "plural">): string {
   return group === "" ? plural : `${plural}.${group}`;
+}
+
+/** The name under which the store keeps its objects: mostly its own. */
+export function storeName(resource: Pick<Resource, "group" | "plural" | "storedAs">): string {
+  return resource.storedAs ?? resourceName(resource);
 }
 
 /** `apps/v1`, or `v1` for the core group. */

@@ -41,7 +41,7 @@ export async function bind(
       const status = ensureObject(current, "status");
       const others = listAt(status, "conditions").filter((item) => textAt(item, "type") !== "PodScheduled");
       status.conditions = [...others, scheduledCondition(context.now())];
-      return { ...current, metadata: { ...current.metadata, resourceVersion: "" } };
+      return current;
     },
     options,
   );

@@ -38,7 +38,6 @@ export function withScale(object: ApiObject, scale: unknown, target: Target): Ap
   setField(holder, specReplicas.at(-1) ?? "replicas", replicas);
   const version = fieldOf(isObject(scale) ? scale.metadata : undefined, "resourceVersion");
   if (typeof version === "string" && version !== "") object.metadata.resourceVersion = version;
-  else object.metadata.resourceVersion = "";
   return object;
 }
 

@@ -1,10 +1,13 @@
 import { randomInt, randomUUID } from "node:crypto";
 import type { ApiContext, Target, WriteOptions } from "../context.ts";
+import { trackedKind, writerOf } from "../managed-fields/kind.ts";
+import { trackUpdate } from "../managed-fields/track.ts";
 import { type ApiObject, timestamp } from "../object.ts";
 import { storeName } from "../resources/resource.ts";
 import { alreadyExists, badRequest, forbidden, notFound, StatusError } from "../status.ts";
 import { StaleError } from "../storage/store.ts";
-import { applySchema, decode, judgeUnknownFields } from "./decode.ts";
+import { decode, decodeAgain, judgeUnknownFields } from "./decode.ts";
+import { inVersion, toStorage } from "./update.ts";
 import { validateObject } from "./validate.ts";
 
 /** Creates an object: defaults, admission, validation, then the store. Resolves when it is durable. */
@@ -20,33 +23,40 @@ export async function createObject(
   judgeUnknownFields(unknown, options.fieldValidation, options.warnings, target);
   if (object.metadata.resourceVersion !== "")
     throw badRequest("resourceVersion should not be set on objects to be created");
-  placeInNamespace(context, target, object);
-  prepareMetadata(context, target, object);
+  placeInNamespace(target, object);
   resource.strategy.setDefaults?.(object);
-  resource.strategy.admit?.(object);
+  if (options.applied !== true) {
+    trackUpdate(undefined, object, writerOf(target, options, context.now()), trackedKind(target));
+  }
+  checkNamespace(context, target, object);
+  prepareMetadata(context, target, object);
   if (context.store.get(storeName(resource), object.metadata.namespace, object.metadata.name) !== undefined) {
     throw alreadyExists(resource, object.metadata.name);
   }
+  resource.strategy.admit?.(object);
   const admission = { operation: "CREATE" as const, target, user: options.user, dryRun: options.dryRun };
   const identity = { ...object.metadata };
-  object = await context.admission.mutate({ ...admission, object, old: undefined }, options.warnings);
-  keepIdentity(object, identity);
-  applySchema(object, target, () => undefined);
-  resource.strategy.setDefaults?.(object);
+  const admitted = await context.admission.mutate({ ...admission, object, old: undefined }, options.warnings);
+  if (admitted !== object) {
+    object = decodeAgain(admitted, target);
+    keepIdentity(object, identity);
+    resource.strategy.setDefaults?.(object);
+  }
   resource.strategy.prepareForCreate?.(object);
   if (resource.custom && target.version.status) delete object.status;
   validateObject(target, object, undefined);
   await context.admission.validate({ ...admission, object, old: undefined }, options.warnings);
   if (options.dryRun) return object;
   try {
-    return (await context.store.put(storeName(resource), object, "absent")).object;
+    const entry = await context.store.put(storeName(resource), toStorage(object, target), "absent");
+    return inVersion(entry.object, target);
   } catch (error) {
     if (error instanceof StaleError) throw alreadyExists(resource, object.metadata.name);
     throw error;
   }
 }
 
-function placeInNamespace(context: ApiContext, { resource, namespace }: Target, object: ApiObject): void {
+function placeInNamespace({ resource, namespace }: Target, object: ApiObject): void {
   if (!resource.namespaced) {
     delete object.metadata.namespace;
     return;
@@ -55,20 +65,26 @@ function placeInNamespace(context: ApiContext, { resource, namespace }: Target, 
   if (namespace !== undefined && object.metadata.namespace !== namespace) {
     throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
   }
-  const holder = context.store.get("namespaces", undefined, object.metadata.namespace)?.object;
-  if (holder === undefined) throw notFound({ group: "", plural: "namespaces" }, object.metadata.namespace);
+}
+
+/** Content only goes into a namespace that exists and stays. */
+function checkNamespace(context: ApiContext, { resource }: Target, { metadata }: ApiObject): void {
+  if (!resource.namespaced) return;
+  const namespace = metadata.namespace ?? "";
+  const holder = context.store.get("namespaces", undefined, namespace)?.object;
+  if (holder === undefined) throw notFound({ group: "", plural: "namespaces" }, namespace);
   if (holder.metadata.deletionTimestamp === undefined) return;
   const { code, reason, message, details } = forbidden(
     resource,
-    object.metadata.name,
-    `unable to create new content in namespace ${object.metadata.namespace} because it is being terminated`,
+    metadata.name,
+    `unable to create new content in namespace ${namespace} because it is being terminated`,
   );
   throw new StatusError(code, reason, message, {
     ...details,
     causes: [
       {
         reason: "NamespaceTerminating",
-        message: `namespace ${object.metadata.namespace} is being terminated`,
+        message: `namespace ${namespace} is being terminated`,
         field: "metadata.namespace",
       },
     ],
@@ -93,6 +109,7 @@ function prepareMetadata(context: ApiContext, { resource }: Target, { metadata }
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.generation;
+  delete metadata.selfLink;
   if (resource.strategy.countsGeneration !== false) metadata.generation = 1;
 }
 

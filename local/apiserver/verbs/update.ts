@@ -1,11 +1,13 @@
 import type { ApiContext, Target, WriteOptions } from "../context.ts";
-import { cloneJson, equalJson, type JsonObject, listAt } from "../json.ts";
+import { cloneJson, equalJson, isObject, type JsonObject, listAt } from "../json.ts";
+import { trackedKind, writerOf } from "../managed-fields/kind.ts";
+import { trackUpdate } from "../managed-fields/track.ts";
 import { type ApiObject, desiredFields } from "../object.ts";
 import { groupVersion, storeName } from "../resources/resource.ts";
-import { badRequest, conflict, modified, notFound } from "../status.ts";
+import { badRequest, conflict, invalid, modified, notFound } from "../status.ts";
 import { StaleError } from "../storage/store.ts";
 import { keepIdentity } from "./create.ts";
-import { applySchema, decode, judgeUnknownFields } from "./decode.ts";
+import { decode, decodeAgain, judgeUnknownFields } from "./decode.ts";
 import { validateObject } from "./validate.ts";
 
 /** Makes the wanted object from the current one, which it may change: it is a copy. */
@@ -45,38 +47,72 @@ async function updateOnce(
   change: Change,
   options: WriteOptions,
 ): Promise<ApiObject> {
-  const { resource, version } = target;
+  const { resource } = target;
   const old = inVersion(stored, target);
   const unknown: string[] = [];
-  const body = change(cloneJson(old));
-  let object = decode(body, target, (path) => unknown.push(path));
+  let object = decode(change(cloneJson(old)), target, (path) => unknown.push(path));
   judgeUnknownFields(unknown, options.fieldValidation, options.warnings, target);
   checkIdentity(target, object, old);
   keepIdentity(object, old.metadata);
-  if (target.subresource === "status") object = withStatusOf(old, object);
   resource.strategy.setDefaults?.(object);
+  if (options.applied !== true) {
+    trackUpdate(old, object, writerOf(target, options, context.now()), trackedKind(target));
+  }
   const admission = { operation: "UPDATE" as const, target, user: options.user, dryRun: options.dryRun };
-  object = await context.admission.mutate({ ...admission, object, old }, options.warnings);
-  keepIdentity(object, old.metadata);
-  if (target.subresource === "status") object = withStatusOf(old, object);
-  applySchema(object, target, () => undefined);
-  resource.strategy.setDefaults?.(object);
-  if (target.subresource === undefined) {
+  const admitted = await context.admission.mutate({ ...admission, object, old }, options.warnings);
+  if (admitted !== object) {
+    object = decodeAgain(admitted, target);
+    keepIdentity(object, old.metadata);
+    resource.strategy.setDefaults?.(object);
+  }
+  prepare(target, object, old);
+  validateObject(target, object, old);
+  await context.admission.validate({ ...admission, object, old }, options.warnings);
+  keepTimesOfManagers(object, old);
+  if (equalJson(object, old)) return old;
+  if (options.dryRun) return object;
+  const expected = { resourceVersion: stored.metadata.resourceVersion };
+  if (mayGo(object)) return context.store.remove(storeName(resource), toStorage(object, target), expected);
+  const entry = await context.store.put(storeName(resource), toStorage(object, target), expected);
+  return inVersion(entry.object, target);
+}
+
+/** Carries over what the endpoint does not write, and counts the generation. Changes `object`. */
+function prepare(target: Target, object: ApiObject, old: ApiObject): void {
+  const { resource, version, subresource } = target;
+  if (subresource === "status") keepOutsideStatus(target, object, old);
+  else {
     resource.strategy.prepareForUpdate?.(object, old);
     if (resource.custom && version.status) keepStatus(object, old);
   }
-  if (
-    resource.strategy.countsGeneration !== false &&
-    !equalJson(specOf(object, target), specOf(old, target))
-  ) {
+  const counts = resource.strategy.countsGeneration !== false;
+  if (counts && !equalJson(specOf(object, target), specOf(old, target))) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1;
   }
-  validateObject(target, object, old);
-  await context.admission.validate({ ...admission, object, old }, options.warnings);
-  if (options.dryRun || equalJson(object, old)) return object;
-  const expected = { resourceVersion: stored.metadata.resourceVersion };
-  if (mayGo(object)) return context.store.remove(storeName(resource), object, expected);
-  return (await context.store.put(storeName(resource), toStorage(object, target), expected)).object;
+}
+
+/** Through the status endpoint only status is written, and of a built-in kind its labels and annotations. */
+function keepOutsideStatus({ resource }: Target, object: ApiObject, old: ApiObject): void {
+  for (const name of Object.keys(object))
+    if (name !== "status" && name !== "metadata" && !Object.hasOwn(old, name)) delete object[name];
+  for (const name of Object.keys(old)) if (name !== "status" && name !== "metadata") object[name] = old[name];
+  const { managedFields } = object.metadata;
+  if (resource.custom) {
+    object.metadata = { ...old.metadata };
+    if (managedFields === undefined) delete object.metadata.managedFields;
+    else object.metadata.managedFields = managedFields;
+  }
+}
+
+/** Where only the times of managers have moved, nothing has changed. */
+function keepTimesOfManagers(object: ApiObject, old: ApiObject): void {
+  const timeless = ({ metadata }: ApiObject) =>
+    (metadata.managedFields ?? []).map((entry) => (isObject(entry) ? { ...entry, time: "" } : entry));
+  if (!equalJson(timeless(object), timeless(old))) return;
+  const withOldTimes = { ...object, metadata: { ...object.metadata } };
+  if (old.metadata.managedFields === undefined) return;
+  withOldTimes.metadata.managedFields = old.metadata.managedFields;
+  if (equalJson(withOldTimes, old)) object.metadata = withOldTimes.metadata;
 }
 
 /** A deleted object whose last finalizer has gone is removed by the write that took it. */
@@ -89,16 +125,22 @@ export function mayGo({ metadata, spec }: ApiObject): boolean {
   );
 }
 
-/** The object as the target's version shows it (conversion among versions is by name only). */
+/** The stored object as the target's version shows it. Conversion among a CRD's versions is by name only. */
 export function inVersion(
   object: ApiObject,
   { resource, version }: Pick<Target, "resource" | "version">,
 ): ApiObject {
   const apiVersion = groupVersion(resource.group, version.name);
-  return object.apiVersion === apiVersion ? object : { ...object, apiVersion };
+  if (object.apiVersion === apiVersion) return object;
+  return version.conversion?.fromStored(object) ?? { ...object, apiVersion };
 }
 
-function toStorage(object: ApiObject, { resource }: Target): ApiObject {
+/** The object as it is stored. */
+export function toStorage(
+  object: ApiObject,
+  { resource, version }: Pick<Target, "resource" | "version">,
+): ApiObject {
+  if (version.conversion !== undefined) return version.conversion.toStored(object);
   const apiVersion = groupVersion(resource.group, resource.storageVersion);
   return object.apiVersion === apiVersion ? object : { ...object, apiVersion };
 }
@@ -108,13 +150,6 @@ function specOf(object: ApiObject, { version, resource }: Target): JsonObject {
   return resource.custom && !version.status
     ? { ...desiredFields(object), status: object.status }
     : desiredFields(object);
-}
-
-function withStatusOf(old: ApiObject, { status }: ApiObject): ApiObject {
-  const object = cloneJson(old);
-  if (status === undefined) delete object.status;
-  else object.status = status;
-  return object;
 }
 
 function keepStatus(object: ApiObject, old: ApiObject): void {
@@ -143,6 +178,18 @@ function checkIdentity({ resource, name = "" }: Target, { metadata }: ApiObject,
       name,
       `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`,
     );
+  }
+  if (
+    metadata.resourceVersion === "" &&
+    (resource.custom || resource.strategy.updatesByVersionOnly === true)
+  ) {
+    throw invalid(resource, name, [
+      {
+        type: "FieldValueInvalid",
+        field: "metadata.resourceVersion",
+        message: "Invalid value: 0: must be specified for an update",
+      },
+    ]);
   }
   if (metadata.resourceVersion !== "" && metadata.resourceVersion !== old.metadata.resourceVersion) {
     throw conflict(resource, name, modified);

@@ -1,4 +1,4 @@
-import { required } from "../../field-errors.ts";
+import { randomInt } from "node:crypto";
 import {
   ensureObject,
   equalJson,
@@ -12,86 +12,13 @@ import {
 import { type ApiObject, timestamp } from "../../object.ts";
 import type { FieldError } from "../../status.ts";
 import type { Strategy } from "../resource.ts";
-
-/** Defaults of a pod's spec, in pods and in every template. Changes `spec` in place. */
-export function setPodSpecDefaults(spec: JsonObject): void {
-  setDefault(spec, "restartPolicy", "Always");
-  setDefault(spec, "terminationGracePeriodSeconds", 30);
-  setDefault(spec, "dnsPolicy", "ClusterFirst");
-  setDefault(spec, "securityContext", {});
-  setDefault(spec, "schedulerName", "default-scheduler");
-  if (spec.serviceAccountName === undefined && typeof spec.serviceAccount === "string") {
-    spec.serviceAccountName = spec.serviceAccount;
-  }
-  if (typeof spec.serviceAccountName === "string" && spec.serviceAccountName !== "") {
-    setDefault(spec, "serviceAccount", spec.serviceAccountName);
-  }
-  for (const field of ["initContainers", "containers", "ephemeralContainers"]) {
-    for (const container of listAt(spec, field)) if (isObject(container)) setContainerDefaults(container);
-  }
-  for (const volume of listAt(spec, "volumes")) if (isObject(volume)) setVolumeDefaults(volume);
-}
-
-function setContainerDefaults(container: JsonObject): void {
-  setDefault(container, "terminationMessagePath", "/dev/termination-log");
-  setDefault(container, "terminationMessagePolicy", "File");
-  const image = textAt(container, "image") ?? "";
-  const tag = /:([^:/@]+)$/.exec(image)?.[1];
-  const pinned = image.includes("@") || (tag !== undefined && tag !== "latest");
-  setDefault(container, "imagePullPolicy", pinned ? "IfNotPresent" : "Always");
-  setDefault(container, "resources", {});
-  for (const port of listAt(container, "ports")) if (isObject(port)) setDefault(port, "protocol", "TCP");
-  for (const variable of listAt(container, "env")) {
-    const reference =
-      isObject(variable) && isObject(variable.valueFrom) ? variable.valueFrom.fieldRef : undefined;
-    if (isObject(reference)) setDefault(reference, "apiVersion", "v1");
-  }
-  for (const name of ["livenessProbe", "readinessProbe", "startupProbe"]) {
-    const probe = container[name];
-    if (isObject(probe)) setProbeDefaults(probe);
-  }
-}
-
-function setProbeDefaults(probe: JsonObject): void {
-  setDefault(probe, "timeoutSeconds", 1);
-  setDefault(probe, "periodSeconds", 10);
-  setDefault(probe, "successThreshold", 1);
-  setDefault(probe, "failureThreshold", 3);
-  if (isObject(probe.httpGet)) {
-    setDefault(probe.httpGet, "path", "/");
-    setDefault(probe.httpGet, "scheme", "HTTP");
-  }
-}
-
-function setVolumeDefaults(volume: JsonObject): void {
-  for (const source of ["configMap", "secret", "projected", "downwardAPI"]) {
-    const value = volume[source];
-    if (isObject(value)) setDefault(value, "defaultMode", 420);
-  }
-  for (const source of listAt(volume, "projected", "sources")) {
-    const token = isObject(source) ? source.serviceAccountToken : undefined;
-    if (isObject(token)) setDefault(token, "expirationSeconds", 3600);
-  }
-  const sources = Object.keys(volume).filter((field) => field !== "name");
-  if (sources.length === 0) volume.emptyDir = {};
-}
-
-/** Faults of a pod's spec that would make it unrunnable. `path` is where the spec stands. */
-export function validatePodSpec(spec: unknown, path: string): FieldError[] {
-  const containers = listAt(spec, "containers");
-  if (containers.length === 0) return [required(`${path}.containers`)];
-  return containers.flatMap((container, index) => {
-    const at = `${path}.containers[${index}]`;
-    const faults: FieldError[] = [];
-    if ((textAt(container, "name") ?? "") === "") faults.push(required(`${at}.name`));
-    if ((textAt(container, "image") ?? "") === "") faults.push(required(`${at}.image`));
-    return faults;
-  });
-}
+import { setPodSpecDefaults } from "./pod-defaults.ts";
+import { validatePodSpec } from "./pod-rules.ts";
 
 export const podStrategy: Strategy = {
   setDefaults(pod) {
     const spec = ensureObject(pod, "spec");
+    setRequestsFromLimits(spec);
     setPodSpecDefaults(spec);
     setDefault(spec, "enableServiceLinks", true);
   },
@@ -99,8 +26,10 @@ export const podStrategy: Strategy = {
     const spec = ensureObject(pod, "spec");
     setDefault(spec, "serviceAccountName", "default");
     setDefault(spec, "serviceAccount", spec.serviceAccountName);
-    setDefault(spec, "preemptionPolicy", "PreemptLowerPriority");
+    mountToken(spec);
+    tolerateShortOutages(spec);
     setDefault(spec, "priority", 0);
+    setDefault(spec, "preemptionPolicy", "PreemptLowerPriority");
   },
   prepareForCreate(pod) {
     pod.status = { phase: "Pending", qosClass: qosClass(pod) };
@@ -116,10 +45,68 @@ export const podStrategy: Strategy = {
     return Math.max(0, asked ?? numberAt(pod, "spec", "terminationGracePeriodSeconds") ?? 30);
   },
   answersDeleted: true,
-  countsGeneration: false,
 };
 
+/** A container that limits a resource asks for as much, unless it says otherwise. */
+function setRequestsFromLimits(spec: JsonObject): void {
+  for (const field of ["initContainers", "containers"]) {
+    for (const container of listAt(spec, field)) {
+      const resources = isObject(container) ? container.resources : undefined;
+      if (!isObject(resources) || !isObject(resources.limits)) continue;
+      const requests = ensureObject(resources, "requests");
+      for (const [name, limit] of Object.entries(resources.limits)) setDefault(requests, name, limit);
+    }
+  }
+}
+
+const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount";
+const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789";
+
+/** Gives every container the token of the pod's service account, as Kubernetes' ServiceAccount admission does. */
+function mountToken(spec: JsonObject): void {
+  if (spec.automountServiceAccountToken === false) return;
+  const containers = [...listAt(spec, "initContainers"), ...listAt(spec, "containers")].filter(isObject);
+  const without = containers.filter(
+    (container) =>
+      !listAt(container, "volumeMounts").some((mount) => textAt(mount, "mountPath") === tokenPath),
+  );
+  if (without.length === 0) return;
+  let name = "kube-api-access-";
+  for (let index = 0; index < 5; index++) name += suffixAlphabet[randomInt(suffixAlphabet.length)];
+  for (const container of without) {
+    container.volumeMounts = [
+      ...listAt(container, "volumeMounts"),
+      { name, readOnly: true, mountPath: tokenPath },
+    ];
+  }
+  const sources = [
+    { serviceAccountToken: { expirationSeconds: 3607, path: "token" } },
+    { configMap: { name: "kube-root-ca.crt", items: [{ key: "ca.crt", path: "ca.crt" }] } },
+    {
+      downwardAPI: {
+        items: [{ path: "namespace", fieldRef: { apiVersion: "v1", fieldPath: "metadata.namespace" } }],
+      },
+    },
+  ];
+  spec.volumes = [...listAt(spec, "volumes"), { name, projected: { sources, defaultMode: 420 } }];
+}
+
+/** A pod stays five minutes on a node that is not ready or not reached, as Kubernetes' admission sets it. */
+function tolerateShortOutages(spec: JsonObject): void {
+  const tolerations = [...listAt(spec, "tolerations")];
+  for (const key of ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"]) {
+    const tolerated = tolerations.some(
+      (item) => textAt(item, "key") === key || (textAt(item, "key") ?? "") === "",
+    );
+    if (!tolerated)
+      tolerations.push({ key, operator: "Exists", effect: "NoExecute", tolerationSeconds: 300 });
+  }
+  spec.tolerations = tolerations;
+}
+
 function validateUpdate(pod: ApiObject, old: ApiObject): FieldError[] {
+  const faults = validatePodSpec(pod.spec, "spec");
+  if (faults.length > 0) return faults;
   if (equalJson(fixedSpec(pod), fixedSpec(old))) return [];
   return [
     {
@@ -136,7 +123,9 @@ function fixedSpec(pod: ApiObject): unknown {
   if (!isObject(pod.spec)) return undefined;
   const { tolerations: _t, activeDeadlineSeconds: _d, nodeName: _n, ...rest } = pod.spec;
   const withoutImages = (list: unknown) =>
-    Array.isArray(list) ? list.map((item) => (isObject(item) ? { ...item, image: "" } : item)) : list;
+    Array.isArray(list)
+      ? list.map((item: unknown) => (isObject(item) ? { ...item, image: "" } : item))
+      : list;
   return {
     ...rest,
     containers: withoutImages(rest.containers),
