@@ -13,8 +13,9 @@ import type { Logger } from "../lib/log.ts";
 import { createRegistry } from "../lib/metrics.ts";
 import { startCa } from "../mesh/ca/run.ts";
 import { createPolicyFilters, policyKinds } from "../mesh/policy-filters.ts";
-import { authorizeBy } from "../mesh/signals/authorize.ts";
-import { signalServices } from "../mesh/signals/services.ts";
+import { attemptsService } from "../mesh/signals/attempts-service.ts";
+import { admitBy } from "../mesh/signals/authorize.ts";
+import { serveReports } from "../mesh/signals/report-server.ts";
 import { createSignals } from "../mesh/signals/signals.ts";
 import { startMesh } from "../mesh/start.ts";
 import { startStatus } from "../mesh/status.ts";
@@ -29,8 +30,8 @@ import { homeNamespace } from "./up/install.ts";
 import { serveMonitoring } from "./up/monitoring.ts";
 import { version } from "./version.ts";
 
-/** Istio's ports. */
-export const ports = { xds: 15010, tls: 15012, monitoring: 15014, webhooks: 15017 } as const;
+/** Istio's ports, and `signals` for the proxies' reports. */
+export const ports = { xds: 15010, tls: 15012, signals: 15013, monitoring: 15014, webhooks: 15017 } as const;
 const { trustDomain } = defaultMesh;
 
 export interface RoomsOptions {
@@ -111,15 +112,23 @@ async function start(
     replica: "local",
     clock,
     cuts: mesh.cuts,
-    startOf: () => undefined,
   });
-  const authorize = authorizeBy(() => mesh.model().workloads, trustDomain);
+  const admit = admitBy(() => mesh.model().workloads, trustDomain);
   const grpc = await serveGrpc({
     plaintext: { host, port: ports.xds },
     tls: { host, port: ports.tls, credentials: ca.serverCredentials },
-    services: [...mesh.services, ca.service, ...signalServices(collector, authorize, logger)],
+    services: [...mesh.services, ca.service, attemptsService(collector, admit, logger)],
   });
   atEnd(() => grpc.close());
+  const reports = await serveReports({
+    host,
+    port: ports.signals,
+    tls: { rootPem: ca.rootPem, certificate: ca.servingCertificate },
+    collector,
+    admit,
+    logger: logger.child({ room: "signals" }),
+  });
+  atEnd(() => reports.close());
 
   const snapshot = () => informers.snapshot();
   const admission = await serveAdmission({

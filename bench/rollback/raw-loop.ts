@@ -11,7 +11,7 @@ import type { Run } from "../../api/signals.ts";
 import { RecordTail } from "../../cli/demo/record.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { silent } from "../../lib/log.ts";
-import { signalServices } from "../../mesh/signals/services.ts";
+import { attemptsService } from "../../mesh/signals/attempts-service.ts";
 import { createSignals } from "../../mesh/signals/signals.ts";
 import { createAds } from "../../mesh/xds/ads.ts";
 import { adsDefinition } from "../../mesh/xds/definition.ts";
@@ -69,13 +69,12 @@ export async function rawLoop(faults: number, say: (line: string) => void): Prom
     replica: "raw",
     clock: systemClock,
     cuts: { set: () => ({ held: 0, of: 0 }), release: () => undefined },
-    startOf: () => undefined,
   });
   const server = await serveGrpc({
     plaintext: { host: "127.0.0.1", port: 0 },
     services: [
       { definition: adsDefinition, implementation: ads.implementation },
-      ...signalServices(collector, () => undefined, silent),
+      attemptsService(collector, () => ({ workload: undefined }), silent),
     ],
   });
   const programs: ChildProcess[] = [];

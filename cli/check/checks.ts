@@ -82,7 +82,7 @@ async function checkAddresses(dataDir: string): Promise<Finding> {
     return { name, ok: true, text: `in use by \`fairlead up\` (process ${running.pid}, ${running.url})` };
   try {
     const subnet = await freeSubnet();
-    for (const port of [15010, 15012, 15014, 15017]) {
+    for (const port of [15010, 15012, 15013, 15014, 15017]) {
       const problem = await portProblem(hostAddress(`127.${subnet}`), port);
       if (problem !== undefined) return { name, ok: false, text: problem };
     }

@@ -1,11 +1,10 @@
+import { readFileSync } from "node:fs";
 import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { StreamAccessLogsMessageSchema } from "../generated/envoy/service/accesslog/v3/als_pb.js";
-import { StreamMetricsMessageSchema } from "../generated/envoy/service/metrics/v3/metrics_service_pb.js";
-import { MetricType } from "../generated/io/prometheus/client/metrics_pb.js";
 import { readAccessLogs } from "./access-log.ts";
-import { readMetrics } from "./metrics.ts";
+import { readMetricsExport } from "./otlp-metrics.ts";
 
 describe("access log entries", () => {
   test("are read as protobuf-es reads them", () => {
@@ -60,7 +59,7 @@ describe("access log entries", () => {
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         try {
           readAccessLogs(Buffer.from(bytes));
-          readMetrics(Buffer.from(bytes), () => true);
+          readMetricsExport(Buffer.from(bytes));
         } catch (error) {
           expect(error).toBeInstanceOf(RangeError);
         }
@@ -69,50 +68,25 @@ describe("access log entries", () => {
   });
 });
 
-test("only the wanted families of a metrics report are read", () => {
-  const message = create(StreamMetricsMessageSchema, {
-    envoyMetrics: [
-      { name: "server.live", type: MetricType.GAUGE, metric: [{ gauge: { value: 1 } }] },
-      {
-        name: "requests",
-        type: MetricType.COUNTER,
-        metric: [
-          {
-            label: [{ name: "code", value: "200" }],
-            counter: { value: 41 },
-            timestampMs: 1_795_255_394_619n,
-          },
-        ],
-      },
-      {
-        name: "duration",
-        type: MetricType.HISTOGRAM,
-        metric: [
-          {
-            timestampMs: 7n,
-            histogram: {
-              sampleCount: 3n,
-              bucket: [
-                { cumulativeCount: 1n, upperBound: 0.5 },
-                { cumulativeCount: 2n, upperBound: 1 },
-              ],
-            },
-          },
-        ],
-      },
-    ],
-  });
-  const read = readMetrics(
-    Buffer.from(toBinary(StreamMetricsMessageSchema, message)),
-    (name) => name !== "server.live",
-  );
-  expect(read.samples).toEqual([
-    {
-      family: "requests",
-      at: 1_795_255_394_619,
-      labels: new Map([["code", "200"]]),
-      value: { kind: "counter", total: 41 },
-    },
-    { family: "duration", at: 7, labels: new Map(), value: { kind: "histogram", buckets: [1, 2], count: 3 } },
-  ]);
+/** What a real Envoy 1.40 sent: 90 answers 200 and 10 answers 503, then nothing. */
+const recorded = (name: string): Buffer => readFileSync(new URL(`testdata/${name}.bin`, import.meta.url));
+
+test("a report of Envoy's stats sink is read: cumulative counters, latencies since the last", () => {
+  const { at, start, samples } = readMetricsExport(recorded("report-busy"));
+  expect(at - start).toBeGreaterThan(1000);
+  expect(at - start).toBeLessThan(10_000);
+  const cluster = "cluster.outbound|80||shop-primary.demo.svc.cluster.local;.";
+  const byName = new Map(samples.map(({ name, value }) => [name, value]));
+  expect(byName.get("destination.2xx")).toEqual({ kind: "counter", total: 90 });
+  expect(byName.get("destination.5xx")).toEqual({ kind: "counter", total: 10 });
+  expect(byName.get(`${cluster}upstream_rq_completed`)).toEqual({ kind: "counter", total: 100 });
+  expect(byName.get(`${cluster}upstream_rq_5xx`)).toEqual({ kind: "counter", total: 10 });
+  const time = byName.get("destination.time");
+  expect(time?.kind === "histogram" && time.buckets.length).toBe(20);
+  expect(time?.kind === "histogram" && time.buckets.reduce((sum, count) => sum + count, 0)).toBe(100);
+  const idle = readMetricsExport(recorded("report-idle"));
+  expect(idle.start).toBe(start);
+  expect(idle.at).toBeGreaterThan(at);
+  expect(idle.samples.filter(({ value }) => value.kind === "histogram")).toEqual([]);
+  expect(idle.samples).toContainEqual({ name: "destination.2xx", value: { kind: "counter", total: 90 } });
 });

@@ -57,6 +57,13 @@ export class Cursor {
     return this.buffer.readDoubleLE(start);
   }
 
+  /** Eight bytes as an unsigned number. Exact up to 2^53. */
+  fixed64(): number {
+    const start = this.position;
+    this.advance(8);
+    return this.buffer.readUInt32LE(start) + this.buffer.readUInt32LE(start + 4) * 4_294_967_296;
+  }
+
   /** Passes over the field that `tag` announced. */
   skip(tag: number): void {
     switch (tag & 7) {

@@ -5,6 +5,9 @@ import { rootSecret, workloadSecret } from "./sds-server.ts";
 const discoveryCluster = "xds-grpc";
 const secretCluster = "sds-grpc";
 const statsCluster = "prometheus_stats";
+/** Where the stats sink sends its reports, and what stands there for the node's id: as `mesh/build` names them. */
+const signalsCluster = "fairlead-signals";
+const nodePlaceholder = "FAIRLEAD_NODE_ID";
 
 /** Istio's ports of a sidecar. */
 export const ports = { admin: 15000, agent: 15020, health: 15021, stats: 15090 } as const;
@@ -26,8 +29,9 @@ export interface TelemetryBootstrap {
  * @see envoy.config.bootstrap.v3.Bootstrap
  */
 export function buildBootstrap(config: AgentConfig, socket: string, telemetry: TelemetryBootstrap): object {
+  const node = buildNode(config);
   return {
-    node: buildNode(config),
+    node,
     admin: { address: socketAddress(adminAddress(config), ports.admin) },
     dynamic_resources: {
       ads_config: {
@@ -55,7 +59,7 @@ export function buildBootstrap(config: AgentConfig, socket: string, telemetry: T
       ],
     },
     static_resources: {
-      clusters: [discovery(config), secrets(socket), adminCluster(config)],
+      clusters: [discovery(config), reports(config), secrets(socket), adminCluster(config)],
       listeners: [statsListener(config)],
     },
     ...(config.loopback
@@ -67,7 +71,8 @@ export function buildBootstrap(config: AgentConfig, socket: string, telemetry: T
       : {}),
     // fixed for the life of the process, so never a knob
     stats_flush_interval: "1s",
-    ...telemetry,
+    stats_config: telemetry.stats_config,
+    stats_sinks: JSON.parse(JSON.stringify(telemetry.stats_sinks).replaceAll(nodePlaceholder, node.id)),
   };
 }
 
@@ -77,7 +82,7 @@ export function adminAddress({ loopback, podIp }: AgentConfig): string {
 }
 
 /** Id, cluster and metadata as Istio's, so that any control plane of that style knows the proxy. */
-function buildNode(config: AgentConfig): object {
+function buildNode(config: AgentConfig): { readonly id: string } & Readonly<Record<string, unknown>> {
   const { podName, namespace, podIp, domain, labels, metadata, appAddress } = config;
   const canonicalName = labels["service.istio.io/canonical-name"] || metadata.WORKLOAD_NAME || podName;
   return {
@@ -97,12 +102,8 @@ function buildNode(config: AgentConfig): object {
 
 function discovery(config: AgentConfig): object {
   const { host, port } = splitAddress(config.discoveryAddress);
-  const byAddress = /^[\d.]+$|:/.test(host);
   return {
-    name: discoveryCluster,
-    type: byAddress ? "STATIC" : "STRICT_DNS",
-    connect_timeout: "1s",
-    load_assignment: oneEndpoint(discoveryCluster, socketAddress(host, port)),
+    ...controlPlane(discoveryCluster, host, port, "h2"),
     typed_extension_protocol_options: http2Options({
       connection_keepalive: { interval: "10s", timeout: "5s" },
     }),
@@ -111,13 +112,30 @@ function discovery(config: AgentConfig): object {
     circuit_breakers: {
       thresholds: [{ max_connections: 100_000, max_pending_requests: 100_000, max_requests: 100_000 }],
     },
+  };
+}
+
+/** Reports of statistics, one a second: the port after the control plane's takes them. */
+function reports(config: AgentConfig): object {
+  const { host, port } = splitAddress(config.discoveryAddress);
+  return controlPlane(signalsCluster, host, port + 1, "http/1.1");
+}
+
+/** A cluster to the control plane, over TLS with the workload's own certificate. */
+function controlPlane(name: string, host: string, port: number, protocol: string): object {
+  const byAddress = /^[\d.]+$|:/.test(host);
+  return {
+    name,
+    type: byAddress ? "STATIC" : "STRICT_DNS",
+    connect_timeout: "1s",
+    load_assignment: oneEndpoint(name, socketAddress(host, port)),
     transport_socket: {
       name: "envoy.transport_sockets.tls",
       typed_config: {
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
         sni: byAddress ? "istiod.istio-system.svc" : host,
         common_tls_context: {
-          alpn_protocols: ["h2"],
+          alpn_protocols: [protocol],
           tls_params: { tls_minimum_protocol_version: "TLSv1_2" },
           tls_certificate_sds_secret_configs: [secretConfig(workloadSecret)],
           combined_validation_context: {

@@ -1,45 +1,173 @@
 /** The parts of a sidecar's bootstrap that make it report: fixed at its start, so the same for every proxy. */
 import { create } from "@bufbuild/protobuf";
-import { ApiVersion } from "../../envoy/generated/envoy/config/core/v3/config_source_pb.js";
-import {
-  HistogramEmitMode,
-  MetricsServiceConfigSchema,
-} from "../../envoy/generated/envoy/config/metrics/v3/metrics_service_pb.js";
+import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import {
   type StatsConfig,
   StatsConfigSchema,
   type StatsSink,
   StatsSinkSchema,
 } from "../../envoy/generated/envoy/config/metrics/v3/stats_pb.js";
+import { StatFullNameMatchInputSchema } from "../../envoy/generated/envoy/extensions/matching/common_inputs/stats/v3/stats_pb.js";
+import {
+  SinkConfig_ConversionActionSchema as ConversionSchema,
+  SinkConfig_DropActionSchema as DropSchema,
+  SinkConfigSchema,
+} from "../../envoy/generated/envoy/extensions/stat_sinks/open_telemetry/v3/open_telemetry_pb.js";
+import {
+  type Matcher_MatcherList_FieldMatcher as FieldMatcher,
+  Matcher_MatcherList_FieldMatcherSchema as FieldMatcherSchema,
+  MatcherSchema,
+  type Matcher_MatcherList_Predicate as Predicate,
+  Matcher_MatcherList_PredicateSchema as PredicateSchema,
+} from "../../envoy/generated/xds/type/matcher/v3/matcher_pb.js";
+import { RegexMatcherSchema } from "../../envoy/generated/xds/type/matcher/v3/regex_pb.js";
+import {
+  type StringMatcher,
+  StringMatcherSchema,
+} from "../../envoy/generated/xds/type/matcher/v3/string_pb.js";
 import { typed } from "./any.ts";
-import { controlPlaneCluster, statsPrefix } from "./telemetry.ts";
+import { statsPrefix } from "./telemetry.ts";
 
 /** Seconds between two reports of a proxy; fixed by the bootstrap, so never a knob. */
 export const statsFlushSeconds = 1;
 
+/** Cluster of every bootstrap to which reports go. */
+export const signalsCluster = "fairlead-signals";
+/** Header in which a proxy says who it is; its certificate must prove it. */
+export const nodeHeader = "x-fairlead-node";
+/** Stands for the node's id until the agent writes the bootstrap. */
+export const nodePlaceholder = "FAIRLEAD_NODE_ID";
+
+/** What a report says of the proxy's own workload, by its name on the wire. */
+export const destinationMetrics = {
+  status2xx: "destination.2xx",
+  status3xx: "destination.3xx",
+  status4xx: "destination.4xx",
+  status5xx: "destination.5xx",
+  /** HTTP status 200 and a gRPC status that is the server's failure. */
+  failedGrpc: "destination.grpc",
+  /** The application gave none. */
+  noAnswer: "destination.none",
+  other: "destination.other",
+  /** Histogram of durations, milliseconds. */
+  time: "destination.time",
+} as const;
+
+/** Statistics of outbound clusters that a report holds, by their names in Envoy. */
+export const clusterStatistics = {
+  requests: "upstream_rq_completed",
+  failed: "upstream_rq_5xx",
+  time: "upstream_rq_time",
+  connections: "upstream_cx_total",
+} as const;
+
 /**
- * Where counters go each second: cumulative, so that a lost or repeated report is harmless.
+ * Where counters go each second: cumulative, so that a lost or repeated report is harmless; histograms hold what was
+ * seen since the last.
  *
- * @see envoy.config.metrics.v3.MetricsServiceConfig
+ * Of all statistics only those that a judge reads: Istio's series of the proxy's own workload summed by class of
+ * answer, and four of each outbound cluster in use. A report so has a kilobyte or two, whatever the number of series.
+ *
+ * @see envoy.extensions.stat_sinks.open_telemetry.v3.SinkConfig
  */
 export function statsSinks(): StatsSink[] {
   return [
     create(StatsSinkSchema, {
-      name: "envoy.stat_sinks.metrics_service",
+      name: "envoy.stat_sinks.open_telemetry",
       configType: {
         case: "typedConfig",
-        value: typed(MetricsServiceConfigSchema, {
-          grpcService: {
-            targetSpecifier: { case: "envoyGrpc", value: { clusterName: controlPlaneCluster } },
+        value: typed(SinkConfigSchema, {
+          protocolSpecifier: {
+            case: "httpService",
+            value: {
+              httpUri: {
+                uri: `http://${signalsCluster}/v1/metrics`,
+                httpUpstreamType: { case: "cluster", value: signalsCluster },
+                timeout: create(DurationSchema, { seconds: 3n }),
+              },
+              requestHeadersToAdd: [{ header: { key: nodeHeader, value: nodePlaceholder } }],
+            },
           },
-          transportApiVersion: ApiVersion.V3,
-          reportCountersAsDeltas: false,
-          emitTagsAsLabels: true,
-          histogramEmitMode: HistogramEmitMode.HISTOGRAM,
+          reportHistogramsAsDeltas: true,
+          emitTagsAsAttributes: false,
+          useTagExtractedName: false,
+          customMetricConversions: create(MatcherSchema, {
+            matcherType: { case: "matcherList", value: { matchers: reported() } },
+          }),
         }),
       },
     }),
   ];
+}
+
+/** Which statistics are reported, and as what: the first that matches decides; what none matches keeps its name. */
+function reported(): FieldMatcher[] {
+  const requests = `${statsPrefix}.istio_requests_total.reporter.destination.`;
+  const duration = `${statsPrefix}.istio_request_duration_milliseconds.reporter.destination.`;
+  const clusters = "cluster.outbound";
+  /** By the three tags that end the name of Istio's series (`mesh/build/telemetry.ts`). */
+  const answered = ({ code = "[0-9]*", grpc = "[0-9]*", flags = "[A-Za-z0-9,-]*" }) =>
+    name({
+      case: "safeRegex",
+      value: create(RegexMatcherSchema, {
+        engineType: { case: "googleRe2", value: {} },
+        regex: `${requests.replaceAll(".", "\\.")}.*\\.response_code\\.${code}\\.grpc_response_status\\.${grpc}\\.response_flags\\.${flags}`,
+      }),
+    });
+  const anyOf = (flags: string) => `(.*,)?(${flags})(,.*)?`;
+  const suffixes = Object.values(clusterStatistics).map((statistic) =>
+    name({ case: "suffix", value: `;.${statistic}` }),
+  );
+  return [
+    drop(not(or([requests, duration, clusters].map((value) => name({ case: "prefix", value }))))),
+    convert(name({ case: "prefix", value: duration }), destinationMetrics.time),
+    // The client went away before an answer: it says nothing about the version.
+    drop(answered({ code: "0", flags: anyOf("DC") })),
+    convert(answered({ code: "5[0-9][0-9]" }), destinationMetrics.status5xx),
+    convert(answered({ grpc: "(2|4|8|12|13|14|15)" }), destinationMetrics.failedGrpc),
+    convert(answered({ flags: anyOf("UF|UC|UH|UT|UPE|LR|UR") }), destinationMetrics.noAnswer),
+    convert(answered({ code: "2[0-9][0-9]" }), destinationMetrics.status2xx),
+    convert(answered({ code: "3[0-9][0-9]" }), destinationMetrics.status3xx),
+    convert(answered({ code: "4[0-9][0-9]" }), destinationMetrics.status4xx),
+    convert(name({ case: "prefix", value: requests }), destinationMetrics.other),
+    drop(not(or(suffixes))),
+  ];
+}
+
+/** A predicate on the whole name of a statistic, tags and their values included. */
+function name(matchPattern: StringMatcher["matchPattern"]): Predicate {
+  return create(PredicateSchema, {
+    matchType: {
+      case: "singlePredicate",
+      value: {
+        input: { name: "name", typedConfig: typed(StatFullNameMatchInputSchema, {}) },
+        matcher: { case: "valueMatch", value: create(StringMatcherSchema, { matchPattern }) },
+      },
+    },
+  });
+}
+
+function or(predicate: Predicate[]): Predicate {
+  return create(PredicateSchema, { matchType: { case: "orMatcher", value: { predicate } } });
+}
+
+function not(predicate: Predicate): Predicate {
+  return create(PredicateSchema, { matchType: { case: "notMatcher", value: predicate } });
+}
+
+function drop(predicate: Predicate): FieldMatcher {
+  return rule(predicate, "drop", typed(DropSchema, {}));
+}
+
+function convert(predicate: Predicate, metricName: string): FieldMatcher {
+  return rule(predicate, "convert", typed(ConversionSchema, { metricName }));
+}
+
+function rule(predicate: Predicate, action: string, typedConfig: ReturnType<typeof typed>): FieldMatcher {
+  return create(FieldMatcherSchema, {
+    predicate,
+    onMatch: { onMatch: { case: "action", value: { name: action, typedConfig } } },
+  });
 }
 
 /** What ends the cluster's name in its statistics (`alt_stat_name`), so that the dots of a host stay inside it. */

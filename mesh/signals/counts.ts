@@ -1,6 +1,7 @@
 import { bucketBounds } from "../../api/signals.ts";
-import type { Sample } from "../../envoy/readers/metrics.ts";
-import { hostOfCluster, isFailure } from "./attempt.ts";
+import type { Sample } from "../../envoy/readers/otlp-metrics.ts";
+import { clusterStatistics, destinationMetrics } from "../build/bootstrap-telemetry.ts";
+import { hostOfCluster } from "./attempt.ts";
 
 /** Whose traffic a count is: a host as its callers see it, or a workload as its own proxies see it. */
 export type Subject =
@@ -13,23 +14,17 @@ export interface Counts {
   requests: number;
   failed: number;
   connections: number;
-  /** Not cumulative over reports: Envoy's histograms are per flush. Per bucket, the last beyond all bounds. */
+  /** Requests by class of their status, 1xx to 5xx at 1 to 5; destinations only. */
+  readonly classes: number[];
+  /** Not cumulative over reports: per bucket, the last beyond all bounds. */
   readonly latencies: number[];
 }
 
-const families = {
-  requests: "cluster.upstream_rq_completed",
-  classes: "cluster.upstream_rq",
-  connections: "cluster.upstream_cx_total",
-  time: "cluster.upstream_rq_time",
-  istioRequests: "fairlead.istio_requests_total",
-  istioDuration: "fairlead.istio_request_duration_milliseconds",
-} as const;
-
-const wantedFamilies: ReadonlySet<string> = new Set(Object.values(families));
-
-/** Which families of a proxy's report are read; the others are passed over unread. */
-export const isWanted = (family: string): boolean => wantedFamilies.has(family);
+/** The workload that a proxy stands before. */
+export interface ReportingWorkload {
+  readonly namespace: string;
+  readonly workload: string;
+}
 
 /** A subject as a key of maps. */
 export function keyOf(subject: Subject): string {
@@ -38,77 +33,93 @@ export function keyOf(subject: Subject): string {
     : `destination ${subject.namespace}/${subject.workload}`;
 }
 
-/** Sums one proxy's report by subject. */
-export function countsOf(samples: readonly Sample[]): Map<string, Counts> {
+/** Sums one proxy's report by subject; what its own workload answered counts for `self`, where that is known. */
+export function countsOf(
+  samples: readonly Sample[],
+  self: ReportingWorkload | undefined,
+): Map<string, Counts> {
   const counts = new Map<string, Counts>();
   for (const sample of samples) {
-    const subject = subjectOf(sample);
-    if (subject === undefined) continue;
-    const key = keyOf(subject);
-    let entry = counts.get(key);
-    if (entry === undefined) {
-      entry = {
-        subject,
-        requests: 0,
-        failed: 0,
-        connections: 0,
-        latencies: new Array<number>(bucketBounds.length + 1).fill(0),
-      };
-      counts.set(key, entry);
+    const { name } = sample;
+    const what = ownMetrics.get(name);
+    if (what !== undefined) {
+      if (self !== undefined) addOwn(entryOf(counts, { side: "destination", ...self }), what, sample);
+      continue;
     }
-    add(entry, sample);
+    const [host, statistic] = clusterStatistic(name);
+    if (host !== undefined) addClient(entryOf(counts, { side: "client", host }), statistic, sample);
   }
   return counts;
 }
 
-function subjectOf({ family, labels }: Sample): Subject | undefined {
-  if (family.startsWith("cluster.")) {
-    const host = hostOfCluster(labels.get("cluster_name") ?? "");
-    return host === undefined ? undefined : { side: "client", host };
-  }
-  if (labels.get("reporter") !== "destination") return undefined;
-  const namespace = labels.get("destination_workload_namespace");
-  const workload = labels.get("destination_workload");
-  return namespace === undefined || workload === undefined
-    ? undefined
-    : { side: "destination", namespace, workload };
+/** `destinationMetrics`, from the name on the wire. */
+const ownMetrics: ReadonlyMap<string, keyof typeof destinationMetrics> = new Map(
+  Object.entries(destinationMetrics).map(([what, name]) => [name, what as keyof typeof destinationMetrics]),
+);
+
+function entryOf(counts: Map<string, Counts>, subject: Subject): Counts {
+  const key = keyOf(subject);
+  const known = counts.get(key);
+  if (known !== undefined) return known;
+  const entry: Counts = {
+    subject,
+    requests: 0,
+    failed: 0,
+    connections: 0,
+    classes: [0, 0, 0, 0, 0, 0],
+    latencies: Array.from({ length: bucketBounds.length + 1 }, () => 0),
+  };
+  counts.set(key, entry);
+  return entry;
 }
 
-function add(counts: Counts, { family, labels, value }: Sample): void {
+/** Host and statistic of `cluster.outbound|80||shop.demo.svc.cluster.local;.upstream_rq_5xx`. */
+function clusterStatistic(name: string): [host: string | undefined, statistic: string] {
+  const end = name.lastIndexOf(";.");
+  return name.startsWith("cluster.") && end > 0
+    ? [hostOfCluster(name.slice("cluster.".length, end)), name.slice(end + 2)]
+    : [undefined, ""];
+}
+
+function addClient(counts: Counts, statistic: string, { value }: Sample): void {
   if (value.kind === "histogram") {
-    let below = 0;
-    // Envoy's buckets are cumulative and in the order of `bucketBounds`, its default bounds.
-    value.buckets.forEach((cumulative, index) => {
-      if (index < bucketBounds.length)
-        counts.latencies[index] = (counts.latencies[index] ?? 0) + cumulative - below;
-      below = cumulative;
-    });
-    const last = bucketBounds.length;
-    counts.latencies[last] = (counts.latencies[last] ?? 0) + Math.max(0, value.count - below);
+    if (statistic === clusterStatistics.time) addLatencies(counts, value.buckets);
     return;
   }
-  switch (family) {
-    case families.requests:
-      counts.requests += value.total;
-      return;
-    case families.connections:
-      counts.connections += value.total;
-      return;
-    case families.classes:
-      if (labels.get("response_code_class") === "5xx") counts.failed += value.total;
-      return;
-    case families.istioRequests:
-      addIstioRequests(counts, labels, value.total);
-      return;
-  }
+  if (statistic === clusterStatistics.requests) counts.requests += value.total;
+  else if (statistic === clusterStatistics.failed) counts.failed += value.total;
+  else if (statistic === clusterStatistics.connections) counts.connections += value.total;
 }
 
-function addIstioRequests(counts: Counts, labels: ReadonlyMap<string, string>, total: number): void {
-  const flags = (labels.get("response_flags") ?? "").split(",");
-  // The client went away before an answer: it says nothing about the version.
-  if (flags.includes("DC") && labels.get("response_code") === "0") return;
-  counts.requests += total;
-  const grpc = labels.get("grpc_response_status");
-  if (isFailure(Number(labels.get("response_code")), grpc ? Number(grpc) : undefined, flags))
-    counts.failed += total;
+function addOwn(counts: Counts, what: keyof typeof destinationMetrics, { value }: Sample): void {
+  if (value.kind === "histogram") {
+    if (what === "time") addLatencies(counts, value.buckets);
+    return;
+  }
+  if (what === "time") return;
+  const { failed, status } = destinationClasses[what];
+  counts.requests += value.total;
+  if (failed) counts.failed += value.total;
+  counts.classes[status] = (counts.classes[status] ?? 0) + value.total;
+}
+
+/** What each class of answers counts as. A gRPC failure comes with HTTP status 200, no answer with none. */
+const destinationClasses = {
+  failedGrpc: { failed: true, status: 2 },
+  noAnswer: { failed: true, status: 5 },
+  status5xx: { failed: true, status: 5 },
+  status4xx: { failed: false, status: 4 },
+  status3xx: { failed: false, status: 3 },
+  status2xx: { failed: false, status: 2 },
+  other: { failed: false, status: 1 },
+} as const satisfies Record<
+  Exclude<keyof typeof destinationMetrics, "time">,
+  { failed: boolean; status: number }
+>;
+
+/** Envoy's buckets are those of `bucketBounds`, its default bounds; others are not understood. */
+function addLatencies(counts: Counts, buckets: readonly number[]): void {
+  if (buckets.length !== counts.latencies.length) return;
+  for (const [bucket, count] of buckets.entries())
+    counts.latencies[bucket] = (counts.latencies[bucket] ?? 0) + count;
 }

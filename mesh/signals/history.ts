@@ -65,7 +65,7 @@ export class History {
     const windows: Window[] = [];
     let requests = 0;
     let failed = 0;
-    const buckets = new Array<number>(bucketBounds.length + 1).fill(0);
+    const buckets = Array.from({ length: bucketBounds.length + 1 }, () => 0);
     const ring = this.rings.get(`${half} ${key}`);
     const source = { replica, proxy: `* ${name(half)}`, start: from };
     for (const { second, cells } of ring?.since(Math.floor(from / 1000)) ?? []) {

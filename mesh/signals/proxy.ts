@@ -10,6 +10,7 @@ export interface Totals {
   requests: number;
   failed: number;
   connections: number;
+  readonly classes: number[];
   readonly buckets: number[];
 }
 
@@ -48,29 +49,34 @@ export class ProxyCounts {
       this.lastAt > 0 && at - this.lastAt > lostAfterMs
         ? { kind: "gap", source: this.source, from: this.lastAt, to: at }
         : undefined;
+    // Only what is in use is reported: a subject that was not in the report before begins at 0.
+    const seen = this.lastAt > 0 && gap === undefined;
     this.lastAt = at;
     this.seq += 1;
     const growth: Growth[] = [];
-    for (const [key, now] of counts) growth.push(this.grow(key, now));
+    for (const [key, now] of counts) growth.push(this.grow(key, now, seen));
     return { seq: this.seq, growth, gap };
   }
 
-  private grow(key: string, now: Counts): Growth {
-    const before = this.totals.get(key);
-    const totals: Totals = before ?? {
+  private grow(key: string, now: Counts, seen: boolean): Growth {
+    const known = this.totals.get(key);
+    const totals: Totals = known ?? {
       subject: now.subject,
       requests: 0,
       failed: 0,
       connections: 0,
-      buckets: new Array<number>(bucketBounds.length + 1).fill(0),
+      classes: [],
+      buckets: Array.from({ length: bucketBounds.length + 1 }, () => 0),
     };
     // What a proxy counted before its first report was not seen from here: it is a base, not growth.
-    const requests = before ? Math.max(0, now.requests - before.requests) : 0;
-    const failed = before ? Math.max(0, now.failed - before.failed) : 0;
-    const buckets = before ? now.latencies : [];
+    const base = known !== undefined || seen;
+    const requests = base ? Math.max(0, now.requests - totals.requests) : 0;
+    const failed = base ? Math.max(0, now.failed - totals.failed) : 0;
+    const buckets = base ? now.latencies : [];
     totals.requests = now.requests;
     totals.failed = now.failed;
     totals.connections = now.connections;
+    totals.classes.splice(0, totals.classes.length, ...now.classes);
     now.latencies.forEach((count, index) => {
       totals.buckets[index] = (totals.buckets[index] ?? 0) + count;
     });

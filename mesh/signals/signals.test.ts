@@ -4,7 +4,6 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { afterEach, expect, test } from "vitest";
 import type { Attempt, Run, Signal, Window } from "../../api/signals.ts";
 import { AccessLogSchema } from "../../envoy/generated/envoy/config/accesslog/v3/accesslog_pb.js";
-import { file_envoy_config_metrics_v3_metrics_service } from "../../envoy/generated/envoy/config/metrics/v3/metrics_service_pb.js";
 import {
   StatsConfigSchema,
   StatsSinkSchema,
@@ -14,16 +13,18 @@ import { file_envoy_extensions_access_loggers_grpc_v3_als } from "../../envoy/ge
 import { file_envoy_extensions_access_loggers_stats_v3_stats } from "../../envoy/generated/envoy/extensions/access_loggers/stats/v3/stats_pb.js";
 import { file_envoy_extensions_matching_actions_transform_stat_v3_transform_stat } from "../../envoy/generated/envoy/extensions/matching/actions/transform_stat/v3/transform_stat_pb.js";
 import { file_envoy_extensions_matching_common_inputs_stats_v3_stats } from "../../envoy/generated/envoy/extensions/matching/common_inputs/stats/v3/stats_pb.js";
+import { file_envoy_extensions_stat_sinks_open_telemetry_v3_open_telemetry } from "../../envoy/generated/envoy/extensions/stat_sinks/open_telemetry/v3/open_telemetry_pb.js";
 import { systemClock } from "../../lib/clock.ts";
 import { silent } from "../../lib/log.ts";
 import { envoyMissing, freePort, startEnvoy } from "../../test/support/envoy.ts";
-import { clusterStatSuffix, statsConfig, statsSinks } from "../build/bootstrap-telemetry.ts";
+import { clusterStatSuffix, signalsCluster, statsConfig, statsSinks } from "../build/bootstrap-telemetry.ts";
 import { inboundAccessLogs, upstreamAttemptLogs } from "../build/telemetry.ts";
-import { signalServices } from "./services.ts";
+import { attemptsService } from "./attempts-service.ts";
+import { serveReports } from "./report-server.ts";
 import { createSignals } from "./signals.ts";
 
 const registry = createRegistry(
-  file_envoy_config_metrics_v3_metrics_service,
+  file_envoy_extensions_stat_sinks_open_telemetry_v3_open_telemetry,
   file_envoy_extensions_access_loggers_filters_cel_v3_cel,
   file_envoy_extensions_access_loggers_grpc_v3_als,
   file_envoy_extensions_access_loggers_stats_v3_stats,
@@ -146,12 +147,13 @@ test.skipIf(envoyMissing)(
       replica: "test",
       clock: systemClock,
       cuts: { set: () => ({ held: 0, of: 0 }), release: () => undefined },
-      startOf: () => 1,
     });
     const server = new Server();
-    for (const { definition, implementation } of signalServices(collector, () => undefined, silent)) {
-      server.addService(definition, implementation);
-    }
+    const admit = () => ({ workload: { namespace: "demo", workload: "shop" } });
+    const { definition, implementation } = attemptsService(collector, admit, silent);
+    server.addService(definition, implementation);
+    const reports = await serveReports({ host: "127.0.0.1", port: 0, collector, admit, logger: silent });
+    stops.push(() => reports.close());
     const control = await new Promise<number>((resolve, reject) =>
       server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
         error ? reject(error) : resolve(port),
@@ -169,6 +171,7 @@ test.skipIf(envoyMissing)(
           cluster(primaryCluster, primary),
           cluster(canaryCluster, canary),
           cluster("xds-grpc", control, http2),
+          cluster(signalsCluster, reports.port),
         ],
         listeners: [listener(port)],
       },

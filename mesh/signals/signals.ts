@@ -1,9 +1,9 @@
 import type { Cut, Run, Signal, Signals, Window } from "../../api/signals.ts";
 import type { AttemptEntry } from "../../envoy/readers/access-log.ts";
-import type { Sample } from "../../envoy/readers/metrics.ts";
+import type { MetricsExport } from "../../envoy/readers/otlp-metrics.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { armOfHost, attemptOf, hostOfCluster } from "./attempt.ts";
-import { type Counts, countsOf, keyOf, type Subject } from "./counts.ts";
+import { type Counts, countsOf, keyOf, type ReportingWorkload, type Subject } from "./counts.ts";
 import { halfOf } from "./half.ts";
 import { History } from "./history.ts";
 import { type Growth, ProxyCounts } from "./proxy.ts";
@@ -12,7 +12,8 @@ import { SignalQueue } from "./queue.ts";
 /** Where the reports of proxies go. */
 export interface Collector {
   takeAttempts(proxy: string, entries: readonly AttemptEntry[]): void;
-  takeReport(proxy: string, samples: readonly Sample[]): void;
+  /** `self`: the workload that the proxy stands before; undefined where it is not known (yet). */
+  takeReport(proxy: string, report: MetricsExport, self: ReportingWorkload | undefined): void;
 }
 
 /** What holds a canary at weight 0 in every proxy: the xDS server. */
@@ -26,22 +27,17 @@ interface Watcher {
   readonly queue: SignalQueue;
 }
 
-/** Epoch milliseconds when a proxy's process began to count. */
-export type StartOf = (proxy: string) => number | undefined;
-
 /**
  * The mesh's `Signals`: what this replica's proxies report, sorted by run.
  *
- * `startOf` tells a restarted proxy from one that reconnects; where it is not known, the first report's
- * time stands for it.
+ * A report says since when its proxy counts: a restarted proxy is so told from one that reconnects.
  */
 export function createSignals(options: {
   readonly replica: string;
   readonly clock: Clock;
   readonly cuts: Cuts;
-  readonly startOf: StartOf;
 }): { readonly signals: Signals; readonly collector: Collector } {
-  const { replica, clock, cuts, startOf } = options;
+  const { replica, clock, cuts } = options;
   const proxies = new Map<string, ProxyCounts>();
   const lastSeen = new Map<string, number>();
   const history = new History();
@@ -56,11 +52,10 @@ export function createSignals(options: {
     }
   };
 
-  const countsFor = (proxy: string, at: number): ProxyCounts => {
-    const start = startOf(proxy);
+  const countsFor = (proxy: string, start: number): ProxyCounts => {
     const known = proxies.get(proxy);
-    if (known && (start === undefined || known.source.start === start)) return known;
-    const fresh = new ProxyCounts({ replica, proxy, start: start ?? at });
+    if (known?.source.start === start) return known;
+    const fresh = new ProxyCounts({ replica, proxy, start });
     proxies.set(proxy, fresh);
     return fresh;
   };
@@ -69,7 +64,7 @@ export function createSignals(options: {
     takeAttempts(proxy, entries) {
       const now = clock.now();
       lastSeen.set(proxy, now);
-      const { source } = countsFor(proxy, now);
+      const source = proxies.get(proxy)?.source ?? { replica, proxy, start: now };
       for (const entry of entries) {
         const host = hostOfCluster(entry.upstreamCluster);
         if (host === undefined) continue;
@@ -81,14 +76,13 @@ export function createSignals(options: {
       }
     },
 
-    takeReport(proxy, samples) {
+    takeReport(proxy, { at, start, samples }, self) {
       const now = clock.now();
       forget(now);
       lastSeen.set(proxy, now);
-      const at = samples[0]?.at ?? 0;
       if (at === 0) return;
-      const counts: Map<string, Counts> = countsOf(samples);
-      const proxyCounts = countsFor(proxy, at);
+      const counts: Map<string, Counts> = countsOf(samples, self);
+      const proxyCounts = countsFor(proxy, start > 0 ? start : at);
       const { seq, growth, gap } = proxyCounts.take(at, counts);
       const half = halfOf(proxy);
       for (const part of growth) {
