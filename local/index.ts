@@ -1,4 +1,6 @@
 /** A Kubernetes on one machine: the published entry `fairlead/local`. */
+// First: what follows uses it.
+import "../lib/older-node.ts";
 import { renameSync, writeFileSync } from "node:fs";
 import { createClient } from "../kube/client.ts";
 import type { Client, Connection, Informers, Recorder } from "../kube/contract.ts";
@@ -13,6 +15,17 @@ import { type NodeOptions, type RunningNode, startNode } from "./node/node.ts";
 import { PodLogError } from "./node/pod-log.ts";
 import { claimSubnet, portProblem } from "./subnet.ts";
 
+/** The kinds that `LocalKubernetes.client` takes, for those who use it as a library. */
+export {
+  ConfigMapKind,
+  DeploymentKind,
+  EndpointSliceKind,
+  NamespaceKind,
+  PodKind,
+  SecretKind,
+  ServiceKind,
+} from "../api/core.ts";
+export type { Client } from "../kube/contract.ts";
 export { type AttachOptions, attachKubernetes } from "./attach.ts";
 
 export interface KubernetesOptions {

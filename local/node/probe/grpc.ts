@@ -1,4 +1,3 @@
-import { Client, credentials } from "@grpc/grpc-js";
 import type { ProbeResult } from "./result.ts";
 
 /** HealthCheckResponse.SERVING as the first field of the message. */
@@ -9,12 +8,14 @@ const serving = Buffer.from([0x08, 0x01]);
  *
  * Both messages are one short field, so they are written by hand: `service` is field 1, a string under 128 bytes.
  */
-export function probeGrpc(
+export async function probeGrpc(
   host: string,
   port: number,
   service: string,
   timeout: number,
 ): Promise<ProbeResult> {
+  // Loaded late: few pods have such a probe.
+  const { Client, credentials } = await import("@grpc/grpc-js");
   const name = Buffer.from(service).subarray(0, 127);
   const request =
     name.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a, name.length]), name]);
