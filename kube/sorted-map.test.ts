@@ -39,3 +39,14 @@ test("grows beyond a chunk in any order", () => {
   for (const number of keys.slice(0, 1_500)) map = withoutKey(map, String(number).padStart(4, "0"));
   expect(valuesOf(map)).toEqual(keys.slice(1_500).sort((a, b) => a - b));
 });
+
+test("a change among 5,000 keys copies at most the chunk that it touches", () => {
+  const before = mapOf(Array.from({ length: 5_000 }, (_, index) => [`key-${index}`, index] as const));
+  const kept = new Set(before.chunks);
+  const changed = withKey(before, "key-2500", -1);
+  expect(changed.chunks.filter((chunk) => !kept.has(chunk))).toHaveLength(1);
+  const grown = withKey(before, "key-2500-more", 0);
+  expect(grown.chunks.filter((chunk) => !kept.has(chunk)).length).toBeLessThanOrEqual(2);
+  const shrunk = withoutKey(before, "key-2500");
+  expect(shrunk.chunks.filter((chunk) => !kept.has(chunk)).length).toBeLessThanOrEqual(1);
+});

@@ -69,8 +69,8 @@ test("a resumed watch gets what it missed; one from too long ago gets 410", asyn
   expect(textAt(event?.object, "metadata", "name")).toBe("missed");
   // A history of 4,096 changes and a quarter more is kept at most.
   for (let batch = 0; batch < 52; batch++) {
-    const writes = Array.from({ length: 100 }, () =>
-      api.call("POST", maps, { body: { metadata: { generateName: "fill-" } } }),
+    const writes = Array.from({ length: 100 }, (_, index) =>
+      api.call("POST", maps, { body: configMap(`fill-${batch}-${index}`) }),
     );
     expect((await Promise.all(writes)).every(({ status }) => status === 201)).toBe(true);
   }
