@@ -33,7 +33,7 @@ beforeAll(async () => {
   );
   environment.PATH = [join(oldest, ".."), ...path].join(delimiter);
   await run("npm", ["pack", "--pack-destination", folder], { cwd: root, env: environment });
-  writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true }));
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
   const packed = join(folder, `fairlead-${version}.tgz`);
   await run("npm", ["install", "--no-audit", "--no-fund", packed], { cwd: folder, env: environment });
 });

@@ -10,7 +10,9 @@ const root = join(import.meta.dirname, "..", "..");
 const out = join(root, "dist");
 
 /** What is JavaScript or data already, beside what the compiler writes. */
-const copied = ["envoy/generated/**/*.{js,d.ts}", "cli/bin/*.js", "mesh/agent/main.js", "mesh/agent/*.json"];
+const rooms = "{lib,envoy,api,kube,policy,analysis,controller,mesh,webhooks,local,dashboard,cli}";
+const copied = [`${rooms}/**/*.{js,json,html,css,svg}`, `${rooms}/**/generated/**/*.d.ts`];
+const testOnly = /(^|\/)testdata\//;
 
 rmSync(out, { recursive: true, force: true });
 const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
@@ -20,6 +22,7 @@ const { status } = spawnSync(process.execPath, [compiler, "-p", "tsconfig.build.
 });
 if (status !== 0) process.exit(1);
 for (const path of globSync(copied, { cwd: root })) {
+  if (testOnly.test(path)) continue;
   mkdirSync(dirname(join(out, path)), { recursive: true });
   cpSync(join(root, path), join(out, path));
 }
