@@ -57,7 +57,7 @@ async function start({ connection, namespace, holder, kill, signals: first }: Co
   });
   let controller: Awaited<ReturnType<typeof startController>> | undefined;
   controller = await startController({
-    client: killingClient(client, kill, (number, what) => tell({ kind: "write", number, what })),
+    client: killingClient(client, kill, (number, what) => tell({ kind: "write", number, what })).client,
     informers,
     recorder: createRecorder(client, logger),
     signals,

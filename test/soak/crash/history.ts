@@ -15,9 +15,11 @@ export interface Version {
   readonly at: number;
 }
 
-/** Records from now on. The server numbers the versions of all kinds in one row, so that they can be put in order. */
+/** Records what is there, and what comes from now on. The server numbers the versions of all kinds in one row, so that they can be put in order. */
 export function recordHistory(informers: Informers, namespace: string): History {
-  const seen: Version[] = [];
+  const snapshot = informers.snapshot();
+  const there = kinds.flatMap((kind) => snapshot.list(kind, namespace));
+  const seen: Version[] = there.map((object) => ({ object, deleted: false, at: Date.now() }));
   const stops = kinds.map((kind) =>
     informers.onChange(kind, (change) => {
       if (change.object.metadata.namespace !== namespace) return;

@@ -7,6 +7,12 @@ export interface KillPoint {
   readonly when: "before" | "after";
 }
 
+export interface KillingClient {
+  readonly client: Client;
+  /** Begins to count anew, with another point to end at. */
+  countFromHere(point: KillPoint | undefined): void;
+}
+
 /**
  * A client whose process ends by SIGKILL, as `kill -9` would end it, at one of its writes.
  *
@@ -14,9 +20,10 @@ export interface KillPoint {
  */
 export function killingClient(
   client: Client,
-  point: KillPoint | undefined,
+  first: KillPoint | undefined,
   told: (number: number, write: string) => void,
-): Client {
+): KillingClient {
+  let point = first;
   let writes = 0;
 
   async function counted<T>(what: string, send: () => Promise<T>): Promise<T> {
@@ -28,7 +35,7 @@ export function killingClient(
     return answer;
   }
 
-  return {
+  const killing: Client = {
     ...client,
     create: (kind, object, options) =>
       counted(`create ${nameOf(object)}`, () => client.create(kind, object, options)),
@@ -42,6 +49,13 @@ export function killingClient(
       ),
     delete: (kind, namespace, name, options) =>
       counted(`delete ${kind.kind} ${name}`, () => client.delete(kind, namespace, name, options)),
+  };
+  return {
+    client: killing,
+    countFromHere(next) {
+      point = next;
+      writes = 0;
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 import { numberOption, type Soak, textOption } from "../soak.ts";
 import { sweepEmbedded } from "./sweep.ts";
+import { sweepUnderLoad } from "./under-load.ts";
 
 export const soak: Soak = {
   explain: `
@@ -12,16 +13,30 @@ template changes while promoting only (I3), the run of a weight is the stored on
 phases follow the graph (I5), no interval is counted twice (I6), no weight rises after a rollback began; hooks are called
 at least once.
 
-  --only TEXT     only scenarios whose name contains it
-  --parallel N    rollouts at a time (6)
+Then crash points drawn by seed on real Envoys under load, 100 requests a second through a client's sidecar: there the whole
+control plane is killed at a write of its controller, while API server, pods and proxies go on. Such a point passes
+when the same holds and no request has failed.
+
+  --only TEXT     only scenarios whose name contains it ("Envoys": only those on Envoys)
+  --parallel N    rollouts at a time on the embedded API server (4)
   --write N       only the crash points at this write
+  --envoys N      crash points on Envoys (12; 0: none)
+  --seed N        of the draw (77)
 `,
   async run({ args, say }) {
-    return sweepEmbedded({
+    const only = textOption(args, "only") ?? "";
+    const embedded = await sweepEmbedded({
       say,
-      parallel: numberOption(args, "parallel", 6),
-      only: textOption(args, "only") ?? "",
+      parallel: numberOption(args, "parallel", 4),
+      only,
       write: numberOption(args, "write", -1),
     });
+    const points = numberOption(args, "envoys", only === "" || only === "Envoys" ? 12 : 0);
+    if (points === 0) return embedded;
+    const onEnvoys = await sweepUnderLoad({ say, points, seed: numberOption(args, "seed", 77) });
+    return {
+      passed: embedded.passed + onEnvoys.passed,
+      failed: embedded.failed + onEnvoys.failed,
+    };
   },
 };
