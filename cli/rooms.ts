@@ -39,6 +39,8 @@ export interface RoomsOptions {
   readonly informers: Informers;
   readonly recorder: Recorder;
   readonly logger: Logger;
+  /** The client of the controller alone, where it is another: tests cut it off or kill at a write. */
+  readonly controllerClient?: Client;
   /** Address that everything binds. */
   readonly host: string;
   /** IP addresses under which clients reach the control plane. */
@@ -165,7 +167,7 @@ async function start(
   const monitoring = await serveMonitoring({ host, port: ports.monitoring, text: () => registry.text() });
   atEnd(() => monitoring.close());
   const started = await startController({
-    client,
+    client: options.controllerClient ?? client,
     informers,
     recorder,
     signals,
