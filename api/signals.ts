@@ -40,6 +40,9 @@ export interface Source {
   readonly start: number;
 }
 
+/** Of the primary's successful attempts one in so many is reported; the canary's, and all that fail, without exception. */
+export const primarySample = 10;
+
 /** One attempt of one request at an upstream endpoint, from the router's upstream log of the calling proxy. */
 export interface Attempt {
   readonly kind: "attempt";
@@ -55,6 +58,8 @@ export interface Attempt {
   readonly flags: readonly string[];
   /** Downstream connection, so that one broken client is not taken for many. */
   readonly connection: string;
+  /** How many attempts it stands for; absent: itself alone. See {@link primarySample}. */
+  readonly times?: number;
 }
 
 /** Cumulative counts of one proxy for one arm. Lost, late or repeated windows are therefore harmless. */

@@ -87,3 +87,15 @@ test("it never fires while any attempt of each ten succeeds, nor on times that a
     }),
   );
 });
+
+test("a sampled success of the primary stands for as many as it says", () => {
+  const both = every(60, 12).flatMap((at, n) => [
+    { times: 1, ...attempt(at, false, "primary") },
+    ...(n % 2 === 0 ? [attempt(at, true, "primary")] : []),
+    attempt(at, true),
+  ]);
+  // A third of the primary's attempts fail: a failure of both.
+  expect(firesAt(both)).toBeUndefined();
+  // The same failures among about ten times as many attempts: the canary's own.
+  expect(firesAt(both.map((one) => ("times" in one ? { ...one, times: 10 } : one)))).toBeDefined();
+});

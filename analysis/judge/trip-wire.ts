@@ -8,7 +8,7 @@ const sharedFailure = 0.2;
 /** Attempts kept of each arm, so that a flood does not fill the memory. */
 const mostKept = 4096;
 
-type Seen = Pick<Attempt, "at" | "failed" | "connection">;
+type Seen = Pick<Attempt, "at" | "failed" | "connection" | "times">;
 
 /** Watches a run's attempts for a total outage of its canary. Keeps its own memory; no clock, no I/O. */
 export interface TripWire {
@@ -52,10 +52,10 @@ export function createTripWire(): TripWire {
 }
 
 /** Attempts come nearly in order: proxies' clocks differ a little. */
-function insert(list: Seen[], { at, failed, connection }: Seen): void {
+function insert(list: Seen[], { at, failed, connection, times = 1 }: Seen): void {
   let place = list.length;
   while (place > 0 && (list[place - 1]?.at ?? at) > at) place--;
-  list.splice(place, 0, { at, failed, connection });
+  list.splice(place, 0, { at, failed, connection, times });
   if (list.length > mostKept) list.shift();
 }
 
@@ -71,8 +71,10 @@ function verdict(canary: readonly Seen[], primary: readonly Seen[]): string | un
   const canaryConnections = new Set(canary.map(({ connection }) => connection));
   const connections = new Set([...canaryConnections, ...primary.map(({ connection }) => connection)]);
   if (connections.size > 1 && canaryConnections.size < 2) return undefined;
-  const primaryFailed = primary.filter(({ failed }) => failed).length;
-  if (primary.length > 0 && primaryFailed / primary.length >= sharedFailure) return undefined;
+  const attempts = (seen: readonly Seen[]): number => seen.reduce((sum, { times = 1 }) => sum + times, 0);
+  const all = attempts(primary);
+  const primaryFailed = attempts(primary.filter(({ failed }) => failed));
+  if (all > 0 && primaryFailed / all >= sharedFailure) return undefined;
   const span = (((canary.at(-1)?.at ?? 0) - (canary[0]?.at ?? 0)) / 1000).toFixed(1);
-  return `all ${canary.length} attempts at the canary in the last ${span} s failed (primary: ${primaryFailed} of ${primary.length})`;
+  return `all ${canary.length} attempts at the canary in the last ${span} s failed (primary: ${primaryFailed} of ${all === primary.length ? all : `about ${all}`})`;
 }

@@ -109,7 +109,9 @@ function routes() {
           {
             match: { prefix: "/" },
             // The product's mark of a live canary: it switches the log of attempts on.
-            metadata: { filterMetadata: { fairlead: { run: "raw", canary: "raw" } } },
+            metadata: {
+              filterMetadata: { fairlead: { run: "raw", canary: "raw", canary_cluster: clusters.canary } },
+            },
             route: {
               weightedClusters: {
                 runtimeKeyPrefix: keyPrefix,

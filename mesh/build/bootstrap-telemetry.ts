@@ -26,7 +26,7 @@ import {
   StringMatcherSchema,
 } from "../../envoy/generated/xds/type/matcher/v3/string_pb.js";
 import { typed } from "./any.ts";
-import { statsPrefix } from "./telemetry.ts";
+import { failedGrpcStatuses, noAnswerFlags, statsPrefix } from "./telemetry.ts";
 
 /** Seconds between two reports of a proxy; fixed by the bootstrap, so never a knob. */
 export const statsFlushSeconds = 1;
@@ -124,8 +124,8 @@ function reported(): FieldMatcher[] {
     // The client went away before an answer: it says nothing about the version.
     drop(answered({ code: "0", flags: anyOf("DC") })),
     convert(answered({ code: "5[0-9][0-9]" }), destinationMetrics.status5xx),
-    convert(answered({ grpc: "(2|4|8|12|13|14|15)" }), destinationMetrics.failedGrpc),
-    convert(answered({ flags: anyOf("UF|UC|UH|UT|UPE|LR|UR") }), destinationMetrics.noAnswer),
+    convert(answered({ grpc: `(${failedGrpcStatuses.join("|")})` }), destinationMetrics.failedGrpc),
+    convert(answered({ flags: anyOf(noAnswerFlags.join("|")) }), destinationMetrics.noAnswer),
     convert(answered({ code: "2[0-9][0-9]" }), destinationMetrics.status2xx),
     convert(answered({ code: "3[0-9][0-9]" }), destinationMetrics.status3xx),
     convert(answered({ code: "4[0-9][0-9]" }), destinationMetrics.status4xx),

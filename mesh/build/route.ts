@@ -1,4 +1,4 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type JsonObject, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import {
   HeaderValueOption_HeaderAppendAction as Append,
@@ -38,6 +38,7 @@ import type {
 import { typed } from "./any.ts";
 import type { RouteWeights } from "./live-canary.ts";
 import { buildMatch } from "./match.ts";
+import { canaryClusterKey, liveRouteMetadata } from "./telemetry.ts";
 import { durationFromMs } from "./values.ts";
 
 /** What a route is built with beside itself. */
@@ -67,10 +68,16 @@ export function buildRoutes(route: HttpRoute, context: RouteContext): Route[] {
       ...buildHeaders(route.headers),
       ...buildAction(route, match, context),
       ...(context.live && {
-        metadata: { filterMetadata: { fairlead: { run: context.live.run, canary: context.live.uid } } },
+        metadata: { filterMetadata: { [liveRouteMetadata]: liveMetadata(context.live, context.weights) } },
       }),
     }),
   );
+}
+
+/** What the log of attempts is chosen by: which cluster is the canary's. */
+function liveMetadata({ run, uid, canaryHost }: LiveCanary, weights: RouteWeights | undefined): JsonObject {
+  const canary = weights?.destinations.find(({ destination }) => destination.host === canaryHost);
+  return { run, canary: uid, ...(canary && { [canaryClusterKey]: canary.cluster }) };
 }
 
 function buildAction(

@@ -7,12 +7,22 @@
  */
 import { create, type JsonObject } from "@bufbuild/protobuf";
 import { type Any, DurationSchema } from "@bufbuild/protobuf/wkt";
+import { primarySample } from "../../api/signals.ts";
 import {
   type AccessLog,
+  type AccessLogFilter,
   AccessLogFilterSchema,
   AccessLogSchema,
+  AndFilterSchema,
+  ComparisonFilter_Op,
+  ComparisonFilterSchema,
   ExtensionFilterSchema,
+  OrFilterSchema,
+  ResponseFlagFilterSchema,
+  RuntimeFilterSchema,
+  StatusCodeFilterSchema,
 } from "../../envoy/generated/envoy/config/accesslog/v3/accesslog_pb.js";
+import { RuntimeUInt32Schema } from "../../envoy/generated/envoy/config/core/v3/base_pb.js";
 import { ApiVersion } from "../../envoy/generated/envoy/config/core/v3/config_source_pb.js";
 import { ExpressionFilterSchema } from "../../envoy/generated/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.js";
 import { HttpGrpcAccessLogConfigSchema } from "../../envoy/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
@@ -22,6 +32,7 @@ import {
 } from "../../envoy/generated/envoy/extensions/access_loggers/stats/v3/stats_pb.js";
 import { TransformStatSchema } from "../../envoy/generated/envoy/extensions/matching/actions/transform_stat/v3/transform_stat_pb.js";
 import { StatTagValueInputSchema } from "../../envoy/generated/envoy/extensions/matching/common_inputs/stats/v3/stats_pb.js";
+import { FractionalPercent_DenominatorType as Denominator } from "../../envoy/generated/envoy/type/v3/percent_pb.js";
 import { type Matcher, MatcherSchema } from "../../envoy/generated/xds/type/matcher/v3/matcher_pb.js";
 import { typed } from "./any.ts";
 
@@ -31,6 +42,10 @@ export const attemptsLog = "fairlead_attempts";
 export const controlPlaneCluster = "xds-grpc";
 /** First part of the name of Istio's series in Envoy's own naming; the agent's page strips it. */
 export const statsPrefix = "fairlead";
+/** `filter_metadata` of a live canary's route, which switches the log of its attempts on. */
+export const liveRouteMetadata = "fairlead";
+/** Key in it: the cluster of the canary. */
+export const canaryClusterKey = "canary_cluster";
 /** Attempts are sent this soon after they end. */
 const attemptFlushMs = 50;
 
@@ -137,29 +152,31 @@ export function outboundAccessLogs(self: WorkloadFacts): AccessLog[] {
 
 /**
  * One gRPC access log entry an attempt, for routes that carry the metadata `fairlead` and for no others: a
- * release switches it by its route alone, and without one it costs nothing.
+ * release switches it by its route alone.
  *
- * For `Router.upstream_log`. The response code stays out of the expression: where no answer came it is
- * absent, and the entry would be dropped.
+ * All attempts at the canary and all failures; of the primary's successes one in {@link primarySample}, which is
+ * enough to tell a failure of both from the canary's own and keeps a busy proxy's log small. For `Router.upstream_log`.
  */
 export function upstreamAttemptLogs(): AccessLog[] {
+  const live = `xds.route_metadata.filter_metadata['${liveRouteMetadata}']`;
   return [
     create(AccessLogSchema, {
       name: "envoy.access_loggers.http_grpc",
-      filter: create(AccessLogFilterSchema, {
-        filterSpecifier: {
-          case: "extensionFilter",
-          value: create(ExtensionFilterSchema, {
-            name: "envoy.access_loggers.extension_filters.cel",
-            configType: {
-              case: "typedConfig",
-              value: typed(ExpressionFilterSchema, {
-                expression: "'fairlead' in xds.route_metadata.filter_metadata",
-              }),
-            },
-          }),
-        },
-      }),
+      filter: and(
+        expression(`'${liveRouteMetadata}' in xds.route_metadata.filter_metadata`),
+        or(
+          expression(`${live}['${canaryClusterKey}'] == xds.cluster_name`),
+          statusAtLeast(500),
+          // In filters of their own, because an expression on what is absent is neither true nor false.
+          responseFlags([...noAnswerFlags]),
+          ...["headers", "trailers"].map((part) =>
+            expression(
+              `response.${part}['grpc-status'] in [${failedGrpcStatuses.map((code) => `'${code}'`).join()}]`,
+            ),
+          ),
+          oneIn(primarySample),
+        ),
+      ),
       configType: {
         case: "typedConfig",
         value: typed(HttpGrpcAccessLogConfigSchema, {
@@ -178,6 +195,56 @@ export function upstreamAttemptLogs(): AccessLog[] {
       },
     }),
   ];
+}
+
+/** No answer came, and it was not the client who gave up. */
+export const noAnswerFlags = ["UF", "UC", "UH", "UT", "UPE", "LR", "UR"] as const;
+/** gRPC statuses that are the server's failure: unknown, deadline exceeded, resource exhausted, unimplemented … data loss. */
+export const failedGrpcStatuses = [2, 4, 8, 12, 13, 14, 15] as const;
+
+function filterOf(filterSpecifier: AccessLogFilter["filterSpecifier"]): AccessLogFilter {
+  return create(AccessLogFilterSchema, { filterSpecifier });
+}
+
+function and(...filters: AccessLogFilter[]): AccessLogFilter {
+  return filterOf({ case: "andFilter", value: create(AndFilterSchema, { filters }) });
+}
+
+function or(...filters: AccessLogFilter[]): AccessLogFilter {
+  return filterOf({ case: "orFilter", value: create(OrFilterSchema, { filters }) });
+}
+
+/** A CEL expression on the attempt. */
+function expression(text: string): AccessLogFilter {
+  return filterOf({
+    case: "extensionFilter",
+    value: create(ExtensionFilterSchema, {
+      name: "envoy.access_loggers.extension_filters.cel",
+      configType: { case: "typedConfig", value: typed(ExpressionFilterSchema, { expression: text }) },
+    }),
+  });
+}
+
+function statusAtLeast(status: number): AccessLogFilter {
+  const value = create(RuntimeUInt32Schema, { defaultValue: status, runtimeKey: "fl.attempts.status" });
+  const comparison = create(ComparisonFilterSchema, { op: ComparisonFilter_Op.GE, value });
+  return filterOf({ case: "statusCodeFilter", value: create(StatusCodeFilterSchema, { comparison }) });
+}
+
+function responseFlags(flags: string[]): AccessLogFilter {
+  return filterOf({ case: "responseFlagFilter", value: create(ResponseFlagFilterSchema, { flags }) });
+}
+
+function oneIn(count: number): AccessLogFilter {
+  const percentSampled = { numerator: 1_000_000 / count, denominator: Denominator.MILLION };
+  return filterOf({
+    case: "runtimeFilter",
+    value: create(RuntimeFilterSchema, {
+      runtimeKey: "fl.attempts.primary",
+      percentSampled,
+      useIndependentRandomness: true,
+    }),
+  });
 }
 
 function destinationLiterals(self: WorkloadFacts): Record<string, string> {

@@ -1,12 +1,11 @@
-import type { Arm, Attempt, Run, Source } from "../../api/signals.ts";
+import { type Arm, type Attempt, primarySample, type Run, type Source } from "../../api/signals.ts";
 import type { AttemptEntry } from "../../envoy/readers/access-log.ts";
+import { failedGrpcStatuses, noAnswerFlags } from "../build/telemetry.ts";
 
-/** No answer came, and it was not the client who gave up. */
-const noAnswer: ReadonlySet<string> = new Set(["UF", "UC", "UH", "UT", "UPE", "LR", "UR"]);
+const noAnswer: ReadonlySet<string> = new Set(noAnswerFlags);
 /** The client's own cancel, and what the mesh itself refused or injected: says nothing about the version. */
 const notTheVersion: ReadonlySet<string> = new Set(["DC", "DR", "RL", "UAEX", "RLSE", "FI"]);
-/** gRPC statuses that are the server's failure: unknown, deadline exceeded, resource exhausted, unimplemented … data loss. */
-const failedGrpc: ReadonlySet<number> = new Set([2, 4, 8, 12, 13, 14, 15]);
+const failedGrpc: ReadonlySet<number> = new Set(failedGrpcStatuses);
 
 /** Whether an answer counts against the version that gave it. The same rule for attempts and for counters. */
 export function isFailure(status: number, grpcStatus: number | undefined, flags: readonly string[]): boolean {
@@ -31,14 +30,16 @@ export function armOfHost(run: Run, host: string): Arm | undefined {
 /** The attempt that an access log entry tells of; undefined where it counts for neither side. */
 export function attemptOf(entry: AttemptEntry, arm: Arm, source: Source): Attempt | undefined {
   if (entry.flags.some((flag) => notTheVersion.has(flag))) return undefined;
+  const failed = isFailure(entry.status, entry.grpcStatus, entry.flags);
   return {
     kind: "attempt",
     source,
     arm,
     at: entry.end,
-    failed: isFailure(entry.status, entry.grpcStatus, entry.flags),
+    failed,
     status: entry.status,
     flags: entry.flags,
     connection: `${source.proxy}/${entry.downstream}`,
+    ...(arm === "primary" && !failed ? { times: primarySample } : {}),
   };
 }

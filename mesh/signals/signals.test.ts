@@ -18,7 +18,12 @@ import { systemClock } from "../../lib/clock.ts";
 import { silent } from "../../lib/log.ts";
 import { envoyMissing, freePort, startEnvoy } from "../../test/support/envoy.ts";
 import { clusterStatSuffix, signalsCluster, statsConfig, statsSinks } from "../build/bootstrap-telemetry.ts";
-import { inboundAccessLogs, upstreamAttemptLogs } from "../build/telemetry.ts";
+import {
+  canaryClusterKey,
+  inboundAccessLogs,
+  liveRouteMetadata,
+  upstreamAttemptLogs,
+} from "../build/telemetry.ts";
 import { attemptsService } from "./attempts-service.ts";
 import { serveReports } from "./report-server.ts";
 import { createSignals } from "./signals.ts";
@@ -89,7 +94,13 @@ function listener(port: number) {
   const route = (path: string, name: string, marked: boolean) => ({
     match: { path },
     route: { cluster: name },
-    ...(marked ? { metadata: { filterMetadata: { fairlead: { run: "1" } } } } : {}),
+    ...(marked
+      ? {
+          metadata: {
+            filterMetadata: { [liveRouteMetadata]: { run: "1", [canaryClusterKey]: canaryCluster } },
+          },
+        }
+      : {}),
   });
   const accessLog = inboundAccessLogs({ workload: "shop", namespace: "demo" }, undefined);
   return {
@@ -141,7 +152,7 @@ function listener(port: number) {
 test.skipIf(envoyMissing)(
   "a real Envoy's attempts and counters arrive by arm, and unmarked routes send no attempts",
   async () => {
-    const primary = await startVersion(() => 200);
+    const primary = await startVersion((n) => (n === 2 ? 503 : 200));
     const canary = await startVersion((n) => (n === 1 ? 0 : n % 2 === 0 ? 503 : 200));
     const { signals, collector } = createSignals({
       replica: "test",
@@ -193,22 +204,30 @@ test.skipIf(envoyMissing)(
     const get = (path: string) => fetch(`http://127.0.0.1:${port}${path}`).then((answer) => answer.text());
     for (const path of ["/primary", "/canary", "/canary", "/canary", "/unmarked", "/primary"])
       await get(path);
-    await expect.poll(() => attempts.length, { timeout: 3_000 }).toBe(5);
-    expect(attempts.map(({ arm, failed, status, flags }) => [arm, failed, status, ...flags])).toEqual([
-      ["primary", false, 200],
+    const certain = () => attempts.filter(({ arm, failed }) => arm === "canary" || failed);
+    await expect.poll(() => certain().length, { timeout: 3_000 }).toBe(4);
+    expect(certain().map(({ arm, failed, status, flags }) => [arm, failed, status, ...flags])).toEqual([
       ["canary", true, 0, "UC"],
       ["canary", true, 503],
       ["canary", false, 200],
-      ["primary", false, 200],
+      ["primary", true, 503],
     ]);
+    expect(certain().every(({ times = 1 }) => times === 1)).toBe(true);
 
     const newest = (arm: string, side: string) =>
       windows.findLast((window) => window.arm === arm && window.side === side);
     await expect.poll(() => newest("canary", "client")?.requests, { timeout: 5_000 }).toBe(4);
     // The dropped connection counts as an attempt that failed, as the caller saw it.
     expect(newest("canary", "client")?.failed).toBe(3);
-    expect(newest("primary", "client")).toMatchObject({ requests: 2, failed: 0 });
+    expect(newest("primary", "client")).toMatchObject({ requests: 2, failed: 1 });
     expect(newest("canary", "destination")?.requests).toBe(6);
+    // Of the primary's successes one in ten is told, and stands for all of them.
+    for (let request = 0; request < 300; request++) await get("/primary");
+    const sampled = () => attempts.filter(({ arm, failed }) => arm === "primary" && !failed);
+    await expect.poll(() => newest("primary", "client")?.requests, { timeout: 5_000 }).toBe(302);
+    expect(sampled().length).toBeGreaterThan(8);
+    expect(sampled().length).toBeLessThan(70);
+    expect(sampled().every(({ times }) => times === 10)).toBe(true);
     await get("/canary");
     await expect
       .poll(
