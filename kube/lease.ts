@@ -59,6 +59,8 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
   let epoch = 0;
   /** Of any holder: a deleted lease must not begin again at 1. */
   let highestEpoch = 0;
+  /** The version that this process stored last: a holder renews without reading it again. */
+  let mine: LeaseObject | undefined;
   let seen: { readonly version: string | undefined; readonly at: number } | undefined;
   let reported = false;
   let stopped = false;
@@ -70,7 +72,7 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
   /** One look, and the write that follows from it. Returns the milliseconds until the next. */
   async function take(): Promise<number> {
     const started = clock.monotonic();
-    const current = await client.get(LeaseKind, namespace, name);
+    const current = held() && mine !== undefined ? mine : await client.get(LeaseKind, namespace, name);
     const version = current?.metadata.resourceVersion;
     if (seen === undefined || seen.version !== version) seen = { version, at: clock.monotonic() };
     highestEpoch = Math.max(highestEpoch, current?.spec?.leaseTransitions ?? 0);
@@ -81,6 +83,7 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
     const next = leaseOf(current);
     const stored =
       current === undefined ? await client.create(LeaseKind, next) : await client.replace(LeaseKind, next);
+    mine = stored;
     // Counted from before the read: a slow answer must not lengthen what the others measure.
     renewedAt = Math.max(renewedAt, started);
     epoch = stored.spec?.leaseTransitions ?? 0;
@@ -135,6 +138,7 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
     try {
       return await take();
     } catch (error) {
+      mine = undefined;
       // Another was first: look again soon, with some chance between those who wait.
       if (!isConflict(error) && !isAlreadyExists(error))
         logger.warn({ err: error, lease: name }, "cannot renew the lease");
