@@ -5,6 +5,7 @@ import { createInformers } from "../kube/informer.ts";
 import { loadConnection } from "../kube/kubeconfig.ts";
 import type { Logger } from "../lib/log.ts";
 import { attachKubernetes, type LocalKubernetes, startKubernetes } from "../local/index.ts";
+import { portProblem } from "../local/subnet.ts";
 import { agentCommand } from "../mesh/agent/command.ts";
 import { ports, type Rooms, startRooms } from "./rooms.ts";
 import { accountToken } from "./up/account-token.ts";
@@ -45,8 +46,12 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<Con
   let rooms: Rooms | undefined;
   const own = account === undefined ? undefined : openAs(account, kubernetes, logger);
   try {
-    await install(kubernetes.client);
     const { host } = kubernetes;
+    for (const port of Object.values(ports)) {
+      const problem = await portProblem(host, port);
+      if (problem !== undefined) throw new Error(problem);
+    }
+    await install(kubernetes.client);
     rooms = await startRooms({
       ...(own ?? kubernetes),
       logger,

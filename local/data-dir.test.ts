@@ -29,7 +29,7 @@ test("a folder has one user, who is named to the next; a dead one's lock is take
 test("a disk that cannot take it says what to do", () => {
   const full = Object.assign(new Error("write"), { code: "ENOSPC" });
   expect(explainDisk(full, "/x")).toBe(
-    "no space left on the disk of /x: free some, or name another --data-dir",
+    "no space left on the disk of /x: free some, or name another data folder (`--data`)",
   );
   const file = join(newFolder(), "file");
   writeFileSync(file, "");
@@ -57,7 +57,9 @@ test("a taken port is told with what to do", async () => {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
   const address = server.address();
   const port = typeof address === "object" && address ? address.port : 0;
-  expect(await portProblem("127.0.0.1", port)).toContain("is in use: stop the program");
+  expect(await portProblem("127.0.0.1", port)).toContain(
+    `is in use by process ${process.pid} (node): stop it`,
+  );
   await new Promise((resolve) => server.close(resolve));
   expect(await portProblem("127.0.0.1", port)).toBeUndefined();
 });

@@ -95,7 +95,7 @@ function takeLock(path: string, root: string): void {
     const holder = readHolder(path);
     if (holder && isAlive(holder)) {
       throw new DataDirError(
-        `${root} is used by process ${holder.pid}: stop it with \`fairlead down\`, or name another --data-dir`,
+        `${root} is used by process ${holder.pid}: stop it with \`fairlead down\`, or name another data folder (\`--data\`)`,
       );
     }
     // Renamed away first: of two that find the same stale lock, one removes it.
@@ -119,17 +119,25 @@ function readHolder(path: string): ProcessIdentity | undefined {
   }
 }
 
+/** Whether a write failed because there is no room for it. */
+export function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");
+}
+
 /** Turns a failed write into what to do. */
 export function explainDisk(error: unknown, root: string): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   switch (code) {
     case "ENOSPC":
     case "EDQUOT":
-      return `no space left on the disk of ${root}: free some, or name another --data-dir`;
+      return `no space left on the disk of ${root}: free some, or name another data folder (\`--data\`)`;
     case "EACCES":
     case "EPERM":
     case "EROFS":
-      return `${root} may not be written: change its owner, or name another --data-dir`;
+      return `${root} may not be written: change its owner, or name another data folder (\`--data\`)`;
+    case "ENOTDIR":
+    case "EEXIST":
+      return `${root} cannot be used: it is no folder; name another data folder (\`--data\`)`;
     default:
       return `${root} cannot be used: ${error instanceof Error ? error.message : String(error)}`;
   }

@@ -9,7 +9,15 @@ import { createInformers } from "../kube/informer.ts";
 import { type Logger, silent } from "../lib/log.ts";
 import { type ResolveService, serveKubernetes } from "./apiserver/serve.ts";
 import { startControllers } from "./controllers/start.ts";
-import { type DataDir, defaultDataDir, openDataDir, writeSubnet } from "./data-dir.ts";
+import {
+  type DataDir,
+  DataDirError,
+  defaultDataDir,
+  explainDisk,
+  isDiskFull,
+  openDataDir,
+  writeSubnet,
+} from "./data-dir.ts";
 import { hostAddress } from "./node/address.ts";
 import { type NodeOptions, type RunningNode, startNode } from "./node/node.ts";
 import { PodLogError } from "./node/pod-log.ts";
@@ -145,7 +153,7 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     };
   } catch (error) {
     await close();
-    throw error;
+    throw isDiskFull(error) ? new DataDirError(explainDisk(error, dataDir.root)) : error;
   }
 }
 

@@ -4,6 +4,7 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { type DataDirLayout, layoutOf, readSubnet, writeSubnet } from "./data-dir.ts";
 import { hostAddress } from "./node/address.ts";
+import { portHolder } from "./port-holder.ts";
 
 /** The first that is tried, and how many: far from what other programs use on the loopback. */
 const first = 77;
@@ -58,12 +59,20 @@ export function portProblem(address: string, port: number): Promise<string | und
   server.once("error", (error: NodeJS.ErrnoException) => {
     resolve(
       error.code === "EADDRINUSE"
-        ? `${address}:${port} is in use: stop the program that holds it, or name another data folder`
+        ? explainHeld(address, port)
         : `${address}:${port} cannot be bound: ${error.message}`,
     );
   });
   server.listen(port, address, () => server.close(() => resolve(undefined)));
   return promise;
+}
+
+function explainHeld(address: string, port: number): string {
+  const holder = portHolder(address, port);
+  const by = holder === undefined ? "" : ` by process ${holder.pid} (${holder.name})`;
+  // Another folder means another subnet, which is of no use against who listens on all of them.
+  const otherWay = holder?.everywhere ? "" : ", or name another data folder (`--data`)";
+  return `${address}:${port} is in use${by}: stop it${otherWay}`;
 }
 
 /** Takes a subnet; false when another folder has it. */

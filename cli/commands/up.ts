@@ -4,6 +4,7 @@ import { flushCompileCache } from "node:module";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { createLogger } from "../../lib/log.ts";
+import { explainDisk } from "../../local/data-dir.ts";
 import { askVersion } from "../../local/envoy/version.ts";
 import { prepareEnvoy } from "../up/prepare-envoy.ts";
 import { programFile } from "../up/program-file.ts";
@@ -102,9 +103,8 @@ async function startInBackground(dataDir: string, options: UpOptions): Promise<v
   if (running) return tell(options, running, `fairlead serves already (process ${running.pid})`);
   // Asked here, where there is a terminal: the background process has none.
   await prepareEnvoy({ yes: options.yes === true, logger: createLogger(options.logLevel) });
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const logFile = join(dataDir, "control-plane.log");
-  const log = openSync(logFile, "a");
+  const log = openLog(dataDir, logFile);
   const child = spawn(
     process.execPath,
     [
@@ -121,20 +121,41 @@ async function startInBackground(dataDir: string, options: UpOptions): Promise<v
     child.once("exit", () => reject(new Error(`the control plane did not start: ${lastWords(logFile)}`)));
     child.once("error", reject);
   });
+  let waiting = true;
   const ready = (async () => {
-    for (;;) {
+    while (waiting) {
       const state = readUpState(dataDir);
       if (state?.pid === child.pid && state !== undefined) return state;
       await new Promise((next) => setTimeout(next, 50));
     }
+    return undefined;
   })();
-  const state = await Promise.race([ready, ended]);
+  const state = await Promise.race([ready, ended]).finally(() => {
+    waiting = false;
+  });
   ended.catch(() => undefined);
+  if (state === undefined) return;
   child.unref();
   tell(options, state, `fairlead serves (process ${state.pid}, log ${logFile})`);
   process.exit(0);
 }
 
+/** @throws Error with one line that says what to do */
+function openLog(dataDir: string, logFile: string): number {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    return openSync(logFile, "a");
+  } catch (error) {
+    throw new Error(explainDisk(error, dataDir), { cause: error });
+  }
+}
+
+/** What the control plane said before it ended. On a full disk it could say nothing. */
 function lastWords(logFile: string): string {
-  return readFileSync(logFile, "utf8").trim().split("\n").slice(-3).join(" / ");
+  const words = readFileSync(logFile, "utf8")
+    .trim()
+    .split("\n")
+    .at(-1)
+    ?.replace(/^error: /, "");
+  return words || `it left no word in ${logFile}; is the disk full?`;
 }
