@@ -105,7 +105,7 @@ function openAs(account: string, { client: administrator, connection }: LocalKub
     informers,
     async close() {
       informers.close();
-      await recorder.close();
+      recorder.close();
       await client.close();
     },
   };

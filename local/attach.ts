@@ -64,7 +64,11 @@ export async function attachKubernetes(options: AttachOptions): Promise<LocalKub
       ...(backOff === undefined ? {} : { backOff }),
     });
     ends.push(() => node.close());
-    const kubelet = await serveKubelet({ host, keys: join(dataDir.root, "kubelet"), podLog: node.podLog });
+    const kubelet = await serveKubelet({
+      host,
+      keys: join(dataDir.root, "kubelet"),
+      podLog: (namespace, name, options) => node.podLog(namespace, name, options),
+    });
     ends.push(() => kubelet.close());
     return {
       url: connection.url,

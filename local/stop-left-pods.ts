@@ -54,7 +54,7 @@ async function stopGracefully(root: string, state: string, network: string): Pro
     await node.stopAll();
   } finally {
     informers.close();
-    await recorder.close();
+    recorder.close();
     await client.close();
     await server.close();
   }

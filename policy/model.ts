@@ -144,5 +144,3 @@ export interface WorkloadPolicy {
 }
 
 export const any: Predicate = { kind: "any" };
-/** Matches nothing. */
-export const none: Predicate = { kind: "some", of: [] };

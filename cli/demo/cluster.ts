@@ -36,8 +36,8 @@ export async function openCluster(choice: string, say: (line: string) => void): 
     throw new Error(
       "--cluster `real` needs a checkout of fairlead, whose tests build Kubernetes: name a kubeconfig",
     );
-  const { startCluster }: ClusterStarter = await import(starter.href);
-  const cluster = await startCluster({ controllers: true, say });
+  const kubernetes: ClusterStarter = await import(starter.href);
+  const cluster = await kubernetes.startCluster({ controllers: true, say });
   return {
     kubeconfig: cluster.kubeconfig,
     words: "a kube-apiserver with kube-controller-manager and etcd",

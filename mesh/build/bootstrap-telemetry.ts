@@ -28,9 +28,6 @@ import {
 import { typed } from "./any.ts";
 import { failedGrpcStatuses, noAnswerFlags, statsPrefix } from "./telemetry.ts";
 
-/** Seconds between two reports of a proxy; fixed by the bootstrap, so never a knob. */
-export const statsFlushSeconds = 1;
-
 /** Cluster of every bootstrap to which reports go. */
 export const signalsCluster = "fairlead-signals";
 /** Header in which a proxy says who it is; its certificate must prove it. */

@@ -51,7 +51,9 @@ export function readCorpus(only: RegExp | undefined): Scenario[] {
     .filter((file) => /\.(yaml|json)$/.test(file))
     .sort()
     .map((file): Scenario => {
-      const { namespace = true, steps } = parse(readFileSync(join(folder, file), "utf8")) as Partial<Scenario>;
+      const { namespace = true, steps } = parse(
+        readFileSync(join(folder, file), "utf8"),
+      ) as Partial<Scenario>;
       return { name: file.replace(/\.\w+$/, ""), namespace, steps: steps ?? [] };
     })
     .filter(({ name }) => only === undefined || only.test(name));

@@ -23,7 +23,8 @@ export function normalise(value: unknown, own: ReadonlyMap<string, string>): unk
   if (Array.isArray(value)) return value.map((item: unknown) => normalise(item, own));
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value).map(([name, item]): [string, unknown] => {
-    if (name === "managedFields" && Array.isArray(item)) return [name, normalise(item.toSorted(byManager), own)];
+    if (name === "managedFields" && Array.isArray(item))
+      return [name, normalise(item.toSorted(byManager), own)];
     const rule = typeof item === "object" ? undefined : fields[name];
     return [normaliseText(name, own), rule === undefined ? normalise(item, own) : rule(item)];
   });

@@ -44,8 +44,13 @@ export async function play(scenario: Scenario, server: Server): Promise<Answer[]
       continue;
     }
     const received = await sendUntil(running, step);
-    for (const [name, path] of Object.entries(step.save ?? {})) running.saved.set(name, String(valueAt(received.body, path)));
-    answers.push({ step: step.name, compared: step.setup !== true, value: compared(running, step, received) });
+    for (const [name, path] of Object.entries(step.save ?? {}))
+      running.saved.set(name, String(valueAt(received.body, path)));
+    answers.push({
+      step: step.name,
+      compared: step.setup !== true,
+      value: compared(running, step, received),
+    });
   }
   answers.push(...(await Promise.all(watches)));
   stop.abort();
@@ -137,7 +142,10 @@ function bodyOf(running: Running, step: Step, type: string): string | Buffer | u
   return filled(running, type.includes("yaml") ? stringify(step.body) : JSON.stringify(step.body));
 }
 
-function asWhom({ server, saved }: Running, who: string): { dispatcher: Dispatcher; headers: Record<string, string | string[]> } {
+function asWhom(
+  { server, saved }: Running,
+  who: string,
+): { dispatcher: Dispatcher; headers: Record<string, string | string[]> } {
   if (who === "anonymous") return { dispatcher: server.plain, headers: {} };
   if (who === "admin") return { dispatcher: server.admin, headers: { ...server.headers } };
   if (who.startsWith("token:")) {

@@ -13,7 +13,10 @@ import { startEmbedded, startReal } from "./servers.ts";
 const { values } = parseArgs({ options: { only: { type: "string" }, show: { type: "boolean" } } });
 const say = (line: string) => process.stdout.write(`${line}\n`);
 const corpus = readCorpus(values.only === undefined ? undefined : new RegExp(values.only));
-const comparedSteps = corpus.reduce((sum, { steps }) => sum + steps.filter(({ setup }) => setup !== true).length, 0);
+const comparedSteps = corpus.reduce(
+  (sum, { steps }) => sum + steps.filter(({ setup }) => setup !== true).length,
+  0,
+);
 
 if (!(await canBuild())) {
   say("no real kube-apiserver: its parts are not built, and Go is not installed");
@@ -44,7 +47,8 @@ process.exit(failed === 0 ? 0 : 1);
 
 function judge(scenario: string, ours: Answer, theirs: Answer | undefined): void {
   const name = `${scenario}: ${ours.step}`;
-  if (values.show === true) say(`${name}\n  embedded ${JSON.stringify(ours.value)}\n  real     ${JSON.stringify(theirs?.value)}`);
+  if (values.show === true)
+    say(`${name}\n  embedded ${JSON.stringify(ours.value)}\n  real     ${JSON.stringify(theirs?.value)}`);
   if (!ours.compared) return;
   const left = accepted.left(name, differences(ours.value, theirs?.value));
   if (left.length === 0) {

@@ -15,7 +15,7 @@ export default async function setup(): Promise<void> {
     });
   } catch (error) {
     process.stderr.write(
-      `tests on a real Envoy are skipped: ${error instanceof Error ? error.message : error}\n`,
+      `tests on a real Envoy are skipped: ${error instanceof Error ? error.message : String(error)}\n`,
     );
   }
 }

@@ -125,18 +125,6 @@ export function structNamed(name: string): GoStruct {
   return struct;
 }
 
-/** The names of all structs. */
-export function structNames(): string[] {
-  return Object.keys(stored.types);
-}
-
-/** The texts of OpenAPI for a struct's fields; the struct's own is under the empty name. Read from disk when first asked for. */
-export function descriptionsOf(struct: string): Readonly<Record<string, string>> {
-  descriptions ??= readGenerated("descriptions.json") as Record<string, Record<string, string>>;
-  return descriptions[struct] ?? {};
-}
-let descriptions: Record<string, Record<string, string>> | undefined;
-
 function readField(name: string, stored: StoredField): GoField {
   return {
     name,

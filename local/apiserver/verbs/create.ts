@@ -7,6 +7,7 @@ import { storeName } from "../resources/resource.ts";
 import { alreadyExists, badRequest, forbidden, notFound, StatusError } from "../status.ts";
 import { StaleError } from "../storage/store.ts";
 import { decode, decodeAgain, judgeUnknownFields } from "./decode.ts";
+import { keepIdentity } from "./identity.ts";
 import { inVersion, toStorage } from "./update.ts";
 import { validateObject } from "./validate.ts";
 
@@ -111,22 +112,4 @@ function prepareMetadata(context: ApiContext, { resource }: Target, { metadata }
   delete metadata.generation;
   delete metadata.selfLink;
   if (resource.strategy.countsGeneration !== false) metadata.generation = 1;
-}
-
-/** A webhook may not change what names the object. */
-export function keepIdentity(object: ApiObject, identity: ApiObject["metadata"]): void {
-  const { metadata } = object;
-  for (const field of [
-    "name",
-    "namespace",
-    "uid",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "generation",
-    "resourceVersion",
-  ]) {
-    if (identity[field] === undefined) delete metadata[field];
-    else metadata[field] = identity[field];
-  }
 }

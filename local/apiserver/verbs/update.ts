@@ -6,8 +6,8 @@ import { type ApiObject, desiredFields } from "../object.ts";
 import { groupVersion, storeName } from "../resources/resource.ts";
 import { badRequest, conflict, invalid, modified, notFound } from "../status.ts";
 import { StaleError } from "../storage/store.ts";
-import { keepIdentity } from "./create.ts";
 import { decode, decodeAgain, judgeUnknownFields } from "./decode.ts";
+import { keepIdentity } from "./identity.ts";
 import { validateObject } from "./validate.ts";
 
 /** Makes the wanted object from the current one, which it may change: it is a copy. */

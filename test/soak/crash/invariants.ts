@@ -50,7 +50,7 @@ export function brokenInvariants(
       const weights = rule.route?.map(({ weight }) => weight ?? 0) ?? [];
       const sum = weights.reduce((total, weight) => total + weight, 0);
       if (weights.length > 1 && sum !== 100)
-        broken.push(`I1: weights of ${route.metadata.name} are ${weights}`);
+        broken.push(`I1: weights of ${route.metadata.name} are ${weights.join(", ")}`);
     }
     const { [runAnnotation]: run, [rollbackAnnotation]: mark } = route.metadata.annotations ?? {};
     if (mark !== undefined) rolledBack.add(JSON.parse(mark).run);

@@ -110,13 +110,13 @@ function validateResources(container: unknown, at: string): FieldError[] {
   return Object.entries(objectAt(container, "resources", "requests")).flatMap(([name, request]) => {
     const limit = limits[name];
     if (limit === undefined) return [];
-    const [asked, most] = [quantityNanos(String(request)), quantityNanos(String(limit))];
+    const [asked, most] = [quantityNanos(String(request)), quantityNanos(String(limit as string | number))];
     return asked !== undefined && most !== undefined && asked > most
       ? [
           invalidValue(
             `${at}.resources.requests`,
             String(request),
-            `must be less than or equal to ${name} limit of ${String(limit)}`,
+            `must be less than or equal to ${name} limit of ${String(limit as string | number)}`,
           ),
         ]
       : [];

@@ -1,5 +1,5 @@
 /** Kinds of which the API server itself asks little. */
-import { forbiddenField, invalidValue, notSupported, required } from "../../field-errors.ts";
+import { forbiddenField, invalidValue, required } from "../../field-errors.ts";
 import {
   ensureObject,
   equalJson,
@@ -201,10 +201,3 @@ export const secretStrategy: Strategy = {
   ],
   countsGeneration: false,
 };
-
-/** A fault for a value that is not one of those supported; none where it is, or is absent. */
-export function oneOf(field: string, value: unknown, supported: readonly string[]): FieldError[] {
-  return value === undefined || supported.includes(String(value))
-    ? []
-    : [notSupported(field, value, supported)];
-}
