@@ -41,7 +41,7 @@ export interface Source {
 }
 
 /** Of the primary's successful attempts one in so many is reported; the canary's, and all that fail, without exception. */
-export const primarySample = 10;
+export const primarySample = 50;
 
 /** One attempt of one request at an upstream endpoint, from the router's upstream log of the calling proxy. */
 export interface Attempt {

@@ -1,0 +1,128 @@
+/**
+ * The control plane's part in signals, as the product has it: reports and attempts of proxies over mutual TLS, one live
+ * run that is watched and judged.
+ */
+
+import { guardJudge } from "../../analysis/judge/settings.ts";
+import { createAnalyst } from "../../analysis/watch.ts";
+import { bucketBounds } from "../../api/signals.ts";
+import { systemClock } from "../../lib/clock.ts";
+import { silent } from "../../lib/log.ts";
+import { readAuthority } from "../../mesh/ca/authority.ts";
+import { serveOwnCertificate } from "../../mesh/ca/server-credentials.ts";
+import { attemptsService } from "../../mesh/signals/attempts-service.ts";
+import { admitBy } from "../../mesh/signals/authorize.ts";
+import { serveReports } from "../../mesh/signals/report-server.ts";
+import { createSignals } from "../../mesh/signals/signals.ts";
+import { serveGrpc } from "../../mesh/xds/serve.ts";
+import type { Certificates } from "./certificates.ts";
+import { canaryWeight, namespace, proxies, run, serviceAccount, workloadOf } from "./plan.ts";
+
+/** What the process answers to each message. */
+export interface ControlPlaneAnswer {
+  readonly grpcPort: number;
+  readonly reportsPort: number;
+  /** CPU seconds so far, and resident bytes after a collection. */
+  readonly cpu: number;
+  readonly rss: number;
+  /** Epoch milliseconds of the first roll-back verdict since it was last armed; 0: none. */
+  readonly verdictAt: number;
+  readonly verdict: string;
+}
+
+const workloads = new Map(
+  Array.from({ length: proxies }, (_, proxy) => [
+    `${namespace}/p-${proxy}`,
+    {
+      namespace,
+      pod: `p-${proxy}`,
+      ip: "127.0.0.1",
+      labels: {},
+      serviceAccount,
+      facts: { workload: workloadOf(proxy) },
+      ports: [],
+      mutualTls: true,
+    },
+  ]),
+);
+
+process.once("message", async (certificates: Certificates) => {
+  const authority = readAuthority(certificates.authority);
+  const serving = serveOwnCertificate({
+    authority: () => authority,
+    names: { dns: ["localhost"], ips: ["127.0.0.1"] },
+    clock: systemClock,
+    logger: silent,
+  });
+  const { signals, collector } = createSignals({
+    replica: "bench",
+    clock: systemClock,
+    cuts: { set: () => ({ held: 0, of: 0 }), release: () => undefined },
+  });
+  const admit = admitBy(() => workloads, "cluster.local");
+  const grpc = await serveGrpc({
+    tls: { host: "127.0.0.1", port: 0, credentials: serving.credentials },
+    services: [attemptsService(collector, admit, silent)],
+  });
+  const reports = await serveReports({
+    host: "127.0.0.1",
+    port: 0,
+    tls: { rootPem: authority.rootPem, certificate: serving.current },
+    collector,
+    admit,
+    logger: silent,
+  });
+
+  const analyst = createAnalyst({ signals, clock: systemClock, logger: silent });
+  const judge = guardJudge({
+    bounds: bucketBounds,
+    interval: 60_000,
+    steps: [canaryWeight],
+    minSuccess: 99,
+    maxDuration: 500,
+  });
+  let verdictAt = 0;
+  let verdict = "";
+  const arm = () => {
+    verdictAt = 0;
+    verdict = "";
+    const analysis = analyst.start(run, {
+      judge,
+      tripWire: true,
+      metrics: [],
+      advance: {
+        rule: "flagger",
+        steps: [canaryWeight],
+        threshold: 5,
+        noData: "hold",
+        providerErrors: "hold",
+        deadline: Number.POSITIVE_INFINITY,
+        onInconclusive: "hold",
+      },
+    });
+    analysis.setWeight(canaryWeight, Date.now());
+    analysis.onHarm(({ reason }) => {
+      if (verdictAt === 0) verdictAt = Date.now();
+      verdict = reason;
+    });
+    return analysis;
+  };
+  let analysis = arm();
+  process.on("message", (message: { readonly arm?: boolean }) => {
+    if (message.arm) {
+      analysis.close();
+      analysis = arm();
+    }
+    globalThis.gc?.();
+    const { user, system } = process.cpuUsage();
+    const answer: ControlPlaneAnswer = {
+      grpcPort: grpc.ports.tls ?? 0,
+      reportsPort: reports.port,
+      cpu: (user + system) / 1e6,
+      rss: process.memoryUsage.rss(),
+      verdictAt,
+      verdict,
+    };
+    process.send?.(answer);
+  });
+});

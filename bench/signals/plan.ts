@@ -1,0 +1,30 @@
+/** What is measured, in one place: the processes of the benchmark agree on it. */
+import type { Run } from "../../api/signals.ts";
+
+export const proxies = 100;
+/** Requests a second over all proxies, and the share that goes to the canary. */
+export const rate = 1000;
+export const canaryWeight = 10;
+
+export const run: Run = {
+  route: { kind: "VirtualService", namespace: "demo", name: "shop" },
+  canaryUid: "bench",
+  namespace: "demo",
+  primary: { host: "shop-primary.demo.svc.cluster.local", workload: "shop-primary" },
+  canary: { host: "shop-canary.demo.svc.cluster.local", workload: "shop" },
+  run: "bench",
+  revision: "bench",
+};
+
+export const clusters = {
+  primary: `outbound|80||${run.primary.host}`,
+  canary: `outbound|80||${run.canary.host}`,
+} as const;
+
+export const namespace = "demo";
+export const serviceAccount = "shop";
+
+/** Node id of one proxy; every tenth is a canary's. */
+export const nodeId = (proxy: number): string => `sidecar~127.0.0.1~p-${proxy}.demo~demo.svc.cluster.local`;
+export const workloadOf = (proxy: number): string =>
+  proxy % canaryWeight === 0 ? run.canary.workload : run.primary.workload;
