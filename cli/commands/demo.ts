@@ -64,9 +64,13 @@ async function demo({ yes, json, fault, cluster: choice }: DemoOptions): Promise
   const cluster = await openCluster(choice, (line) => view.step(line));
   view.step(`starting ${cluster.words}, controller, mesh and certificate authority`);
   const world = await startWorld({ yes: yes === true, ...cluster }).catch(async (error: unknown) => {
+    view.close();
     await cluster.stop();
+    // Ctrl-C in a terminal also ends what is asked of Envoy meanwhile.
+    if (abort.signal.aborted) return undefined;
     throw error;
   });
+  if (world === undefined) return Number(abort.signal.reason);
   try {
     view.step(
       `serving on ${world.ready.url} (Envoy ${world.ready.envoyVersion}) after ${((Date.now() - began) / 1000).toFixed(1)} s`,

@@ -180,6 +180,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     close,
     async stopAll() {
       for (const stop of stopWatching) stop();
+      // A container that is just being started would outlive its runner: nothing is started from here on.
+      await queue.close();
       const ends = [...workers.values()].map(async (worker) => {
         await worker.stop(undefined, { onPurpose: true });
         await worker

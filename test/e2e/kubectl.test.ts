@@ -92,8 +92,12 @@ describe.skipIf(missing !== undefined)(`kubectl on a control plane${missing ? ` 
       "canary/shop",
     );
     const images = await kubectlOut(
-      ...["get", "deploy", "shop-primary", ...n],
-      ...["-o", "jsonpath={.spec.template.spec.containers[0].env[0].value}"],
+      "get",
+      "deploy",
+      "shop-primary",
+      ...n,
+      "-o",
+      "jsonpath={.spec.template.spec.containers[0].env[0].value}",
     );
     expect(images).toBe("2");
   });
@@ -129,8 +133,13 @@ describe.skipIf(missing !== undefined)(`kubectl on a control plane${missing ? ` 
     );
     expect(await kubectlOut("annotate", "canary", "shop", ...n, "note=a")).toContain("annotated");
     const { code, err } = await kubectl(
-      ...["patch", "canary", "shop", ...n, "--type=merge"],
-      ...["-p", '{"spec":{"analysis":{"interval":"soon"}}}'],
+      "patch",
+      "canary",
+      "shop",
+      ...n,
+      "--type=merge",
+      "-p",
+      '{"spec":{"analysis":{"interval":"soon"}}}',
     );
     expect(code).toBe(1);
     expect(err).toContain('spec.analysis.interval: Invalid value: "soon"');
