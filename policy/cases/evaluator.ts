@@ -23,7 +23,8 @@ export function evaluateCase(one: Case, keys: KeyRing, now: number): CaseAnswer 
   return {
     decision: decision.decision,
     status: decision.status,
-    matched: decision.matched,
+    // Envoy says nothing of the rule that let a TCP connection in.
+    matched: request.protocol === "tcp" && decision.decision === "allow" ? null : decision.matched,
     audited: decision.audited,
     shadow: shadowOf(decision),
     claims: request.jwt ? (decision.claims ?? request.jwt) : decision.claims,
@@ -77,10 +78,14 @@ function fits(pattern: string, name: string): boolean {
   return lower.endsWith("*") ? name.startsWith(lower.slice(0, -1)) : name === lower;
 }
 
-function shadowOf({ dryRun }: Decision): Record<string, string> {
+/**
+ * What Envoy leaves as dynamic metadata. A filter that refuses leaves none, and those behind it are not reached; its
+ * counters say the rest.
+ */
+function shadowOf({ dryRun, refusedBy }: Decision): Record<string, string> {
   const shadow: Record<string, string> = {};
   for (const action of ["allow", "deny"] as const) {
-    const noted = dryRun[action];
+    const noted = refusedBy === "deny" || refusedBy === action ? undefined : dryRun[action];
     if (noted === undefined) continue;
     shadow[`istio_dry_run_${action}_shadow_engine_result`] = noted.result;
     if (noted.matched !== null) shadow[`istio_dry_run_${action}_shadow_effective_policy_id`] = noted.matched;

@@ -17,14 +17,20 @@ export function isPathTemplate(path: string): boolean {
   return path.includes("{*}") || path.includes("{**}");
 }
 
-/** Whether Envoy can read a template: segments of `{*}`, a last `{**}`, or plain text without stars and braces. */
+/**
+ * Whether Envoy can read a template: segments of `{*}`, a last `{**}`, or plain text of characters that may stand in a
+ * path as they are; no empty segment but the last.
+ */
 export function isReadableTemplate(template: string): boolean {
   const segments = template.split("/").slice(1);
+  const last = segments.length - 1;
   return (
     template.startsWith("/") &&
     segments.every(
       (segment, index) =>
-        segment === "{*}" || (segment === "{**}" && index === segments.length - 1) || !/[{}*]/.test(segment),
+        segment === "{*}" ||
+        (segment === "{**}" && index === last) ||
+        (segment === "" ? index === last : /^[A-Za-z0-9\-._~%!$&'()+,;:@=]+$/.test(segment)),
     )
   );
 }

@@ -16,6 +16,7 @@ export interface Decision {
   readonly status: number;
   readonly matched: string | null;
   readonly reason: string;
+  readonly refusedBy: Verdict["refusedBy"];
   readonly audited: boolean;
   readonly dryRun: Verdict["dryRun"];
   /** Claims that policies saw; null for an anonymous request. */
@@ -50,6 +51,7 @@ export function decider(policy: WorkloadPolicy, mode: PathNormalization): Decide
       status: closed ?? status,
       matched,
       reason,
+      refusedBy: null,
       audited: false,
       dryRun: noDryRun,
       claims: null,
@@ -79,6 +81,7 @@ export function decider(policy: WorkloadPolicy, mode: PathNormalization): Decide
       status: allowed ? status : (closed ?? status),
       matched: verdict.matched,
       reason: allowed ? "" : `rbac_access_denied_matched_policy[${verdict.matched ?? "none"}]`,
+      refusedBy: verdict.refusedBy,
       audited: verdict.audited,
       dryRun: verdict.dryRun,
       claims: request.claims ?? null,

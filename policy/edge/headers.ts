@@ -1,3 +1,4 @@
+import { hasControl } from "./characters.ts";
 import type { WireRequest } from "./receive.ts";
 
 /** Headers that Envoy keeps as one line: repeated ones are joined by a comma. */
@@ -24,8 +25,6 @@ const dropped = new Set(
 );
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what a header may not hold
-const badValue = /[\u0000-\u0008\u000a-\u001f\u007f]/;
 
 type Headers =
   | {
@@ -40,7 +39,7 @@ export function readHeaders({ headers: lines, identities, gateway, sourceIp }: W
   const headers = new Map<string, string[]>();
   for (const [name, value] of lines) {
     if (!token.test(name)) return { status: 400, reason: "http1.codec_error" };
-    if (badValue.test(value)) return { status: 400, reason: "http1.invalid_characters" };
+    if (hasControl(value, "\t")) return { status: 400, reason: "http1.invalid_characters" };
     add(headers, name.toLowerCase(), value.replace(/^[ \t]+|[ \t]+$/g, ""));
   }
   const nominated = (headers.get("connection") ?? [])
@@ -72,7 +71,8 @@ export function readHeaders({ headers: lines, identities, gateway, sourceIp }: W
 function add(headers: Map<string, string[]>, name: string, value: string): void {
   const known = headers.get(name);
   if (known === undefined) headers.set(name, [value]);
-  else if (joined.has(name)) known[0] = `${known[0]},${value}`;
+  // An empty line adds no comma.
+  else if (joined.has(name)) known[0] = [known[0], value].filter((line) => line !== "").join(",");
   else known.push(value);
 }
 

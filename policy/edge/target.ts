@@ -1,3 +1,5 @@
+import { hasControl } from "./characters.ts";
+
 /** Methods that Envoy's HTTP/1.1 parser knows. */
 const methods = new Set(
   (
@@ -14,8 +16,7 @@ type Target =
 /** Reads the target of a request line: a path, an absolute URL, whose host counts then, or `*` of OPTIONS. */
 export function readTarget(method: string, target: string): Target {
   if (!methods.has(method)) return { status: 400, reason: "http1.codec_error" };
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what a target may not hold
-  if (target === "" || /[\u0000-\u0020\u007f-\uffff]/.test(target))
+  if (target === "" || hasControl(target) || /[ \u0080-\uffff]/.test(target))
     return { status: 400, reason: "http1.codec_error" };
   if (method === "CONNECT") {
     if (target.startsWith("/")) return { status: 400, reason: "http1.invalid_url" };

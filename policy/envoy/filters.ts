@@ -17,7 +17,7 @@ import { jwtAuthentication } from "./jwt-authn.ts";
 import { rbac, rbacFields } from "./rbac.ts";
 import { nothing, type Stage, stages } from "./stages.ts";
 import { strictPaths } from "./strict.ts";
-import { treeFilter } from "./tree/filter.ts";
+import { treeFilters } from "./tree/filter.ts";
 
 /**
  * How rules are laid out for Envoy. `list`: Istio's shape, each rule is looked at. `tree`: Envoy finds the few that may
@@ -51,9 +51,9 @@ export function httpFilters(
 
 function stageFilters(stage: Stage, treeFrom: number, trustDomains: readonly string[]): HttpFilter[] {
   const list = (rules: Stage) => httpFilter("envoy.filters.http.rbac", HttpRbacSchema, rbacFields(rules));
-  const tree = stage.rules.rules.length >= treeFrom ? treeFilter(stage, trustDomains) : undefined;
+  const tree = stage.rules.rules.length >= treeFrom ? treeFilters(stage, trustDomains) : undefined;
   if (tree === undefined) return [list(stage)];
-  return stage.shadow.present ? [list({ ...stage, rules: nothing }), tree] : [tree];
+  return stage.shadow.present ? [list({ ...stage, rules: nothing }), ...tree] : tree;
 }
 
 /** The same for a port that carries no HTTP; `policy` compiled for TCP. Always a list. */

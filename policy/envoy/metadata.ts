@@ -4,10 +4,6 @@ import {
   SourcedMetadataSchema,
 } from "../../envoy/generated/envoy/config/rbac/v3/rbac_pb.js";
 import {
-  type MetadataMatcher,
-  MetadataMatcherSchema,
-} from "../../envoy/generated/envoy/type/matcher/v3/metadata_pb.js";
-import {
   type ValueMatcher,
   ValueMatcherSchema,
 } from "../../envoy/generated/envoy/type/matcher/v3/value_pb.js";
@@ -55,15 +51,17 @@ export function dynamicMetadata({
   key,
   match,
   list,
-}: Extract<Leaf, { readonly kind: "metadata" }>): MetadataMatcher {
+}: Extract<Leaf, { readonly kind: "metadata" }>): SourcedMetadata {
   const text = create(ValueMatcherSchema, {
     matchPattern: { case: "stringMatch", value: stringMatcher(match) },
   });
-  return create(MetadataMatcherSchema, {
-    filter,
-    path: [{ segment: { case: "key", value: key } }],
-    value: list
-      ? { matchPattern: { case: "listMatch", value: { matchPattern: { case: "oneOf", value: text } } } }
-      : text,
+  return create(SourcedMetadataSchema, {
+    metadataMatcher: {
+      filter,
+      path: [{ segment: { case: "key", value: key } }],
+      value: list
+        ? { matchPattern: { case: "listMatch", value: { matchPattern: { case: "oneOf", value: text } } } }
+        : text,
+    },
   });
 }

@@ -67,7 +67,7 @@ export function permission(predicate: Predicate): Permission {
     case "sni":
       return make({ case: "requestedServerName", value: stringMatcher(predicate.match) });
     case "metadata":
-      return make({ case: "metadata", value: dynamicMetadata(predicate) });
+      return make({ case: "sourcedMetadata", value: dynamicMetadata(predicate) });
     default:
       throw new Error(`\`${predicate.kind}\` says nothing of what is asked for`);
   }

@@ -52,17 +52,16 @@ export function evaluateBy(indexes: Indexes): Evaluate {
     const audited = indexes.audit.first(facts);
     const denied = indexes.deny.first(facts);
     const dryDeny = dryRunOf(indexes.dryDenyPresent(), indexes.dryDeny, "denied");
-    // The filter of ALLOW stands behind that of DENY: what is refused before it leaves no mark there.
-    const dryAllow =
-      denied === null ? dryRunOf(indexes.dryAllowPresent(), indexes.dryAllow, "allowed") : undefined;
+    const dryAllow = dryRunOf(indexes.dryAllowPresent(), indexes.dryAllow, "allowed");
     const noted = {
       audited: audited !== null,
       dryRun: dryDeny || dryAllow ? { allow: dryAllow, deny: dryDeny } : noDryRun,
     };
-    if (denied !== null) return { decision: "deny", matched: denied, ...noted };
-    if (!indexes.allowPresent()) return { decision: "allow", matched: audited, ...noted };
+    if (denied !== null) return { decision: "deny", matched: denied, refusedBy: "deny", ...noted };
+    if (!indexes.allowPresent()) return { decision: "allow", matched: audited, refusedBy: null, ...noted };
     const allowed = indexes.allow.first(facts);
-    return { decision: allowed === null ? "deny" : "allow", matched: allowed, ...noted };
+    if (allowed === null) return { decision: "deny", matched: null, refusedBy: "allow", ...noted };
+    return { decision: "allow", matched: allowed, refusedBy: null, ...noted };
   };
 }
 

@@ -31,6 +31,8 @@ export interface Verdict {
   readonly decision: "allow" | "deny";
   /** Id of the rule that decided; null where none matched. */
   readonly matched: string | null;
+  /** Which policies refused it: a DENY rule matched, or no ALLOW rule did. Null where it is allowed. */
+  readonly refusedBy: "deny" | "allow" | null;
   /** Whether an AUDIT rule marked the request. */
   readonly audited: boolean;
   /** What policies with `istio.io/dry-run` would have done, undefined where there are none. */

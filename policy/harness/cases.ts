@@ -22,7 +22,7 @@ import type { Certificates } from "./certificates.ts";
 import { type Dial, isEchoed, type RawAnswer, requestBytes, sendRequest } from "./client.ts";
 import { type Envoy, startEnvoy } from "./envoy.ts";
 import { managerSettings } from "./manager.ts";
-import { freePorts } from "./port.ts";
+import { ownPorts } from "./port.ts";
 import type { End } from "./proxy-protocol.ts";
 import { readable } from "./readable.ts";
 import { type Seen, startUpstreams } from "./upstream.ts";
@@ -44,7 +44,7 @@ export async function askEnvoy(
 ): Promise<readonly (CaseAnswer | NormalizeAnswer | Error)[]> {
   const [upstreams, authorizers] = await Promise.all([startUpstreams(), startAuthorizers()]);
   try {
-    const ports = await freePorts(cases.length);
+    const ports = ownPorts(cases.length);
     const serverNames = { uris: ["spiffe://cluster.local/ns/foo/sa/httpbin"], dns: ["httpbin"], subject: "" };
     const tls: ServerTls = { ...run.certificates.issue(serverNames), root: run.certificates.root };
     const plans = cases.map((one, index): Planned => {

@@ -66,7 +66,7 @@ async function exchange<T>(
 }
 
 /** Connects, writes the PROXY header and shakes hands. */
-function open({ port, from, to, tls }: Dial): Promise<Socket> {
+export function open({ port, from, to, tls }: Dial): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: isIPv6(from) ? "::1" : "127.0.0.1", port, localAddress: from });
     socket.once("error", reject);

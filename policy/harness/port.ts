@@ -20,3 +20,11 @@ export async function freePorts(count: number): Promise<number[]> {
   await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
   return ports;
 }
+
+/** Below the ports that a system hands to clients, so that in a network of our own nobody else has them. */
+const firstOwn = 2000;
+
+/** Ports for so many listeners, in a network of our own. */
+export function ownPorts(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => firstOwn + index);
+}

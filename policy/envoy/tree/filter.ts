@@ -11,16 +11,7 @@ import {
 } from "../../../envoy/generated/envoy/extensions/filters/http/composite/v3/composite_pb.js";
 import { RBACSchema as HttpRbacSchema } from "../../../envoy/generated/envoy/extensions/filters/http/rbac/v3/rbac_pb.js";
 import type { HttpFilter } from "../../../envoy/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
-import {
-  DnsSanInputSchema,
-  SubjectInputSchema,
-  UriSanInputSchema,
-} from "../../../envoy/generated/envoy/extensions/matching/common_inputs/ssl/v3/ssl_inputs_pb.js";
-import { HttpRequestHeaderMatchInputSchema } from "../../../envoy/generated/envoy/type/matcher/v3/http_inputs_pb.js";
-import {
-  type TypedExtensionConfig as XdsExtensionConfig,
-  TypedExtensionConfigSchema as XdsExtensionConfigSchema,
-} from "../../../envoy/generated/xds/core/v3/extension_pb.js";
+import type { TypedExtensionConfig as Extension } from "../../../envoy/generated/xds/core/v3/extension_pb.js";
 import type {
   Matcher_MatcherList_PredicateSchema,
   Matcher_OnMatchSchema,
@@ -31,6 +22,7 @@ import { httpFilter } from "../http-filter.ts";
 import { quote } from "../matcher.ts";
 import { rbacFields } from "../rbac.ts";
 import { nothing, type Stage } from "../stages.ts";
+import { extension, headerInput, hidePeer, namesHeader, peerHeader, showPeer } from "./peer.ts";
 import { planTree, type TreePlan } from "./plan.ts";
 
 type OnMatch = MessageInitShape<typeof Matcher_OnMatchSchema>;
@@ -43,11 +35,15 @@ type Predicate = MessageInitShape<typeof Matcher_MatcherList_PredicateSchema>;
  *
  * @see envoy.extensions.filters.http.composite.v3.ExecuteFilterAction
  */
-export function treeFilter(stage: Stage, trustDomains: readonly string[]): HttpFilter | undefined {
+export function treeFilters(stage: Stage, trustDomains: readonly string[]): HttpFilter[] | undefined {
   const { action, rules } = stage;
   const plan = planTree(rules.rules, trustDomains);
   if (plan === undefined) return undefined;
-  const xdsMatcher = plan.dimension === "path" ? pathTree(plan, action) : peerTree(plan, stage, trustDomains);
+  if (plan.dimension === "path") return [composite(tree(plan, action, headerInput(":path")))];
+  return [showPeer(), composite(peerTree(plan, stage, trustDomains)), hidePeer()];
+}
+
+function composite(xdsMatcher: Matcher): HttpFilter {
   return httpFilter("envoy.filters.http.composite", ExtensionWithMatcherSchema, {
     xdsMatcher,
     extensionConfig: {
@@ -57,29 +53,20 @@ export function treeFilter(stage: Stage, trustDomains: readonly string[]): HttpF
   });
 }
 
-function pathTree(plan: TreePlan, action: Action): Matcher {
-  const input = extension("path", HttpRequestHeaderMatchInputSchema, { headerName: ":path" });
-  return tree(plan, action, input);
-}
-
 /**
  * Callers of the usual form are looked up by their one URI SAN. Of another certificate Envoy's RBAC may match a second
  * name or the subject, so all rules are looked at.
  */
 function peerTree(plan: TreePlan, { action, rules }: Stage, trustDomains: readonly string[]): Matcher {
-  const uri = extension("uri", UriSanInputSchema, {});
-  const usual = `spiffe://(${trustDomains.map(quote).join("|")})/ns/[^/,]+/sa/[^/,]+`;
-  const odd = some([
-    every([matches(uri, ".+"), not(matches(uri, usual))]),
-    matches(extension("dns", DnsSanInputSchema, {}), ".+"),
-    matches(extension("subject", SubjectInputSchema, {}), ".*/.*"),
-  ]);
+  const peer = headerInput(peerHeader);
+  const usual = `-|spiffe://(${trustDomains.map(quote).join("|")})/ns/[^/,]+/sa/[^/,]+`;
+  const odd = some([not(matches(peer, usual)), not(matches(headerInput(namesHeader), "-|[^/]*"))]);
   return {
     matcherType: {
       case: "matcherList",
       value: { matchers: [{ predicate: odd, onMatch: leaf(rules.rules, action) }] },
     },
-    onNoMatch: { onMatch: { case: "matcher", value: tree(plan, action, uri) } },
+    onNoMatch: { onMatch: { case: "matcher", value: tree(plan, action, peer) } },
   };
 }
 
@@ -112,16 +99,6 @@ function leaf(rules: readonly Rule[], action: Action): OnMatch {
   };
 }
 
-type Extension = XdsExtensionConfig;
-
-function extension<Desc extends Parameters<typeof anyPack>[0]>(
-  name: string,
-  schema: Desc,
-  config: MessageInitShape<Desc>,
-): Extension {
-  return create(XdsExtensionConfigSchema, { name, typedConfig: anyPack(schema, create(schema, config)) });
-}
-
 function matches(input: Extension, regex: string): Predicate {
   return {
     matchType: {
@@ -148,10 +125,6 @@ function not(predicate: Predicate): Predicate {
 
 function some(predicate: Predicate[]): Predicate {
   return { matchType: { case: "orMatcher", value: { predicate } } };
-}
-
-function every(predicate: Predicate[]): Predicate {
-  return { matchType: { case: "andMatcher", value: { predicate } } };
 }
 
 /** The same message under Envoy's own name, as a composite's action wants it. */
