@@ -64,6 +64,8 @@ export interface WriteOptions {
   readonly fieldManager: string;
   /** The object comes out of server-side apply: its managedFields are set already. */
   readonly applied?: true;
+  /** The object comes out of a patch. */
+  readonly patched?: true;
   /** The subresource under which managers are remembered, where it is not the target's. */
   readonly trackedAs?: string;
   /** Texts for `Warning` headers are added here. */

@@ -154,7 +154,8 @@ describe.skipIf(!installed)(installed ? "kubectl" : "kubectl (skipped: not on PA
       apiVersion: "v1",
       kind: "Pod",
       metadata: { name: "talker", labels: { app: "talker" } },
-      spec: { containers: [{ name: "c", image: "i" }] },
+      // On a node: before that a pod has nothing to say.
+      spec: { nodeName: "here", terminationGracePeriodSeconds: 0, containers: [{ name: "c", image: "i" }] },
     };
     await kubectl("apply", "-f", await manifest(pod));
     const uid = textAt(

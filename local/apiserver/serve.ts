@@ -14,6 +14,7 @@ import { keepDefinitions } from "./lifecycle/definitions.ts";
 import { expireEvents } from "./lifecycle/events.ts";
 import { GarbageCollector } from "./lifecycle/garbage.ts";
 import { createFirstNamespaces, keepNamespaces } from "./lifecycle/namespaces.ts";
+import { createFirstRoles, keepAggregatedRoles } from "./lifecycle/roles.ts";
 import { type KeyPair, type Keyring, openKeyring } from "./pki/keyring.ts";
 import { requestHandler } from "./request/handle.ts";
 import { builtinResources } from "./resources/builtin.ts";
@@ -90,6 +91,8 @@ export async function serveKubernetes(options: KubernetesOptions): Promise<Kuber
   };
   keepDefinitions(context);
   await createFirstNamespaces(context, keyring.ca);
+  await createFirstRoles(context);
+  keepAggregatedRoles(context);
   keepNamespaces(context, keyring.ca);
   new GarbageCollector(context).start();
   expireEvents(context);

@@ -54,13 +54,14 @@ export class StatusError extends Error {
 
   /** The body that goes on the wire. */
   body(): Record<string, unknown> {
+    const { reason } = this;
     return {
       kind: "Status",
       apiVersion: "v1",
       metadata: {},
       status: "Failure",
       message: this.message,
-      reason: this.reason,
+      ...(reason === "" ? {} : { reason }),
       ...(this.details === undefined ? {} : { details: this.details }),
       code: this.code,
     };
@@ -73,7 +74,7 @@ function qualified({ group, plural }: Pick<Names, "group" | "plural">): string {
 }
 
 function details({ group, plural }: Pick<Names, "group" | "plural">, name: string): Details {
-  return group === "" ? { name, kind: plural } : { name, group, kind: plural };
+  return { ...(name === "" ? {} : { name }), ...(group === "" ? {} : { group }), kind: plural };
 }
 
 export function notFound(names: Pick<Names, "group" | "plural">, name: string): StatusError {
@@ -111,9 +112,9 @@ export function invalid(
   const text = lines.length === 1 ? lines[0] : `[${lines.join(", ")}]`;
   const qualifiedKind = group === "" ? kind : `${kind}.${group}`;
   return new StatusError(422, "Invalid", `${qualifiedKind} "${name}" is invalid: ${text}`, {
-    name,
+    ...(name === "" ? {} : { name }),
     ...(group === "" ? {} : { group }),
-    kind,
+    ...(kind === "" ? {} : { kind }),
     causes: faults.map(({ type, field, message }) => ({ reason: type, message, field })),
   });
 }
@@ -125,6 +126,11 @@ export function forbidden(names: Pick<Names, "group" | "plural">, name: string, 
 
 export function badRequest(message: string): StatusError {
   return new StatusError(400, "BadRequest", message);
+}
+
+/** 500 without a reason, as Kubernetes answers what its handlers did not foresee. */
+export function unforeseen(message: string): StatusError {
+  return new StatusError(500, "", message);
 }
 
 export function unauthorized(): StatusError {

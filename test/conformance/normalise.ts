@@ -50,5 +50,6 @@ export function normaliseText(text: string, own: ReadonlyMap<string, string>): s
   for (const [pattern, name] of patterns) named = named.replace(pattern, name);
   return named
     .replace(/(resourceVersion"?: ?"?)\d+/g, "$1<version>")
+    .replace(/(ResourceVersion in (?:the precondition|record) \()\d+/g, "$1<version>")
     .replace(/(resource version:? )\d+( \(\d+\)|, current: \d+)?/gi, "$1<version>");
 }

@@ -18,12 +18,13 @@ export class Authenticator {
     this.#now = now;
   }
 
-  /** undefined for an anonymous request and for a token that is not valid (any more). */
-  async authenticate(request: IncomingMessage): Promise<User | undefined> {
+  /** undefined for a request without credentials; `invalid` for a token that is worth nothing (any more). */
+  async authenticate(request: IncomingMessage): Promise<User | undefined | "invalid"> {
     const certified = this.#byCertificate(request);
     if (certified !== undefined) return certified;
     const token = /^bearer\s+(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
-    return token === undefined ? undefined : (await this.review(token, [issuer]))?.user;
+    if (token === undefined) return undefined;
+    return (await this.review(token, [issuer]))?.user ?? "invalid";
   }
 
   /**

@@ -28,8 +28,12 @@ async function request(spec: object): Promise<string> {
 
 test("nobody is let in without a certificate or a token; health and version are open", async () => {
   expect(await api.call("GET", "/api/v1/pods", { anonymous: true })).toMatchObject({
-    status: 401,
-    body: { reason: "Unauthorized" },
+    status: 403,
+    body: {
+      reason: "Forbidden",
+      message:
+        'pods is forbidden: User "system:anonymous" cannot list resource "pods" in API group "" at the cluster scope',
+    },
   });
   expect((await api.call("GET", "/api/v1/pods", { token: "no-token-of-ours" })).status).toBe(401);
   for (const path of ["/healthz", "/livez", "/readyz", "/version"])

@@ -6,6 +6,9 @@ export interface User {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
+/** Who comes without credentials. */
+export const anonymous: User = { username: "system:anonymous", groups: ["system:unauthenticated"] };
+
 /** The server itself: for what its own life cycles write. */
 export const systemUser: User = {
   username: "system:apiserver",

@@ -79,21 +79,17 @@ function readTime(value: unknown, decimals: 0 | 6): unknown {
   if (typeof value !== "string") throw mismatch(value);
   const match = times.exec(value);
   const at = match === null ? Number.NaN : Date.parse(`${match[1]}T${match[2]}${match[4]}`);
-  if (match === null || Number.isNaN(at)) {
+  const fraction = match?.[3] ?? "";
+  if (match === null || Number.isNaN(at) || (decimals === 6 && fraction.length !== 7)) {
     const layout = decimals === 0 ? "2006-01-02T15:04:05Z07:00" : "2006-01-02T15:04:05.000000Z07:00";
+    const [rest, wanted] = match === null ? [value, "2006"] : [`${fraction}${match[4]}`, ".000000"];
+    const texts = [value, layout, rest, wanted].map((text) => JSON.stringify(text));
     throw new LeafError(
-      `parsing time ${JSON.stringify(JSON.stringify(value))
-        .slice(1, -1)
-        .replace(
-          /^\\"|\\"$/g,
-          '"',
-        )} as ${JSON.stringify(layout)}: cannot parse ${JSON.stringify(value)} as "2006"`,
+      `parsing time ${texts[0]} as ${texts[1]}: cannot parse ${texts[2]} as ${texts[3]}`,
       false,
     );
   }
-  const whole = new Date(at).toISOString().slice(0, 19);
-  if (decimals === 0) return `${whole}Z`;
-  return `${whole}.${(match[3] ?? ".").slice(1).padEnd(6, "0").slice(0, 6)}Z`;
+  return `${new Date(at).toISOString().slice(0, 19)}${decimals === 0 ? "" : fraction}Z`;
 }
 
 const quantityText =

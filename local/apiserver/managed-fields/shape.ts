@@ -106,9 +106,9 @@ function goShape(type: GoType, field: GoField | undefined): Shape {
     case "list":
       return goList(type.item, field);
     case "leaf":
-      if (type.leaf === "raw" || type.leaf === "fields") return deduced;
-      // The schemas inside a CRD are one type that holds itself, in these places too.
-      return type.leaf.startsWith("schema-or-") ? untyped : scalar;
+      return type.leaf === "raw" || type.leaf === "fields" || type.leaf.startsWith("schema-or-")
+        ? untyped
+        : scalar;
   }
 }
 

@@ -116,7 +116,9 @@ function updateEntries(
     const name = { ...nameOf(writer), operation: "Update" } as const;
     const previous = entries.get(managerId(name));
     const owned = previous === undefined ? fields : union(fields, previous.fields);
-    entries.set(managerId(name), { ...name, fields: owned, time: timestamp(writer.now) });
+    // Kubernetes keeps no time of those who scale.
+    const time = writer.subresource === "scale" ? undefined : timestamp(writer.now);
+    entries.set(managerId(name), { ...name, fields: owned, time });
   }
   capUpdaters(entries);
 }

@@ -5,7 +5,7 @@
  */
 import { equalJson, fieldOf, isObject, type JsonObject, setField } from "../json.ts";
 import type { GoField, GoStruct, GoType } from "../kinds/types.ts";
-import { badRequest } from "../status.ts";
+import { badRequest, unforeseen } from "../status.ts";
 
 const retainKeys = "$retainKeys";
 const deleteFromPrimitiveList = "$deleteFromPrimitiveList/";
@@ -71,19 +71,50 @@ function mergeList(before: unknown, patch: readonly unknown[], field: GoField | 
       .filter((value) => !(isObject(value) && value.$patch === "replace" && Object.keys(value).length === 1))
       .map((value) => plain(value, item));
   }
-  const merged: unknown[] = Array.isArray(before) ? [...before] : [];
+  const live: unknown[] = Array.isArray(before) ? before : [];
+  const merged = [...live];
   for (const value of patch) {
     if (how === "set") {
       if (!merged.some((known) => equalJson(known, value))) merged.push(value);
     } else mergeItem(merged, value, how.key, how.item);
   }
-  return merged;
+  return inPatchOrder(merged, patch, live, (value) => (how === "set" ? value : fieldOf(value, how.key)));
+}
+
+/**
+ * The merged items with those of the patch in its order; the others keep their place among them where the live list
+ * tells it, and else come after.
+ */
+function inPatchOrder(
+  merged: readonly unknown[],
+  patch: readonly unknown[],
+  live: readonly unknown[],
+  idOf: (item: unknown) => unknown,
+): unknown[] {
+  const place = (list: readonly unknown[], item: unknown) =>
+    list.findIndex((known) => equalJson(idOf(known), idOf(item)));
+  const wanted = merged
+    .filter((item) => place(patch, item) >= 0)
+    .toSorted((left, right) => place(patch, left) - place(patch, right));
+  const others = merged.filter((item) => place(patch, item) < 0);
+  const ordered: unknown[] = [];
+  let next = 0;
+  for (const item of wanted) {
+    const at = place(live, item);
+    while (next < others.length) {
+      const other = place(live, others[next]);
+      if (at < 0 || other < 0 || other >= at) break;
+      ordered.push(others[next++]);
+    }
+    ordered.push(item);
+  }
+  return [...ordered, ...others.slice(next)];
 }
 
 function mergeItem(merged: unknown[], item: unknown, key: string, type: GoType): void {
   const id = fieldOf(item, key);
   if (!isObject(item) || id === undefined) {
-    throw badRequest(`map: ${showGoMap(item)} does not contain declared merge key: ${key}`);
+    throw unforeseen(`map: ${showGoMap(item)} does not contain declared merge key: ${key}`);
   }
   const index = merged.findIndex((known) => equalJson(fieldOf(known, key), id));
   if (item.$patch === "delete") {

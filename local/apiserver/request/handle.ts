@@ -1,45 +1,35 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Authenticator } from "../authentication/authenticate.ts";
+import { readImpersonation } from "../authentication/impersonate.ts";
 import type { User } from "../authentication/user.ts";
-import { type Attributes, authorize } from "../authorization/authorize.ts";
+import { anonymous } from "../authentication/user.ts";
+import { type Attributes, authorize, refusalText } from "../authorization/authorize.ts";
 import type { ApiContext, Target } from "../context.ts";
 import { servedVersion } from "../resources/resource.ts";
-import { badRequest, StatusError, unauthorized, unknownResource } from "../status.ts";
+import { badRequest, forbidden, StatusError, unauthorized, unknownResource } from "../status.ts";
 import { sendError, sendText } from "./answer.ts";
 import { serveOther } from "./other-paths.ts";
 import { parseResourcePath, type ResourcePath } from "./path.ts";
 import { serveResource } from "./resource-requests.ts";
-
-const open = new Set(["/healthz", "/livez", "/readyz", "/version"]);
 
 /** Makes the handler of all requests: who, what, may they, then the verb. It answers every error and never throws. */
 export function requestHandler(context: ApiContext, authenticator: Authenticator) {
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = readUrl(request);
     const path = resourcePathOf(url.pathname);
-    const user = await authenticator.authenticate(request);
-    if (user === undefined && !open.has(url.pathname)) throw unauthorized();
-    if (user === undefined || path === undefined) {
-      const other = user ?? { username: "system:anonymous", groups: ["system:unauthenticated"] };
-      if (user !== undefined)
-        permit(user, { kind: "path", verb: (request.method ?? "GET").toLowerCase(), path: url.pathname });
-      return serveOther(context, request, response, url, other);
+    const user = await identify(request);
+    if (path === undefined) {
+      permit(user, { kind: "path", verb: (request.method ?? "GET").toLowerCase(), path: url.pathname });
+      return serveOther(context, request, response, url, user);
     }
+    const verb = verbOf(request, path, url.searchParams);
+    const { group, plural, subresource, namespace, name } = path;
+    permit(user, { kind: "resource", verb, group, resource: plural, subresource, namespace, name });
     const target = targetOf(context, path);
     if (target === undefined) {
       if (context.registry.inGroupVersion(path.group, path.version).length > 0) throw unknownResource();
       return sendText(response, 404, "404 page not found\n");
     }
-    const verb = verbOf(request, target, url.searchParams);
-    permit(user, {
-      kind: "resource",
-      verb,
-      group: path.group,
-      resource: path.plural,
-      subresource: path.subresource,
-      namespace: path.namespace,
-      name: path.name,
-    });
     await serveResource(context, authenticator, {
       request,
       response,
@@ -48,6 +38,24 @@ export function requestHandler(context: ApiContext, authenticator: Authenticator
       target,
       verb,
     });
+  }
+
+  /** Who asks, or whom they ask as. Throws 401 for credentials that are worth nothing. */
+  async function identify(request: IncomingMessage): Promise<User> {
+    const asker = await authenticator.authenticate(request);
+    if (asker === "invalid") throw unauthorized();
+    const user = asker ?? anonymous;
+    const impersonated = readImpersonation(request);
+    for (const needed of impersonated?.needed ?? []) permit(user, needed);
+    return impersonated?.user ?? user;
+  }
+
+  function permit(user: User, asked: Attributes): void {
+    const verdict = authorize(context.store, user, asked);
+    if (verdict.allowed) return;
+    const text = refusalText(user, asked, verdict);
+    if (asked.kind === "path") throw new StatusError(403, "Forbidden", `forbidden: ${text}`, {});
+    throw forbidden({ group: asked.group, plural: asked.resource }, asked.name ?? "", text);
   }
 
   return (request: IncomingMessage, response: ServerResponse): void => {
@@ -87,7 +95,7 @@ function targetOf(
   return { resource, version: served, namespace, name, subresource };
 }
 
-function verbOf({ method = "GET" }: IncomingMessage, { name }: Target, query: URLSearchParams): string {
+function verbOf({ method = "GET" }: IncomingMessage, { name }: ResourcePath, query: URLSearchParams): string {
   switch (method) {
     case "GET":
       if (query.get("watch") === "true" || query.get("watch") === "1") return "watch";
@@ -103,14 +111,4 @@ function verbOf({ method = "GET" }: IncomingMessage, { name }: Target, query: UR
     default:
       return method.toLowerCase();
   }
-}
-
-function permit(user: User, attributes: Attributes): void {
-  if (authorize(user, attributes).allowed) return;
-  const what = attributes.kind === "path" ? attributes.path : attributes.resource;
-  throw new StatusError(
-    403,
-    "Forbidden",
-    `${what} is forbidden: User ${JSON.stringify(user.username)} cannot ${attributes.verb} it`,
-  );
 }

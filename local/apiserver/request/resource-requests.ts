@@ -41,11 +41,12 @@ export async function serveResource(
   authenticator: Authenticator,
   asked: ResourceRequest,
 ): Promise<void> {
-  const { request, target, verb, user } = asked;
+  const { request, target, verb } = asked;
   if (!target.resource.stored) {
     if (verb !== "create" || target.name !== undefined) throw methodNotAllowed();
-    const answer = await review(target.resource.kind, await readObject(request), user, authenticator);
-    return sendJson(asked.response, 201, JSON.stringify(answer));
+    const options = writeOptions(asked);
+    const answer = await review(context, target, await readObject(request), options, authenticator);
+    return sendJson(asked.response, 201, JSON.stringify(answer), options.warnings);
   }
   checkSubresource(target);
   switch (verb) {
@@ -170,9 +171,13 @@ async function create(context: ApiContext, asked: ResourceRequest): Promise<void
   }
   switch (target.subresource) {
     case "token":
-      return sendJson(response, 201, JSON.stringify(await createTokenRequest(context, target, body)));
+      return sendJson(
+        response,
+        201,
+        JSON.stringify(await createTokenRequest(context, target, body, options)),
+      );
     case "binding":
-      return sendJson(response, 201, JSON.stringify(await bind(context, target, body, options)));
+      return sendJson(response, 201, JSON.stringify(await bind(context, target, body)));
     case "eviction":
       return sendJson(response, 201, JSON.stringify(await evict(context, target, body, options)));
     default:
@@ -184,17 +189,30 @@ async function update(context: ApiContext, asked: ResourceRequest): Promise<void
   const { target } = asked;
   if (target.name === undefined) throw methodNotAllowed();
   const body = await readObject(asked.request);
+  const { resource, namespace, name, subresource } = target;
+  if (resource.strategy.createsOnUpdate === true && subresource === undefined) {
+    if (context.store.get(storeName(resource), namespace, name) === undefined) {
+      const options = writeOptions(asked);
+      const created = await createObject(context, { ...target, name: undefined }, body, options);
+      return sendObject(context, asked, 201, created, options.warnings);
+    }
+  }
   await write(context, asked, () => body);
 }
 
 /** Runs a change through the subresource that it is for, and answers. */
-async function write(context: ApiContext, asked: ResourceRequest, change: Change): Promise<void> {
+async function write(
+  context: ApiContext,
+  asked: ResourceRequest,
+  change: Change,
+  how: Pick<WriteOptions, "patched"> = {},
+): Promise<void> {
   const { target } = asked;
-  const options = writeOptions(asked);
+  const options = { ...writeOptions(asked), ...how };
   if (target.subresource === "scale") {
     const main: Target = { ...target, subresource: undefined };
     const scaled: Change = (current) => withScale(current, change(scaleAsObject(current, target)), target);
-    const object = await updateObject(context, main, scaled, options);
+    const object = await updateObject(context, main, scaled, { ...options, trackedAs: "scale" });
     return sendJson(asked.response, 200, JSON.stringify(scaleOf(object, target)), options.warnings);
   }
   if (
@@ -220,7 +238,7 @@ async function patch(context: ApiContext, asked: ResourceRequest): Promise<void>
   if (target.name === undefined) throw methodNotAllowed();
   const type = patchType(contentType(request), target);
   const body = await readBody(request);
-  if (type !== "apply") return write(context, asked, readPatch(type, body, target));
+  if (type !== "apply") return write(context, asked, readPatch(type, body, target), { patched: true });
   await apply(context, asked, readApply(body));
 }
 
@@ -240,7 +258,8 @@ async function apply(
   const writer = writerOf(target, options, context.now());
   const kind = trackedKind(target);
   const applied: WriteOptions = { ...options, applied: true };
-  const stored = context.store.get(storeName(target.resource), target.namespace, target.name ?? "");
+  const { resource, namespace, name = "" } = target;
+  const stored = context.store.get(storeName(resource), namespace, name);
   if (stored === undefined && target.subresource === undefined) {
     const object = applyConfiguration(undefined, named(configuration, target), writer, kind, force);
     const created = await createObject(context, target, object, applied);

@@ -47,6 +47,8 @@ interface Options {
   readonly categories?: readonly string[];
   readonly status?: boolean;
   readonly scale?: ScalePaths;
+  /** The warning that every answer carries. */
+  readonly deprecation?: string;
   readonly subresources?: readonly Subresource[];
   /** More versions than the one that is stored. */
   readonly versions?: Readonly<Record<string, Conversion>>;
@@ -121,7 +123,7 @@ function versionOf(
   group: string,
   version: string,
   kind: string,
-  { status, scale }: Options,
+  { status, scale, deprecation }: Options,
   conversion: Conversion | undefined,
 ) {
   const type = rootType(group, version, kind);
@@ -132,6 +134,7 @@ function versionOf(
     type,
     status: status === true,
     ...(scale === undefined ? {} : { scale }),
+    ...(deprecation === undefined ? {} : { deprecation }),
     ...(conversion === undefined ? {} : { conversion }),
   };
 }
@@ -171,7 +174,10 @@ export function builtinResources({ now, usedClusterIps }: StrategyInputs): Resou
       ...all,
       ...status,
     }),
-    core.inNamespace("Endpoints", "endpoints", endpointsStrategy, { short: ["ep"] }),
+    core.inNamespace("Endpoints", "endpoints", endpointsStrategy, {
+      short: ["ep"],
+      deprecation: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    }),
     core.inNamespace("ConfigMap", "configmaps", configMapStrategy, { short: ["cm"] }),
     core.inNamespace("Secret", "secrets", secretStrategy),
     core.inNamespace("ServiceAccount", "serviceaccounts", serviceAccountStrategy, {

@@ -23,15 +23,10 @@ export function validateMetadata(object: ApiObject, form: NameForm): FieldError[
   const { name, labels = {}, annotations = {} } = object.metadata;
   const faults: FieldError[] = [];
   if (name === "") faults.push(required("metadata.name", "name or generateName is required"));
-  else if (form === "label" && (name.length > 63 || !label.test(name)))
-    faults.push(
-      invalidValue(
-        "metadata.name",
-        name,
-        name.length > 63 ? "must be no more than 63 characters" : labelText,
-      ),
-    );
-  else if (form === "subdomain" && (name.length > 253 || !subdomain.test(name)))
+  else if (form === "label") {
+    const fault = labelFault("metadata.name", name);
+    if (fault !== undefined) faults.push(fault);
+  } else if (form === "subdomain" && (name.length > 253 || !subdomain.test(name)))
     faults.push(
       invalidValue(
         "metadata.name",
@@ -71,5 +66,6 @@ function validateKey(field: string, key: string): FieldError[] {
 /** What is wrong with `name` as a DNS label; undefined where it is one. */
 export function labelFault(field: string, name: string): FieldError | undefined {
   if (name.length > 63) return invalidValue(field, name, "must be no more than 63 characters");
-  return label.test(name) ? undefined : invalidValue(field, name, labelText);
+  if (label.test(name)) return undefined;
+  return invalidValue(field, name, subdomain.test(name) ? "must not contain dots" : labelText);
 }

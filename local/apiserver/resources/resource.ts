@@ -2,6 +2,7 @@ import type { GoStruct } from "../kinds/types.ts";
 import type { ApiObject } from "../object.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { FieldError } from "../status.ts";
+import type { Store } from "../storage/store.ts";
 
 /** A column of a CRD's `additionalPrinterColumns`. */
 export interface PrinterColumn {
@@ -47,7 +48,7 @@ export interface Strategy {
   /** Fills in Kubernetes' defaults. */
   readonly setDefaults?: (object: ApiObject) => void;
   /** What Kubernetes' own admission plugins fill in, before any webhook sees the object. */
-  readonly admit?: (object: ApiObject) => void;
+  readonly admit?: (object: ApiObject, store: Store) => void;
   /** Sets what the server owns in a new object (status, allocated fields). */
   readonly prepareForCreate?: (object: ApiObject) => void;
   /** Carries over what the server owns. */

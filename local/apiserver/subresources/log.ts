@@ -14,6 +14,11 @@ export async function servePodLog(
 ): Promise<void> {
   const pod = getEntry(context, target).object;
   const container = chooseContainer(pod, query.get("container") ?? undefined);
+  if ((textAt(pod, "spec", "nodeName") ?? "") === "") {
+    // Nobody has run it yet: there is nothing to say.
+    response.writeHead(204).end();
+    return;
+  }
   if (context.podLog === undefined)
     throw new StatusError(501, "NotImplemented", "this server runs no pods: there are no logs");
   const gone = new AbortController();
@@ -65,12 +70,9 @@ function chooseContainer(pod: ApiObject, asked: string | undefined): string {
     throw badRequest(`container ${asked} is not valid for pod ${name}`);
   }
   const [only] = names;
-  if (only !== undefined && names.length === 1 && initial.length === 0) return only;
-  const chosen = pod.metadata.annotations?.["kubectl.kubernetes.io/default-container"];
-  if (chosen !== undefined && names.includes(chosen)) return chosen;
-  const others = initial.length === 0 ? "" : ` or one of the init containers: [${initial.join(" ")}]`;
+  if (only !== undefined && names.length === 1) return only;
   throw badRequest(
-    `a container name must be specified for pod ${name}, choose one of: [${names.join(" ")}]${others}`,
+    `a container name must be specified for pod ${name}, choose one of: [${[...initial, ...names].join(" ")}]`,
   );
 }
 

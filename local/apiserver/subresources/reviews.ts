@@ -2,50 +2,95 @@
 import type { Authenticator } from "../authentication/authenticate.ts";
 import { issuer } from "../authentication/tokens.ts";
 import type { User } from "../authentication/user.ts";
-import { type Attributes, authorize } from "../authorization/authorize.ts";
+import { type Attributes, authorize, rulesOf } from "../authorization/authorize.ts";
+import type { ApiContext, Target, WriteOptions } from "../context.ts";
+import { required } from "../field-errors.ts";
 import { isObject, type JsonObject, listAt, objectAt, textAt } from "../json.ts";
-import { badRequest, methodNotAllowed } from "../status.ts";
+import { trackedKind, writerOf } from "../managed-fields/kind.ts";
+import { trackUpdate } from "../managed-fields/track.ts";
+import { timestamp } from "../object.ts";
+import { badRequest, invalid, methodNotAllowed } from "../status.ts";
+import { decode, judgeUnknownFields } from "../verbs/decode.ts";
 
-/** Answers a review of this kind: the body with its status. */
+/** Answers a review: the body, read as every object is, with its status. */
 export async function review(
-  kind: string,
+  context: ApiContext,
+  target: Target,
   body: unknown,
-  asker: User,
+  options: WriteOptions,
   authenticator: Authenticator,
 ): Promise<JsonObject> {
-  if (!isObject(body)) throw badRequest(`a ${kind} must be an object`);
+  const unknown: string[] = [];
+  const object = decode(body, target, (path) => unknown.push(path));
+  judgeUnknownFields(unknown, options.fieldValidation, options.warnings, target);
+  trackUpdate(undefined, object, writerOf(target, options, context.now()), trackedKind(target));
+  const { kind, apiVersion, metadata, spec } = object;
+  const { uid: _u, resourceVersion: _r, creationTimestamp: _c, name, ...rest } = metadata;
   return {
-    metadata: { creationTimestamp: null },
-    ...body,
-    status: await statusOf(kind, objectAt(body, "spec"), asker, authenticator),
+    kind,
+    apiVersion,
+    metadata: {
+      ...rest,
+      ...(name === "" ? {} : { name }),
+      // Only what has a name could have come about.
+      ...(target.resource.kind === "SelfSubjectReview"
+        ? { creationTimestamp: timestamp(context.now()) }
+        : {}),
+    },
+    ...(spec === undefined ? {} : { spec }),
+    status: await statusOf(context, target, objectAt({ spec }, "spec"), options.user, authenticator),
   };
 }
 
 async function statusOf(
-  kind: string,
+  { store }: ApiContext,
+  { resource, namespace }: Target,
   spec: JsonObject,
   asker: User,
   authenticator: Authenticator,
 ): Promise<JsonObject> {
-  switch (kind) {
+  switch (resource.kind) {
     case "TokenReview":
       return tokenStatus(spec, authenticator);
     case "SelfSubjectReview":
       return { userInfo: asker };
     case "SelfSubjectRulesReview":
-      return {
-        resourceRules: [{ verbs: ["*"], apiGroups: ["*"], resources: ["*"] }],
-        nonResourceRules: [{ verbs: ["*"], nonResourceURLs: ["*"] }],
-        incomplete: false,
-      };
+      return rulesStatus(store, asker, textAt(spec, "namespace") ?? "");
     case "SelfSubjectAccessReview":
-      return { ...authorize(asker, readAttributes(spec)) };
-    case "SubjectAccessReview":
+      checkAttributes(resource, spec);
+      return verdict(store, asker, spec);
     case "LocalSubjectAccessReview":
-      return { ...authorize(subjectOf(spec), readAttributes(spec)) };
+      if ((textAt(spec, "resourceAttributes", "namespace") ?? "") !== (namespace ?? "")) {
+        throw badRequest("spec.resourceAttributes.namespace must match namespace");
+      }
+      return verdict(store, subjectOf(resource, spec), spec);
+    case "SubjectAccessReview":
+      return verdict(store, subjectOf(resource, spec), spec);
     default:
       throw methodNotAllowed();
   }
+}
+
+function verdict(store: ApiContext["store"], user: User, spec: JsonObject): JsonObject {
+  const { allowed, reason } = authorize(store, user, readAttributes(spec));
+  return { allowed, ...(reason === "" ? {} : { reason }) };
+}
+
+function rulesStatus(store: ApiContext["store"], user: User, namespace: string): JsonObject {
+  const missing: string[] = [];
+  const everything = { verbs: ["*"], apiGroups: ["*"], resources: ["*"] };
+  const master = user.groups.includes("system:masters");
+  const rules = [...rulesOf(store, user, namespace, missing)].flatMap((grant) => grant.rules);
+  const resourceRules = rules.filter((rule) => listAt(rule, "nonResourceURLs").length === 0);
+  const pathRules = rules.filter((rule) => listAt(rule, "nonResourceURLs").length > 0);
+  return {
+    resourceRules: master && resourceRules.length === 0 ? [everything] : resourceRules,
+    nonResourceRules: pathRules.map((rule) => ({
+      verbs: listAt(rule, "verbs"),
+      nonResourceURLs: listAt(rule, "nonResourceURLs"),
+    })),
+    incomplete: false,
+  };
 }
 
 async function tokenStatus(spec: JsonObject, authenticator: Authenticator): Promise<JsonObject> {
@@ -57,10 +102,35 @@ async function tokenStatus(spec: JsonObject, authenticator: Authenticator): Prom
   return { authenticated: true, user: found.user, audiences: found.audiences };
 }
 
-function subjectOf(spec: JsonObject): User {
+type Named = Pick<Target["resource"], "group" | "kind">;
+
+function checkAttributes(named: Named, spec: JsonObject): void {
+  const both = isObject(spec.resourceAttributes) && isObject(spec.nonResourceAttributes);
+  const none = !isObject(spec.resourceAttributes) && !isObject(spec.nonResourceAttributes);
+  if (!both && !none) return;
+  const message = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+  throw invalid(named, "", [
+    both
+      ? {
+          type: "FieldValueInvalid",
+          field: "spec.nonResourceAttributes",
+          message: `Invalid value: "": cannot be specified in combination with resourceAttributes`,
+        }
+      : {
+          type: "FieldValueInvalid",
+          field: "spec.resourceAttributes",
+          message: `Invalid value: null: ${message}`,
+        },
+  ]);
+}
+
+function subjectOf(named: Named, spec: JsonObject): User {
+  checkAttributes(named, spec);
   const username = textAt(spec, "user") ?? "";
-  // A subject that is named is taken as authenticated, as Kubernetes' own authorizers do for real users.
-  return { username, groups: [...listAt(spec, "groups").map(String), "system:authenticated"] };
+  const groups = listAt(spec, "groups").map(String);
+  if (username === "" && groups.length === 0)
+    throw invalid(named, "", [required("spec.user", "at least one of user or group must be specified")]);
+  return { username, groups };
 }
 
 function readAttributes(spec: JsonObject): Attributes {

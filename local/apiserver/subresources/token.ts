@@ -1,7 +1,12 @@
 import { type BoundObject, issuer } from "../authentication/tokens.ts";
-import type { ApiContext, Target } from "../context.ts";
+import type { ApiContext, Target, WriteOptions } from "../context.ts";
 import { invalidValue } from "../field-errors.ts";
 import { isObject, type JsonObject, listAt, numberAt, objectAt, textAt } from "../json.ts";
+import { emptyStruct } from "../kinds/decode.ts";
+import { rootType } from "../kinds/types.ts";
+import { emptySet } from "../managed-fields/field-set.ts";
+import { structShape } from "../managed-fields/shape.ts";
+import { trackUpdate } from "../managed-fields/track.ts";
 import { timestamp } from "../object.ts";
 import { badRequest, conflict, invalid, notFound } from "../status.ts";
 
@@ -68,39 +73,60 @@ function boundPod(
   return { kind: "Pod", name, uid: pod.metadata.uid };
 }
 
+const requestType = rootType("authentication.k8s.io", "v1", "TokenRequest");
+
 /** POST serviceaccounts/NAME/token: answers the TokenRequest with its status. */
 export async function createTokenRequest(
   context: ApiContext,
-  { namespace = "", name = "" }: Target,
+  target: Target,
   body: unknown,
+  options: WriteOptions,
 ): Promise<JsonObject> {
   if (!isObject(body)) throw badRequest("a TokenRequest must be an object");
-  const spec = objectAt(body, "spec");
-  const reference = spec.boundObjectRef;
-  const kind = textAt(reference, "kind");
+  const { namespace = "", name = "" } = target;
+  const spec = { ...objectAt(body, "spec") };
+  spec.boundObjectRef ??= null;
+  const kind = textAt(spec.boundObjectRef, "kind");
   if (kind !== undefined && kind !== "Pod")
     throw badRequest(`cannot bind token for kind \`${kind}\`: use Pod`);
-  const uid = textAt(reference, "uid");
-  const seconds = numberAt(spec, "expirationSeconds");
+  const uid = textAt(spec.boundObjectRef, "uid");
+  const seconds = numberAt(spec, "expirationSeconds") ?? 3600;
   const audiences = listAt(spec, "audiences").map(String);
+  const request: JsonObject = {
+    kind: "TokenRequest",
+    apiVersion: "authentication.k8s.io/v1",
+    metadata: { name, namespace },
+    spec: { ...spec, audiences: audiences.length === 0 ? null : audiences, expirationSeconds: seconds },
+  };
+  if (requestType !== undefined) {
+    const empty = { ...emptyStruct(requestType), kind: request.kind, apiVersion: request.apiVersion };
+    const shape = structShape(requestType);
+    const writer = {
+      manager: options.fieldManager,
+      apiVersion: "authentication.k8s.io/v1",
+      subresource: "token",
+      now: context.now(),
+    };
+    trackUpdate(undefined, request, writer, { shape: () => shape, reset: emptySet(), empty });
+  }
   const status = await issueToken(context, {
     namespace,
     serviceAccount: name,
     audiences,
-    ...(seconds === undefined ? {} : { expirationSeconds: seconds }),
+    expirationSeconds: seconds,
     ...(kind === undefined
       ? {}
-      : { pod: { name: textAt(reference, "name") ?? "", ...(uid === undefined ? {} : { uid }) } }),
+      : { pod: { name: textAt(spec.boundObjectRef, "name") ?? "", ...(uid === undefined ? {} : { uid }) } }),
   });
+  const account = context.store.get("serviceaccounts", namespace, name)?.object;
   return {
-    kind: "TokenRequest",
-    apiVersion: "authentication.k8s.io/v1",
-    metadata: { name, namespace, creationTimestamp: timestamp(context.now()) },
-    spec: {
-      ...spec,
-      audiences: audiences.length === 0 ? [issuer] : audiences,
-      expirationSeconds: seconds ?? 3600,
+    ...request,
+    metadata: {
+      ...objectAt(request, "metadata"),
+      uid: account?.metadata.uid,
+      creationTimestamp: timestamp(context.now()),
     },
+    spec: { ...objectAt(request, "spec"), audiences: audiences.length === 0 ? [issuer] : audiences },
     status,
   };
 }

@@ -4,7 +4,7 @@ import { trackedKind, writerOf } from "../managed-fields/kind.ts";
 import { trackUpdate } from "../managed-fields/track.ts";
 import { type ApiObject, timestamp } from "../object.ts";
 import { storeName } from "../resources/resource.ts";
-import { alreadyExists, badRequest, forbidden, notFound, StatusError } from "../status.ts";
+import { alreadyExists, badRequest, forbidden, notFound, StatusError, unforeseen } from "../status.ts";
 import { StaleError } from "../storage/store.ts";
 import { decode, decodeAgain, judgeUnknownFields } from "./decode.ts";
 import { keepIdentity } from "./identity.ts";
@@ -23,7 +23,7 @@ export async function createObject(
   let object = decode(body, target, (path) => unknown.push(path));
   judgeUnknownFields(unknown, options.fieldValidation, options.warnings, target);
   if (object.metadata.resourceVersion !== "")
-    throw badRequest("resourceVersion should not be set on objects to be created");
+    throw unforeseen("resourceVersion should not be set on objects to be created");
   placeInNamespace(target, object);
   resource.strategy.setDefaults?.(object);
   if (options.applied !== true) {
@@ -34,7 +34,7 @@ export async function createObject(
   if (context.store.get(storeName(resource), object.metadata.namespace, object.metadata.name) !== undefined) {
     throw alreadyExists(resource, object.metadata.name);
   }
-  resource.strategy.admit?.(object);
+  resource.strategy.admit?.(object, context.store);
   const admission = { operation: "CREATE" as const, target, user: options.user, dryRun: options.dryRun };
   const identity = { ...object.metadata };
   const admitted = await context.admission.mutate({ ...admission, object, old: undefined }, options.warnings);

@@ -6,7 +6,7 @@ import type { ApiObject } from "../object.ts";
 import { groupVersion } from "../resources/resource.ts";
 import { setSchemaDefaults } from "../schema/defaults.ts";
 import { prune } from "../schema/prune.ts";
-import { badRequest } from "../status.ts";
+import { badRequest, StatusError } from "../status.ts";
 
 /**
  * Takes a client's body as an object of the target's kind: read as Go reads a built-in kind, pruned and defaulted
@@ -33,8 +33,20 @@ export function decode(body: unknown, target: Target, report: (path: string) => 
         : decodeStruct(body, version.type, report);
     return { ...read, kind: resource.kind, apiVersion: wanted, metadata: withIdentity(read.metadata) };
   } catch (error) {
-    if (error instanceof FieldTypeError) throw cannotHandle(target, error.message);
+    if (error instanceof FieldTypeError)
+      throw new UnreadableError(cannotHandle(target, error.message), error.message);
     throw error;
+  }
+}
+
+/** 400 for a body whose fields have the wrong types. */
+export class UnreadableError extends StatusError {
+  /** The decoder's own words. */
+  readonly why: string;
+
+  constructor({ code, reason, message }: StatusError, why: string) {
+    super(code, reason, message);
+    this.why = why;
   }
 }
 
@@ -99,7 +111,7 @@ export function judgeUnknownFields(
   throw cannotHandle(target, `strict decoding error: ${sorted.join(", ")}`);
 }
 
-function cannotHandle({ resource, version }: Target, why: string): Error {
+function cannotHandle({ resource, version }: Target, why: string): StatusError {
   return badRequest(
     `${resource.kind} in version ${JSON.stringify(version.name)} cannot be handled as a ${resource.kind}: ${why}`,
   );

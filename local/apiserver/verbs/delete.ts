@@ -1,5 +1,5 @@
 import type { ApiContext, Target, WriteOptions } from "../context.ts";
-import { cloneJson, isObject, numberAt, textAt } from "../json.ts";
+import { cloneJson, isObject, listAt, numberAt, textAt } from "../json.ts";
 import { type ApiObject, timestamp } from "../object.ts";
 import { storeName } from "../resources/resource.ts";
 import { badRequest, conflict, modified, notFound } from "../status.ts";
@@ -72,8 +72,7 @@ export async function deleteObject(
       await context.admission.mutate({ ...admission, old: inVersion(stored, target) }, options.warnings);
       await context.admission.validate({ ...admission, old: inVersion(stored, target) }, options.warnings);
     }
-    const object = marked(stored, target, asked, context.now());
-    const gone = mayGo(object);
+    const { object, gone } = marked(stored, target, asked, context.now());
     if (options.dryRun) return { object, gone };
     if (
       !gone &&
@@ -98,27 +97,41 @@ function sameFinalizers(left: ApiObject, right: ApiObject): boolean {
 }
 
 function checkPreconditions({ resource }: Target, { metadata }: ApiObject, asked: DeleteOptions): void {
+  const names = { group: resource.group, plural: resource.kind };
   if (asked.uid !== undefined && asked.uid !== metadata.uid) {
     throw conflict(
-      resource,
+      names,
       metadata.name,
-      `Precondition failed: UID in precondition: ${asked.uid}, UID in object meta: ${metadata.uid}`,
+      `the UID in the precondition (${asked.uid}) does not match the UID in record (${metadata.uid}). The object might have been deleted and then recreated`,
     );
   }
   if (asked.resourceVersion !== undefined && asked.resourceVersion !== metadata.resourceVersion) {
     throw conflict(
-      resource,
+      names,
       metadata.name,
-      `Precondition failed: ResourceVersion in precondition: ${asked.resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`,
+      `the ResourceVersion in the precondition (${asked.resourceVersion}) does not match the ResourceVersion in record (${metadata.resourceVersion}). The object might have been modified`,
     );
   }
 }
 
 /** A copy with deletionTimestamp and the finalizers that the propagation policy asks for. */
-function marked(stored: ApiObject, { resource }: Target, asked: DeleteOptions, now: number): ApiObject {
+function marked(stored: ApiObject, { resource }: Target, asked: DeleteOptions, now: number): Deleted {
   const object = cloneJson(stored);
   const { metadata } = object;
   const grace = resource.strategy.gracePeriod?.(object, asked.gracePeriodSeconds) ?? 0;
+  const finalizers = new Set(metadata.finalizers);
+  // Nothing on this machine mounts claims and volumes: there is nothing to protect them from.
+  for (const name of ["pvc", "pv"]) finalizers.delete(`kubernetes.io/${name}-protection`);
+  if (asked.propagationPolicy === "Orphan") finalizers.add("orphan");
+  if (asked.propagationPolicy === "Foreground") finalizers.add("foregroundDeletion");
+  if (resource.plural === "customresourcedefinitions")
+    finalizers.add("customresourcecleanup.apiextensions.k8s.io");
+  // What goes at once is answered as it was: only what waits is marked.
+  const waits = finalizers.size > 0 || grace > 0 || listAt(object, "spec", "finalizers").length > 0;
+  if (!waits && metadata.deletionTimestamp === undefined && resource.strategy.gracePeriod === undefined) {
+    delete metadata.finalizers;
+    return { object, gone: true };
+  }
   if (metadata.deletionTimestamp === undefined) {
     metadata.deletionTimestamp = timestamp(now + grace * 1000);
     metadata.deletionGracePeriodSeconds = grace;
@@ -130,13 +143,9 @@ function marked(stored: ApiObject, { resource }: Target, asked: DeleteOptions, n
     );
     metadata.deletionGracePeriodSeconds = grace;
   }
-  const finalizers = new Set(metadata.finalizers);
-  if (asked.propagationPolicy === "Orphan") finalizers.add("orphan");
-  if (asked.propagationPolicy === "Foreground") finalizers.add("foregroundDeletion");
-  if (resource.plural === "customresourcedefinitions")
-    finalizers.add("customresourcecleanup.apiextensions.k8s.io");
   if (finalizers.size > 0) metadata.finalizers = [...finalizers];
+  else delete metadata.finalizers;
   if (resource.plural === "namespaces" && resource.group === "" && isObject(object.status))
     object.status.phase = "Terminating";
-  return object;
+  return { object, gone: mayGo(object) };
 }

@@ -2,9 +2,9 @@ import { stringify as stringifyYaml } from "yaml";
 import type { Target } from "../context.ts";
 import { type ApiObject, partialMetadata } from "../object.ts";
 import type { Form } from "../request/negotiate.ts";
-import { groupVersion } from "../resources/resource.ts";
 import { type TableOptions, tableOf } from "../table/table.ts";
 import { listType, type Page } from "./read.ts";
+import { inVersion } from "./update.ts";
 
 interface Encoded {
   readonly object: ApiObject;
@@ -14,9 +14,9 @@ interface Encoded {
 const metaVersion = "meta.k8s.io/v1";
 
 /** An object's JSON in the version that the target names; the stored text where it is the same. */
-function objectJson({ object, json }: Encoded, { resource, version }: Target): string {
-  const apiVersion = groupVersion(resource.group, version.name);
-  return object.apiVersion === apiVersion ? json : JSON.stringify({ ...object, apiVersion });
+function objectJson({ object, json }: Encoded, target: Target): string {
+  const shown = inVersion(object, target);
+  return shown === object ? json : JSON.stringify(shown);
 }
 
 /** One object in the form that the client asked for. */

@@ -1,4 +1,5 @@
 import type { ApiContext, Target, WriteOptions } from "../context.ts";
+import { invalidValue } from "../field-errors.ts";
 import { cloneJson, equalJson, isObject, type JsonObject, listAt } from "../json.ts";
 import { trackedKind, writerOf } from "../managed-fields/kind.ts";
 import { trackUpdate } from "../managed-fields/track.ts";
@@ -6,7 +7,7 @@ import { type ApiObject, desiredFields } from "../object.ts";
 import { groupVersion, storeName } from "../resources/resource.ts";
 import { badRequest, conflict, invalid, modified, notFound } from "../status.ts";
 import { StaleError } from "../storage/store.ts";
-import { decode, decodeAgain, judgeUnknownFields } from "./decode.ts";
+import { decode, decodeAgain, judgeUnknownFields, UnreadableError } from "./decode.ts";
 import { keepIdentity } from "./identity.ts";
 import { validateObject } from "./validate.ts";
 
@@ -50,7 +51,7 @@ async function updateOnce(
   const { resource } = target;
   const old = inVersion(stored, target);
   const unknown: string[] = [];
-  let object = decode(change(cloneJson(old)), target, (path) => unknown.push(path));
+  let object = decodeChanged(change(cloneJson(old)), target, options, (path) => unknown.push(path));
   judgeUnknownFields(unknown, options.fieldValidation, options.warnings, target);
   checkIdentity(target, object, old);
   keepIdentity(object, old.metadata);
@@ -75,6 +76,22 @@ async function updateOnce(
   if (mayGo(object)) return context.store.remove(storeName(resource), toStorage(object, target), expected);
   const entry = await context.store.put(storeName(resource), toStorage(object, target), expected);
   return inVersion(entry.object, target);
+}
+
+/** Reads the changed object. What a patch has made unreadable is a fault of the patch. */
+function decodeChanged(
+  body: unknown,
+  target: Target,
+  { patched }: WriteOptions,
+  report: (path: string) => void,
+): ApiObject {
+  try {
+    return decode(body, target, report);
+  } catch (error) {
+    if (patched !== true || !(error instanceof UnreadableError)) throw error;
+    const value = JSON.stringify(body);
+    throw invalid({ group: "", kind: "" }, "", [invalidValue("patch", value, error.why)]);
+  }
 }
 
 /** Carries over what the endpoint does not write, and counts the generation. Changes `object`. */
@@ -157,6 +174,12 @@ function keepStatus(object: ApiObject, old: ApiObject): void {
   else object.status = old.status;
 }
 
+/** Where Kubernetes would keep the object in etcd. */
+function storagePath({ group, plural, custom }: Target["resource"], { metadata }: ApiObject): string {
+  const parts = [...(custom ? [group] : []), plural, metadata.namespace ?? "", metadata.name];
+  return parts.filter((part) => part !== "").join("/");
+}
+
 function checkIdentity({ resource, name = "" }: Target, { metadata }: ApiObject, old: ApiObject): void {
   metadata.name ||= name;
   if (metadata.name !== name) {
@@ -176,14 +199,14 @@ function checkIdentity({ resource, name = "" }: Target, { metadata }: ApiObject,
     throw conflict(
       resource,
       name,
-      `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`,
+      `StorageError: invalid object, Code: 4, Key: /registry/${storagePath(resource, old)}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`,
     );
   }
   if (
     metadata.resourceVersion === "" &&
     (resource.custom || resource.strategy.updatesByVersionOnly === true)
   ) {
-    throw invalid(resource, name, [
+    throw invalid({ group: resource.group, kind: resource.plural }, name, [
       {
         type: "FieldValueInvalid",
         field: "metadata.resourceVersion",

@@ -57,13 +57,19 @@ function validateAutoscaler(autoscaler: ApiObject): FieldError[] {
   const faults: FieldError[] = [];
   const [least = 1, most = 0] = [numberAt(spec, "minReplicas"), numberAt(spec, "maxReplicas")];
   if (least < 1) faults.push(invalidValue("spec.minReplicas", least, "must be greater than or equal to 1"));
-  if (most < 1) faults.push(invalidValue("spec.maxReplicas", most, "must be greater than 0"));
+  if (most < 1) faults.push(required("spec.maxReplicas", "must be set and greater than 0"));
   if (most < least) {
     faults.push(invalidValue("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"));
   }
   for (const field of ["kind", "name"]) {
     if ((textAt(spec, "scaleTargetRef", field) ?? "") === "")
       faults.push(required(`spec.scaleTargetRef.${field}`));
+  }
+  const { apiVersion = "", kind } = objectAt(spec, "scaleTargetRef");
+  if (!String(apiVersion).includes("/") && kind !== "ReplicationController") {
+    faults.push(
+      invalidValue("spec.scaleTargetRef.apiVersion", apiVersion, "apiVersion must specify API group"),
+    );
   }
   return faults;
 }

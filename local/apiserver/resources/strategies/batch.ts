@@ -12,6 +12,7 @@ function setJobSpecDefaults(spec: JsonObject): void {
   setDefault(spec, "backoffLimit", 6);
   setDefault(spec, "completionMode", "NonIndexed");
   setDefault(spec, "suspend", false);
+  setDefault(spec, "manualSelector", false);
   setDefault(spec, "podReplacementPolicy", "TerminatingOrFailed");
   setPodSpecDefaults(ensureObject(ensureObject(spec, "template"), "spec"));
 }
@@ -20,16 +21,13 @@ export const jobStrategy: Strategy = {
   setDefaults(job) {
     const spec = ensureObject(job, "spec");
     setJobSpecDefaults(spec);
-    const labels = objectAt(spec, "template", "metadata", "labels");
-    if (job.metadata.labels === undefined && Object.keys(labels).length > 0)
-      job.metadata.labels = Object.fromEntries(
-        Object.entries(labels).map(([name, value]) => [name, String(value)]),
-      );
+    setLabelsFromTemplate(job);
   },
   prepareForCreate(job) {
     job.status = {};
     const spec = ensureObject(job, "spec");
     if (spec.manualSelector !== true) generateSelector(job, spec);
+    setLabelsFromTemplate(job);
   },
   prepareForUpdate(job, old) {
     job.status = old.status;
@@ -49,6 +47,13 @@ export const jobStrategy: Strategy = {
     ];
   },
 };
+
+/** A job without labels has those of its pods. */
+function setLabelsFromTemplate(job: ApiObject): void {
+  const labels = Object.entries(objectAt(job, "spec", "template", "metadata", "labels"));
+  if (job.metadata.labels === undefined && labels.length > 0)
+    job.metadata.labels = Object.fromEntries(labels.map(([name, value]) => [name, String(value)]));
+}
 
 /** The labels by which a job finds its pods: its uid and name, under the old and the new names. */
 function generateSelector({ metadata }: ApiObject, spec: JsonObject): void {

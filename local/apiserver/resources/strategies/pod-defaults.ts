@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, listAt, setDefault, textAt } from "../../json.ts";
 
-/** Defaults of a pod's spec, in pods and in every template. Changes `spec` in place. */
-export function setPodSpecDefaults(spec: JsonObject): void {
+/** Defaults of a pod's spec, in pods (`ofPod`) and in every template. Changes `spec` in place. */
+export function setPodSpecDefaults(spec: JsonObject, ofPod = false): void {
   setDefault(spec, "restartPolicy", "Always");
   setDefault(spec, "terminationGracePeriodSeconds", 30);
   setDefault(spec, "dnsPolicy", "ClusterFirst");
@@ -15,7 +15,7 @@ export function setPodSpecDefaults(spec: JsonObject): void {
   }
   for (const field of ["initContainers", "containers", "ephemeralContainers"]) {
     for (const container of listAt(spec, field))
-      if (isObject(container)) setContainerDefaults(container, spec.hostNetwork === true);
+      if (isObject(container)) setContainerDefaults(container, ofPod && spec.hostNetwork === true);
   }
   for (const volume of listAt(spec, "volumes")) if (isObject(volume)) setVolumeDefaults(volume);
 }

@@ -10,7 +10,8 @@ import {
   textAt,
 } from "../../json.ts";
 import { type ApiObject, timestamp } from "../../object.ts";
-import type { FieldError } from "../../status.ts";
+import { type FieldError, forbidden } from "../../status.ts";
+import type { Store } from "../../storage/store.ts";
 import type { Strategy } from "../resource.ts";
 import { setPodSpecDefaults } from "./pod-defaults.ts";
 import { validatePodSpec } from "./pod-rules.ts";
@@ -19,14 +20,18 @@ export const podStrategy: Strategy = {
   setDefaults(pod) {
     const spec = ensureObject(pod, "spec");
     setRequestsFromLimits(spec);
-    setPodSpecDefaults(spec);
+    setPodSpecDefaults(spec, true);
     setDefault(spec, "enableServiceLinks", true);
   },
-  admit(pod) {
+  admit(pod, store) {
     const spec = ensureObject(pod, "spec");
     setDefault(spec, "serviceAccountName", "default");
     setDefault(spec, "serviceAccount", spec.serviceAccountName);
-    mountToken(spec);
+    const account = findAccount(pod, String(spec.serviceAccountName), store);
+    if (listAt(spec, "imagePullSecrets").length === 0 && listAt(account, "imagePullSecrets").length > 0)
+      spec.imagePullSecrets = listAt(account, "imagePullSecrets");
+    if (account?.automountServiceAccountToken !== false || spec.automountServiceAccountToken === true)
+      mountToken(spec);
     tolerateShortOutages(spec);
     setDefault(spec, "priority", 0);
     setDefault(spec, "preemptionPolicy", "PreemptLowerPriority");
@@ -57,6 +62,17 @@ function setRequestsFromLimits(spec: JsonObject): void {
       for (const [name, limit] of Object.entries(resources.limits)) setDefault(requests, name, limit);
     }
   }
+}
+
+/** The pod's service account. The default one may still be on its way into a new namespace. */
+function findAccount({ metadata }: ApiObject, name: string, store: Store): ApiObject | undefined {
+  const account = store.get("serviceaccounts", metadata.namespace, name)?.object;
+  if (account !== undefined || name === "default") return account;
+  throw forbidden(
+    { group: "", plural: "pods" },
+    metadata.name,
+    `error looking up service account ${metadata.namespace}/${name}: serviceaccount ${JSON.stringify(name)} not found`,
+  );
 }
 
 const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount";

@@ -117,13 +117,7 @@ function validate(service: ApiObject, old: ApiObject | undefined): FieldError[] 
     faults.push(required("spec.ports"));
   if (!types.includes(String(spec.type))) faults.push(notSupported("spec.type", spec.type, types));
   if (spec.type === "ExternalName" && (textAt(spec, "externalName") ?? "") === "")
-    faults.push(
-      invalidValue(
-        "spec.externalName",
-        "",
-        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
-      ),
-    );
+    faults.push(required("spec.externalName"));
   faults.push(...validatePorts(ports));
   const before = textAt(old, "spec", "clusterIP") ?? "";
   if (before !== "" && before !== "None" && spec.type !== "ExternalName" && spec.clusterIP !== before) {

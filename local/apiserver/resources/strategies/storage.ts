@@ -6,6 +6,8 @@ export const claimStrategy: Strategy = {
   setDefaults: (claim) => setDefault(ensureObject(claim, "spec"), "volumeMode", "Filesystem"),
   prepareForCreate(claim) {
     claim.status = { phase: "Pending" };
+    const finalizers = new Set([...(claim.metadata.finalizers ?? []), "kubernetes.io/pvc-protection"]);
+    claim.metadata.finalizers = [...finalizers];
   },
   prepareForUpdate(claim, old) {
     claim.status = old.status;
@@ -22,6 +24,8 @@ export const volumeStrategy: Strategy = {
   },
   prepareForCreate(volume) {
     volume.status = { phase: "Pending" };
+    const finalizers = new Set([...(volume.metadata.finalizers ?? []), "kubernetes.io/pv-protection"]);
+    volume.metadata.finalizers = [...finalizers];
   },
   prepareForUpdate(volume, old) {
     volume.status = old.status;

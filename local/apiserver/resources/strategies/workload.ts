@@ -101,7 +101,9 @@ export const deploymentStrategy: Strategy = workloadStrategy({
     const faults: FieldError[] = [];
     const { type, rollingUpdate } = objectAt(spec, "strategy");
     if (type !== "Recreate" && type !== "RollingUpdate")
-      faults.push(notSupported("spec.strategy.type", type, ["Recreate", "RollingUpdate"]));
+      faults.push(
+        notSupported("spec.strategy", { Type: type, RollingUpdate: null }, ["Recreate", "RollingUpdate"]),
+      );
     else if (type === "Recreate" && rollingUpdate !== undefined) {
       faults.push(
         forbiddenField(
@@ -135,18 +137,42 @@ export const replicaSetStrategy: Strategy = workloadStrategy({
   status: { replicas: 0 },
 });
 
-export const daemonSetStrategy: Strategy = workloadStrategy({
-  setKindDefaults(spec) {
-    setDefault(spec, "revisionHistoryLimit", 10);
-    const strategy = ensureObject(spec, "updateStrategy");
-    setDefault(strategy, "type", "RollingUpdate");
-    if (strategy.type !== "RollingUpdate") return;
-    const rolling = ensureObject(strategy, "rollingUpdate");
-    setDefault(rolling, "maxUnavailable", 1);
-    setDefault(rolling, "maxSurge", 0);
-  },
-  status: { currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 },
-});
+const templateGeneration = "deprecated.daemonset.template.generation";
+
+export const daemonSetStrategy: Strategy = withTemplateGeneration(
+  workloadStrategy({
+    setKindDefaults(spec, { metadata }) {
+      metadata.annotations = { [templateGeneration]: "0", ...metadata.annotations };
+      setDefault(spec, "revisionHistoryLimit", 10);
+      const strategy = ensureObject(spec, "updateStrategy");
+      setDefault(strategy, "type", "RollingUpdate");
+      if (strategy.type !== "RollingUpdate") return;
+      const rolling = ensureObject(strategy, "rollingUpdate");
+      setDefault(rolling, "maxUnavailable", 1);
+      setDefault(rolling, "maxSurge", 0);
+    },
+    status: { currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 },
+  }),
+);
+
+/** Counts the changes of a DaemonSet's template in the annotation that stands for a field of older versions. */
+function withTemplateGeneration(strategy: Strategy): Strategy {
+  const set = ({ metadata }: ApiObject, value: number) => {
+    metadata.annotations = { ...metadata.annotations, [templateGeneration]: String(value) };
+  };
+  return {
+    ...strategy,
+    prepareForCreate(object) {
+      strategy.prepareForCreate?.(object);
+      set(object, 1);
+    },
+    prepareForUpdate(object, old) {
+      strategy.prepareForUpdate?.(object, old);
+      const same = equalJson(objectAt(object, "spec").template, objectAt(old, "spec").template);
+      set(object, Number(old.metadata.annotations?.[templateGeneration] ?? 0) + (same ? 0 : 1));
+    },
+  };
+}
 
 const mutableOfStatefulSets = new Set([
   "replicas",
