@@ -1,9 +1,9 @@
-import type { RunSettings } from "../analysis/analyst.ts";
+import type { AdvanceSettings } from "../analysis/judge/types.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
 import type { DecisionSpec } from "./decide/spec.ts";
 
 /** What decisions need of a Canary and of how its runs are analysed. */
-export function decisionSpec(canary: ReadCanary, { advance }: RunSettings): DecisionSpec {
+export function decisionSpec(canary: ReadCanary, advance: AdvanceSettings): DecisionSpec {
   const { name, namespace, names, analysis } = canary;
   return {
     canary: `${name}.${namespace}`,

@@ -3,6 +3,7 @@ import type { ReadCanary } from "../api/canary/types.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ask } from "./decide/effects.ts";
 import type { Measurement, RouteObservation } from "./decide/observation.ts";
+import type { KnownReading } from "./reading.ts";
 
 /** How many proxies hold a route's stored version, of those that carry it. */
 export type RouteAcknowledged = (route: {
@@ -16,6 +17,8 @@ export type RouteAcknowledged = (route: {
 /** What this process remembers of one canary. Losing it costs nothing but time. */
 export interface Entry {
   readonly key: string;
+  /** Of the object as it stands. */
+  reading?: KnownReading;
   /** The last spec that could be read: the guard goes on with it while a later one cannot. */
   canary?: ReadCanary;
   analysis?: RunAnalysis;

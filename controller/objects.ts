@@ -1,15 +1,54 @@
+import type { ReadService } from "../api/canary/types.ts";
 import { HorizontalPodAutoscalerKind } from "../api/core.ts";
+import type { KubeObject } from "../api/resource.ts";
+import type { Snapshot } from "../kube/contract.ts";
+import { digestOf } from "./revision.ts";
 import { buildServices, serviceWrite } from "./routers/services.ts";
 import { primaryAutoscalerWrite } from "./scalers/hpa.ts";
 import { routeSource, type Subject } from "./subject.ts";
 import type { Write } from "./write.ts";
 
+/** What was written last time, and all that it depended on. */
+interface Known {
+  readonly inputs: string;
+  readonly reads: readonly Read[];
+  readonly writes: readonly Write[];
+}
+
+interface Read {
+  readonly again: (snapshot: Snapshot) => KubeObject | undefined;
+  readonly found: KubeObject | undefined;
+}
+
+/** By the reading of a Canary's spec, which is one object per generation. */
+const known = new WeakMap<ReadService, Map<boolean, Known>>();
+
 /**
  * What must be written so that Services, rules, route and the primary's autoscaler are as the Canary wants them.
  *
  * `apex`: also what leads users' traffic to the primary. It stays out until the primary is ready for it.
+ * Computed again only when an object that it read has changed.
  */
 export function objectWrites(subject: Subject, apex: boolean): readonly Write[] {
+  const { canary, primary, selector, snapshot, target } = subject;
+  const template = target?.spec?.template;
+  const inputs = JSON.stringify([
+    selector,
+    primary !== undefined,
+    template && (canary.service.portDiscovery ? digestOf(template) : true),
+  ]);
+  const byApex = known.get(canary.service) ?? new Map<boolean, Known>();
+  known.set(canary.service, byApex);
+  const last = byApex.get(apex);
+  if (last?.inputs === inputs && last.reads.every(({ again, found }) => again(snapshot) === found))
+    return last.writes;
+  const reads: Read[] = [];
+  const writes = findWrites({ ...subject, snapshot: recording(snapshot, reads) }, apex);
+  byApex.set(apex, { inputs, reads, writes });
+  return writes;
+}
+
+function findWrites(subject: Subject, apex: boolean): readonly Write[] {
   const { canary, owner, snapshot, router } = subject;
   const source = routeSource(subject);
   if (source === undefined) return [];
@@ -20,6 +59,18 @@ export function objectWrites(subject: Subject, apex: boolean): readonly Write[] 
     ...(apex ? router.objects(canary, owner, snapshot) : []),
     ...autoscalerWrites(subject),
   ];
+}
+
+/** A snapshot that notes each object that is read of it. */
+function recording(snapshot: Snapshot, reads: Read[]): Snapshot {
+  return {
+    ...snapshot,
+    get: (kind, namespace, name) => {
+      const found = snapshot.get(kind, namespace, name);
+      reads.push({ again: (later) => later.get(kind, namespace, name), found });
+      return found;
+    },
+  };
 }
 
 function autoscalerWrites({ canary, owner, snapshot, primary }: Subject): readonly Write[] {

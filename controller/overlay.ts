@@ -12,8 +12,8 @@ export interface Overlay {
   /** `snapshot` with the objects that were written and have not come back yet. */
   view(snapshot: Snapshot): Snapshot;
   wrote(kind: Kind, object: KubeObject): void;
-  /** The watch says that an object is gone. */
-  deleted(kind: Kind, object: KubeObject): void;
+  /** What the watch says: an object that is gone, or a version of it. */
+  seen(kind: Kind, object: KubeObject, isGone: boolean): void;
 }
 
 /** How many writes are remembered at most; older ones have long come back. */
@@ -47,8 +47,10 @@ export function createOverlay(clock: Pick<Clock, "monotonic">): Overlay {
 
   return {
     view: (snapshot) => ({
-      get: (kind, namespace, name) =>
-        newest(keyOf(kind, namespace, name), snapshot.get(kind, namespace, name)),
+      get: (kind, namespace, name) => {
+        const seen = snapshot.get(kind, namespace, name);
+        return written.size === 0 ? seen : newest(keyOf(kind, namespace, name), seen);
+      },
       list: (kind, namespace) => snapshot.list(kind, namespace),
       ownedBy: (kind, uid) => snapshot.ownedBy(kind, uid),
     }),
@@ -62,8 +64,13 @@ export function createOverlay(clock: Pick<Clock, "monotonic">): Overlay {
         return;
       }
     },
-    deleted: (kind, object) =>
-      void written.delete(keyOf(kind, object.metadata.namespace, object.metadata.name)),
+    seen(kind, object, isGone) {
+      if (written.size === 0) return;
+      const key = keyOf(kind, object.metadata.namespace, object.metadata.name);
+      const mine = written.get(key)?.object.metadata.resourceVersion;
+      if (isGone || (mine !== undefined && compareVersions(object.metadata.resourceVersion, mine) >= 0))
+        written.delete(key);
+    },
   };
 }
 

@@ -1,6 +1,4 @@
-import type { RunSettings } from "../analysis/analyst.ts";
-import { readRunSettings } from "../analysis/settings.ts";
-import { readCanary } from "../api/canary/read.ts";
+import { advanceSettings, readRunSettings } from "../analysis/settings.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
 import { type Canary, CanaryKind } from "../api/kinds.ts";
 import { describeProblem, hasErrors } from "../api/read.ts";
@@ -15,6 +13,7 @@ import { decisionSpec, notDriven } from "./decision-spec.ts";
 import { closeEntry, type Entry, isDrained } from "./entry.ts";
 import { dependenciesOf, dependency } from "./key-index.ts";
 import { observe } from "./observe.ts";
+import { readOnce } from "./reading.ts";
 import { readState } from "./status/read.ts";
 import { readSubject, routeVersion, type Subject, signalsRun } from "./subject.ts";
 import { followWeight } from "./weight.ts";
@@ -42,7 +41,8 @@ export async function reconcile(
     forget(entry, namespace, options);
     return undefined;
   }
-  const reading = readCanary(object, { provider: options.settings.meshProvider });
+  entry.reading = readOnce(object, entry.reading, { provider: options.settings.meshProvider });
+  const { reading } = entry.reading;
   const error = reading.problems.find((problem) => hasErrors([problem]));
   if (reading.value === undefined) {
     const message = error === undefined ? "spec cannot be read" : describeProblem(error);
@@ -93,11 +93,10 @@ function rollBackNow(entry: Entry, options: ReconcileOptions): void {
 }
 
 function prepare(entry: Entry, canary: ReadCanary, snapshot: Snapshot, options: ReconcileOptions) {
-  const { settings, router, clock, sources } = options;
+  const { settings, router, clock } = options;
   const subject = readSubject(canary, snapshot, router, settings);
   const state = readState(canary.object.status);
-  const { settings: runSettings } = readRunSettings(canary, sources);
-  followRun(entry, subject, state, runSettings, options);
+  followRun(entry, subject, state, options);
   const route = router.observe(canary, snapshot);
   // After a restart the guard is armed before the lease is won.
   if (route.kind === "present" && route.canaryWeight === (liveRun(state)?.canaryWeight ?? 0))
@@ -115,20 +114,14 @@ function prepare(entry: Entry, canary: ReadCanary, snapshot: Snapshot, options: 
     ...(entry.measurement && { measurement: entry.measurement }),
     ...(entry.harm && { harm: entry.harm }),
   });
-  const decision = decide(state, observation, decisionSpec(canary, runSettings));
+  const decision = decide(state, observation, decisionSpec(canary, advanceSettings(canary.analysis)));
   const judgement = entry.measurement?.judgement;
   const task: Task = { subject, last: state, decision, ...(judgement && { judgement }) };
   return { subject, decision, task };
 }
 
 /** Watches the signals of the run under way, and of no other. */
-function followRun(
-  entry: Entry,
-  subject: Subject,
-  state: State,
-  settings: RunSettings,
-  options: ReconcileOptions,
-): void {
+function followRun(entry: Entry, subject: Subject, state: State, options: ReconcileOptions): void {
   const live = state.phase === "Finalising" || subject.canary.skipAnalysis ? undefined : liveRun(state);
   if (entry.analysis !== undefined && entry.analysis.run.run === live?.run.id) return;
   entry.analysis?.close();
@@ -137,6 +130,7 @@ function followRun(
   delete entry.harm;
   delete entry.tracked;
   if (live === undefined) return;
+  const { settings } = readRunSettings(subject.canary, options.sources);
   const analysis = options.analyst.start(signalsRun(subject, live.run), settings, live.run.judge);
   entry.analysis = analysis;
   analysis.onHarm((harm) => {

@@ -23,6 +23,17 @@ export function canonicalJson(value: unknown): string {
   return `{${fields.join(",")}}`;
 }
 
+const digests = new WeakMap<object, string>();
+
+/** A short text that is the same for equal values. Computed once per object: what comes from a watch is never changed. */
+export function digestOf(value: object): string {
+  const known = digests.get(value);
+  if (known !== undefined) return known;
+  const digest = createHash("sha256").update(canonicalJson(value)).digest("base64");
+  digests.set(value, digest);
+  return digest;
+}
+
 /**
  * The revision of a pod template together with the configs that it reads.
  *

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import type { Analyst } from "../analysis/analyst.ts";
 import {
   ConfigMapKind,
@@ -114,7 +114,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     index,
     entries,
     enqueue: (key) => queue.add(key),
-    freshRun: () => randomBytes(5).toString("hex"),
+    freshRun: () => randomUUID().replaceAll("-", "").slice(-10),
     logger,
   };
 
@@ -142,7 +142,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   const unsubscribe = [
     ...[CanaryKind, ControllerRevisionKind, ...watched].map((kind: Kind) =>
       informers.onChange(kind, (change) => {
-        if (change.kind === "deleted") overlay.deleted(kind, change.object);
+        overlay.seen(kind, change.object, change.kind === "deleted");
       }),
     ),
     informers.onChange(CanaryKind, ({ object }) => {

@@ -8,7 +8,7 @@ import {
   ReplicaSetKind,
 } from "../../api/core.ts";
 import type { Snapshot } from "../../kube/contract.ts";
-import { canonicalJson } from "../revision.ts";
+import { digestOf } from "../revision.ts";
 
 /** A pod that will not serve without somebody's help. */
 export interface PodFailure {
@@ -49,10 +49,10 @@ export function observePods(deployment: Deployment, snapshot: Snapshot): PodsObs
   const { spec, status } = deployment;
   const template = spec?.template;
   if (uid === undefined || template === undefined) return {};
-  const wanted = canonicalJson(template);
+  const wanted = digestOf(template);
   const current = snapshot
     .ownedBy(ReplicaSetKind, uid)
-    .filter((replicaSet) => canonicalJson(withoutHash(replicaSet)) === wanted);
+    .filter((replicaSet) => templateDigest(replicaSet) === wanted);
   if (current.length === 0) {
     const isNews = (status?.observedGeneration ?? 0) >= generation;
     return isNews && (spec?.replicas ?? 1) > 0 ? { ready: status?.readyReplicas ?? 0 } : {};
@@ -66,6 +66,17 @@ export function observePods(deployment: Deployment, snapshot: Snapshot): PodsObs
     ready: alive.filter(isReady).length,
     ...(failure && { failure }),
   };
+}
+
+const digests = new WeakMap<ReplicaSet, string>();
+
+/** Of the template as the Deployment has it. */
+function templateDigest(replicaSet: ReplicaSet): string {
+  const known = digests.get(replicaSet);
+  if (known !== undefined) return known;
+  const digest = digestOf(withoutHash(replicaSet) ?? {});
+  digests.set(replicaSet, digest);
+  return digest;
 }
 
 function withoutHash({ spec }: ReplicaSet): PodTemplateSpec | undefined {

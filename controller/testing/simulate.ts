@@ -1,7 +1,7 @@
 /** Runs the controller's pure middle and its writes against a world in memory, without time passing. */
 import type { Harm } from "../../analysis/analyst.ts";
 import type { Check } from "../../analysis/checks/types.ts";
-import { readRunSettings } from "../../analysis/settings.ts";
+import { advanceSettings } from "../../analysis/settings.ts";
 import { readCanary } from "../../api/canary/read.ts";
 import type { Deployment } from "../../api/core.ts";
 import type { HookAnswer } from "../../api/hooks.ts";
@@ -84,10 +84,6 @@ export function simulate(world: World, script: Script): Simulation {
     if (canary === undefined) throw new Error(JSON.stringify(problems));
     const subject = readSubject(canary, snapshot, istioRouter, defaultSettings);
     const state = readState(canary.object.status);
-    const { settings } = readRunSettings(canary, {
-      template: () => undefined,
-      secret: async () => new Map(),
-    });
     const harm = script.harm?.(state, turns);
     const observation = observe(subject, state, {
       now,
@@ -97,7 +93,7 @@ export function simulate(world: World, script: Script): Simulation {
       ...(measurement && { measurement }),
       ...(harm && { harm }),
     });
-    const decision = decide(state, observation, decisionSpec(canary, settings));
+    const decision = decide(state, observation, decisionSpec(canary, advanceSettings(canary.analysis)));
     decisions.push(decision);
     measurement = undefined;
     try {
