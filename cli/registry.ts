@@ -118,6 +118,12 @@ export const commands: readonly CommandEntry[] = [
       void program.command("agent").description("run beside a workload, as its sidecar"),
   },
   {
+    name: "serve",
+    group: other,
+    summary: "run the control plane in a cluster (what the Helm chart starts)",
+    load: async () => (await import("./commands/serve.ts")).addServe,
+  },
+  {
     name: "version",
     group: other,
     summary: "print the versions of fairlead, Node and the API server",

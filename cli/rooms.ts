@@ -21,17 +21,12 @@ import { startMesh } from "../mesh/start.ts";
 import { startStatus } from "../mesh/status.ts";
 import { serveGrpc } from "../mesh/xds/serve.ts";
 import { defaultMesh } from "../policy/compile/mesh.ts";
-import { injectionConfig } from "../webhooks/admission/inject/config.ts";
-import { type RegisterOptions, registerAdmission } from "../webhooks/admission/register.ts";
-import { serveAdmission } from "../webhooks/admission/server.ts";
-import { validate } from "../webhooks/admission/validate/review.ts";
 import { createHooks } from "../webhooks/hooks/call.ts";
+import { ports } from "./ports.ts";
 import { homeNamespace } from "./up/install.ts";
 import { serveMonitoring } from "./up/monitoring.ts";
-import { version } from "./version.ts";
+import { startWebhooks, type WebhooksAccess, type WebhooksOptions } from "./webhooks.ts";
 
-/** Istio's ports, and `signals` for the proxies' reports. */
-export const ports = { xds: 15010, tls: 15012, signals: 15013, monitoring: 15014, webhooks: 15017 } as const;
 const { trustDomain } = defaultMesh;
 
 export interface RoomsOptions {
@@ -45,12 +40,8 @@ export interface RoomsOptions {
   readonly host: string;
   /** IP addresses under which clients reach the control plane. */
   readonly addresses: readonly string[];
-  /** `host:port` of discovery and of the certificate authority, for sidecars. */
-  readonly discoveryAddress: string;
-  /** Hosts that applications reach without the sidecar's HTTP proxy. */
-  readonly noProxy: readonly string[];
-  /** Where the API server reaches the webhooks. */
-  readonly webhooksAt: RegisterOptions["at"];
+  /** The admission webhooks, with an account of their own where they have one; absent where another program serves them. */
+  readonly webhooks?: Pick<WebhooksOptions, "at" | "injection"> & Partial<WebhooksAccess>;
 }
 
 export interface Rooms {
@@ -79,7 +70,6 @@ async function start(
   atEnd: (end: () => Promise<void> | void) => void,
 ): Promise<Controller> {
   const clock = systemClock;
-  const { discoveryAddress, noProxy } = options;
   await informers.watch(NamespaceKind, PodKind, CanaryKind, ...policyKinds);
   const ca = await startCa({
     client,
@@ -132,22 +122,15 @@ async function start(
   });
   atEnd(() => reports.close());
 
-  const snapshot = () => informers.snapshot();
-  const admission = await serveAdmission({
-    host,
-    port: ports.webhooks,
-    certificate: ca.servingCertificate,
-    injection: injectionConfig(version, { discoveryAddress, noProxy }),
-    namespaceLabels: (namespace) => snapshot().get(NamespaceKind, undefined, namespace)?.metadata.labels,
-    validate: (review) => validate(review, (namespace) => snapshot().list(CanaryKind, namespace)),
-    logger: logger.child({ room: "webhooks" }),
-  });
-  atEnd(() => admission.close());
-  await registerAdmission(client, {
-    caBundle: ca.rootPem,
-    at: options.webhooksAt,
-    namespace: homeNamespace,
-  });
+  if (options.webhooks !== undefined) {
+    const webhooks = await startWebhooks({
+      ...{ client, informers, host, ...options.webhooks },
+      certificate: ca.servingCertificate,
+      rootPem: ca.rootPem,
+      logger: logger.child({ room: "webhooks" }),
+    });
+    atEnd(() => webhooks.close());
+  }
 
   const analyst = createAnalyst({ signals, clock, logger: logger.child({ room: "analysis" }) });
   atEnd(() => analyst.close());

@@ -1,13 +1,12 @@
 /** The composition root of one machine: an API server, pods as processes, and the control plane's rooms. */
-import { createClient } from "../kube/client.ts";
-import { createRecorder } from "../kube/events.ts";
-import { createInformers } from "../kube/informer.ts";
 import { loadConnection } from "../kube/kubeconfig.ts";
 import type { Logger } from "../lib/log.ts";
 import { attachKubernetes, type LocalKubernetes, startKubernetes } from "../local/index.ts";
 import { portProblem } from "../local/subnet.ts";
 import { agentCommand } from "../mesh/agent/command.ts";
-import { ports, type Rooms, startRooms } from "./rooms.ts";
+import { type OpenCluster, openConnection } from "./open-cluster.ts";
+import { ports } from "./ports.ts";
+import { type Rooms, startRooms } from "./rooms.ts";
 import { accountToken } from "./up/account-token.ts";
 import { install } from "./up/install.ts";
 
@@ -18,7 +17,10 @@ export interface ControlPlaneOptions {
   readonly logger: Logger;
   /** Of an API server that is there already, whose pods this machine is to run; default an embedded one. */
   readonly kubeconfig?: string;
-  /** With `kubeconfig`: the service account (`namespace/name`) that the rooms use instead of its user. */
+  /**
+   * With `kubeconfig`: the service account (`namespace/name`) that controller and mesh use instead of its user; the
+   * webhooks use the one whose name ends in `-webhooks`, as the Helm chart names them.
+   */
   readonly account?: string;
 }
 
@@ -45,6 +47,7 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<Con
   const kubernetes = await startOrAttach(options);
   let rooms: Rooms | undefined;
   const own = account === undefined ? undefined : openAs(account, kubernetes, logger);
+  const ownWebhooks = account === undefined ? undefined : openAs(`${account}-webhooks`, kubernetes, logger);
   try {
     const { host } = kubernetes;
     for (const port of Object.values(ports)) {
@@ -57,13 +60,16 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<Con
       logger,
       host,
       addresses: [host],
-      discoveryAddress: `${host}:${ports.tls}`,
-      noProxy: [host],
-      webhooksAt: { url: `https://${host}:${ports.webhooks}` },
+      webhooks: {
+        ...(ownWebhooks ?? kubernetes),
+        at: { url: `https://${host}:${ports.webhooks}` },
+        injection: { discoveryAddress: `${host}:${ports.tls}`, noProxy: [host] },
+      },
     });
   } catch (error) {
     await rooms?.close();
     await own?.close();
+    await ownWebhooks?.close();
     await kubernetes.close();
     throw error;
   }
@@ -72,6 +78,7 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<Con
   const close = async () => {
     await started.close();
     await own?.close();
+    await ownWebhooks?.close();
     await kubernetes.close();
   };
   return {
@@ -93,20 +100,8 @@ async function startOrAttach({ dataDir, logger, kubeconfig }: ControlPlaneOption
 }
 
 /** A client that is a service account, and what is built on it. */
-function openAs(account: string, { client: administrator, connection }: LocalKubernetes, logger: Logger) {
+function openAs(account: string, { client, connection }: LocalKubernetes, logger: Logger): OpenCluster {
   const { url, ca } = connection;
-  const token = accountToken(administrator, account);
-  const client = createClient({ url, ...(ca === undefined ? {} : { ca }), token });
-  const recorder = createRecorder(client, logger);
-  const informers = createInformers(client, logger);
-  return {
-    client,
-    recorder,
-    informers,
-    async close() {
-      informers.close();
-      recorder.close();
-      await client.close();
-    },
-  };
+  const token = accountToken(client, account);
+  return openConnection({ url, ...(ca === undefined ? {} : { ca }), token }, logger);
 }

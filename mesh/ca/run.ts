@@ -47,6 +47,25 @@ export interface Ca {
 }
 
 /**
+ * A certificate by the mesh's authority for a part of the control plane that runs alone, e.g. the webhooks.
+ *
+ * @throws Error where the stored authority cannot be used; ApiError where the API server does not answer
+ */
+export async function serveCertificateOnly({
+  client,
+  clock,
+  logger,
+  trustDomain = "cluster.local",
+  namespace = "istio-system",
+  addresses,
+}: Omit<CaOptions, "informers">): Promise<Pick<Ca, "rootPem" | "servingCertificate" | "close">> {
+  const loaded = await loadAuthority(client, namespace, trustDomain, clock.now());
+  const names = { dns: ownNames(namespace), ips: addresses };
+  const serving = serveOwnCertificate({ authority: () => loaded, names, clock, logger });
+  return { rootPem: loaded.rootPem, servingCertificate: serving.current, close: serving.close };
+}
+
+/**
  * Starts the certificate authority: its root (found or made), its service, and the root in every namespace.
  *
  * @throws Error where the stored authority cannot be used; ApiError where the API server does not answer
@@ -103,7 +122,7 @@ export async function startCa({
 }
 
 function ownNames(namespace: string): string[] {
-  const services = ["istiod", "fairlead"].flatMap((service) =>
+  const services = ["istiod", "fairlead", "fairlead-webhooks"].flatMap((service) =>
     [...new Set([namespace, "istio-system"])].flatMap((home) => [
       `${service}.${home}.svc`,
       `${service}.${home}.svc.cluster.local`,

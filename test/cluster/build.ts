@@ -71,6 +71,20 @@ export async function buildKwok(say: (line: string) => void = () => undefined): 
   return join(partsFolder, "kwok");
 }
 
+/** Helm, told of this Kubernetes' version: what its charts are rendered for. Its own minute of building. */
+export async function buildHelm(say: (line: string) => void = () => undefined): Promise<string> {
+  await mkdir(partsFolder, { recursive: true });
+  const [major = "", minor = ""] = kubernetesVersion.split(".");
+  const version = "helm.sh/helm/v3/pkg/chartutil.k8sVersion";
+  await build(
+    "helm",
+    "helm.sh/helm/v3/cmd/helm",
+    `-s -w -X ${version}Major=${major} -X ${version}Minor=${minor}`,
+    say,
+  );
+  return join(partsFolder, "helm");
+}
+
 async function build(
   module: string,
   target: string,

@@ -1,5 +1,6 @@
 /** The control plane's rooms as a process of their own, killed at a write of the controller; the API server and the pods go on. */
-import { ports, startRooms } from "../../../cli/rooms.ts";
+import { ports } from "../../../cli/ports.ts";
+import { startRooms } from "../../../cli/rooms.ts";
 import { createClient } from "../../../kube/client.ts";
 import type { Connection } from "../../../kube/contract.ts";
 import { createRecorder } from "../../../kube/events.ts";
@@ -40,9 +41,10 @@ async function start({ connection, host }: RoomsTask): Promise<void> {
     logger,
     host,
     addresses: [host],
-    discoveryAddress: `${host}:${ports.tls}`,
-    noProxy: [host],
-    webhooksAt: { url: `https://${host}:${ports.webhooks}` },
+    webhooks: {
+      at: { url: `https://${host}:${ports.webhooks}` },
+      injection: { discoveryAddress: `${host}:${ports.tls}`, noProxy: [host] },
+    },
   });
   process.send?.({ kind: "ready" });
 }
