@@ -9,11 +9,13 @@ import { fileURLToPath } from "node:url";
 
 const needed = 24;
 const cli = dirname(dirname(fileURLToPath(import.meta.url)));
-// The repository holds TypeScript, which Node 24 runs as it is; the package holds JavaScript.
-const main = [join(cli, "main.js"), join(cli, "main.ts")].find((path) => existsSync(path));
+// The repository holds TypeScript, which Node 24 runs as it is; the package holds JavaScript, in dist/.
+const main = [join(cli, "main.ts"), join(cli, "..", "dist", "cli", "main.js")].find((path) =>
+  existsSync(path),
+);
 
 if (main === undefined)
-  fail(`fairlead is not installed completely: there is no main.js in ${cli}; install it again`);
+  fail(`fairlead is not installed completely: there is no dist/cli/main.js beside ${cli}; install it again`);
 else if (major(process.versions.node) >= needed) {
   // Compiled once, not at each start: half a second, and from a checkout the type stripper's 20 MB.
   module.enableCompileCache?.();

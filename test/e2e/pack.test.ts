@@ -58,7 +58,7 @@ const fairlead = (...words: string[]) =>
 
 test("the package holds JavaScript, types, charts and no tests", () => {
   const files = readdirSync(join(folder, "node_modules", "fairlead"), { recursive: true }).map(String);
-  expect(files).toEqual(expect.arrayContaining(["README.md", "LICENSE", "dist/cli/bin/fairlead.js"]));
+  expect(files).toEqual(expect.arrayContaining(["README.md", "LICENSE", "cli/bin/fairlead.js"]));
   expect(files).toContain("charts/fairlead-crds/Chart.yaml");
   const ours = files.filter((name) => !name.includes("node_modules"));
   expect(ours.filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))).toEqual([]);

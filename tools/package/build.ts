@@ -22,7 +22,8 @@ const { status } = spawnSync(process.execPath, [compiler, "-p", "tsconfig.build.
 });
 if (status !== 0) process.exit(1);
 for (const path of globSync(copied, { cwd: root })) {
-  if (testOnly.test(path)) continue;
+  // The programs' own files stay where `bin` names them, in a checkout and in the package alike.
+  if (testOnly.test(path) || path.startsWith("cli/bin/")) continue;
   mkdirSync(dirname(join(out, path)), { recursive: true });
   cpSync(join(root, path), join(out, path));
 }
