@@ -23,9 +23,11 @@ export function checkSignals(metric: SignalsMetric, recent: Recent, now: number)
       `no values found for metric ${name}: no request reached the canary in ${interval / 1000} s`,
     );
   }
-  return metric.measure === "request-success-rate"
-    ? checkValue(name, (100 * (span.requests - span.failed)) / span.requests, range)
-    : checkDuration(metric, span);
+  const check =
+    metric.measure === "request-success-rate"
+      ? checkValue(name, (100 * (span.requests - span.failed)) / span.requests, range)
+      : checkDuration(metric, span);
+  return { ...check, samples: span.requests };
 }
 
 function checkDuration({ name, range }: SignalsMetric, { buckets, latencyKnown }: Span): Check {

@@ -4,6 +4,8 @@ export interface Check {
   readonly name: string;
   readonly kind: "passed" | "failed" | "inconclusive";
   readonly value?: number;
+  /** Requests behind the value, where they are known: none for a provider's answer. */
+  readonly samples?: number;
   /** The limit in words, e.g. `>= 99`; empty where there is none. */
   readonly threshold: string;
   /** The query that was sent, where one was. */

@@ -2970,6 +2970,10 @@ const schema: Schema = {
        "value": {
         "type": "number"
        },
+       "samples": {
+        "type": "number",
+        "description": "Requests behind the value, where they are known."
+       },
        "limit": {
         "type": "string",
         "description": "What it was held against, e.g. >= 99."
@@ -3016,6 +3020,55 @@ const schema: Schema = {
       "primary": {
        "type": "string",
        "description": "Its value on the primary."
+      },
+      "reason": {
+       "type": "string",
+       "description": "What the judge said last, in one line."
+      },
+      "tests": {
+       "description": "Each test by itself, over the last interval.",
+       "type": "array",
+       "items": {
+        "title": "AnalysisTestStatus",
+        "type": "object",
+        "required": [
+         "name",
+         "metric",
+         "harm"
+        ],
+        "properties": {
+         "name": {
+          "type": "string",
+          "description": "e.g. errors, p99."
+         },
+         "metric": {
+          "type": "string"
+         },
+         "harm": {
+          "type": "number",
+          "description": "Evidence that the canary is worse than tolerated."
+         },
+         "safe": {
+          "type": "number",
+          "description": "Evidence that it is not worse by mde."
+         },
+         "canary": {
+          "type": "string",
+          "description": "Share of bad requests, e.g. 0.61 %."
+         },
+         "primary": {
+          "type": "string"
+         },
+         "samples": {
+          "type": "number",
+          "description": "The canary's requests of the last interval."
+         },
+         "dispersion": {
+          "type": "number",
+          "description": "Bad requests that come as one incident."
+         }
+        }
+       }
       }
      }
     },

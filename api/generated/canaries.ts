@@ -837,6 +837,10 @@ export interface CanaryCheck {
   readonly result: "passed" | "failed" | "inconclusive";
   readonly value?: number;
   /**
+   * Requests behind the value, where they are known.
+   */
+  readonly samples?: number;
+  /**
    * What it was held against, e.g. >= 99.
    */
   readonly limit?: string;
@@ -867,6 +871,42 @@ export interface AnalysisStatus {
    * Its value on the primary.
    */
   readonly primary?: string;
+  /**
+   * What the judge said last, in one line.
+   */
+  readonly reason?: string;
+  /**
+   * Each test by itself, over the last interval.
+   */
+  readonly tests?: readonly AnalysisTestStatus[];
+}
+export interface AnalysisTestStatus {
+  /**
+   * e.g. errors, p99.
+   */
+  readonly name: string;
+  readonly metric: string;
+  /**
+   * Evidence that the canary is worse than tolerated.
+   */
+  readonly harm: number;
+  /**
+   * Evidence that it is not worse by mde.
+   */
+  readonly safe?: number;
+  /**
+   * Share of bad requests, e.g. 0.61 %.
+   */
+  readonly canary?: string;
+  readonly primary?: string;
+  /**
+   * The canary's requests of the last interval.
+   */
+  readonly samples?: number;
+  /**
+   * Bad requests that come as one incident.
+   */
+  readonly dispersion?: number;
 }
 export interface CanaryHistory {
   readonly run: string;

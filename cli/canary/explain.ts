@@ -4,6 +4,8 @@ import { analysisOf, phaseOf } from "./row.ts";
 
 type Status = NonNullable<Canary["status"]>;
 type Check = NonNullable<Status["checks"]>[number];
+type Evidence = NonNullable<Status["analysis"]>;
+type TestEvidence = NonNullable<Evidence["tests"]>[number];
 
 /** Why a canary is where it is: the answer first, then the evidence, a line each. `now` in epoch milliseconds. */
 export function explain(canary: Canary, now: number): readonly string[] {
@@ -16,7 +18,7 @@ export function explain(canary: Canary, now: number): readonly string[] {
     if (type === "Stalled" && value === "True")
       lines.push(`stalled: ${reason}${message ? `: ${message}` : ""}`);
   }
-  if (status.phase !== "Failed") for (const check of status.checks ?? []) lines.push(checkLine(check));
+  if (status.phase !== "Failed") lines.push(...(status.checks ?? []).flatMap(checkLines));
   if (status.run && status.analysis) lines.push(...evidence(status.analysis));
   return lines;
 }
@@ -49,37 +51,60 @@ function headline({ metadata: { name }, spec }: Canary, status: Status, now: num
 function progress(status: Status, spec: Canary["spec"], now: number): string {
   const failed = status.failedChecks ?? 0;
   const threshold = analysisOf(spec)?.threshold;
-  if (status.run?.heldSince)
-    return `held since ${ageOf(status.run.heldSince, now)}, as checks are inconclusive`;
-  if (failed === 0) return "all checks pass";
-  return `${failed}${threshold === undefined ? "" : ` of ${threshold}`} failed checks; at the limit it is rolled back`;
+  const counted = `${failed}${threshold === undefined ? "" : ` of ${threshold}`} failed checks; at the limit it is rolled back`;
+  if (status.run?.heldSince) {
+    const since = `held for ${ageOf(status.run.heldSince, now)}`;
+    return failed > 0 ? `${since}; ${counted}` : `${since}${heldBecause(status)}`;
+  }
+  if (failed > 0) return counted;
+  const checks = status.checks ?? [];
+  if (checks.length === 0)
+    return status.analysis?.reason ?? "no check has been measured yet, nothing speaks against it";
+  return checks.every(({ result }) => result === "passed")
+    ? "all checks pass"
+    : "not all checks pass, none has failed";
 }
 
-/** e.g. `request-success-rate: failed, 97.2 (wanted >= 99)`. */
-function checkLine({ name, result, value, limit, message }: Check): string {
+/** What keeps the weight where it is: a check that says nothing, else the judge. */
+function heldBecause({ checks = [], analysis }: Status): string {
+  const open = checks.find(({ result }) => result === "inconclusive");
+  if (open !== undefined) return `, as check ${open.name} is inconclusive`;
+  return analysis?.reason === undefined ? "" : `: ${analysis.reason}`;
+}
+
+/** e.g. `request-success-rate: failed, 97.2 (wanted >= 99) from 1200 requests`, and the query where one was sent. */
+function checkLines({ name, result, value, limit, samples, message, query }: Check): readonly string[] {
   const seen = value === undefined ? "no value" : formatValue(value);
   const wanted = limit === undefined ? "" : ` (wanted ${limit})`;
-  return `${name}: ${result}, ${seen}${wanted}${message ? `: ${message}` : ""}`;
+  const from = samples === undefined ? "" : ` from ${samples} requests`;
+  // A value is not told twice.
+  const why = message && result !== "passed" && value === undefined ? `: ${message}` : "";
+  return [
+    `${name}: ${result}, ${seen}${wanted}${from}${why}`,
+    ...(query === undefined ? [] : [`  asked: ${query}`]),
+  ];
 }
 
-function evidence({
-  harm,
-  rollbackAt,
-  worst,
-  canary,
-  primary,
-  safe,
-  promoteAt,
-}: NonNullable<Status["analysis"]>): readonly string[] {
+function evidence(analysis: Evidence): readonly string[] {
+  const { harm, rollbackAt, worst, canary, primary, safe, promoteAt, tests = [] } = analysis;
   const lines: string[] = [];
   if (harm !== undefined && rollbackAt !== undefined) {
     const about =
       worst === undefined ? "" : ` (most by ${worst}: canary ${canary ?? "?"}, primary ${primary ?? "?"})`;
     lines.push(`evidence of harm: ${formatValue(harm)} of ${formatValue(rollbackAt)}${about}`);
   }
-  if (safe !== undefined && promoteAt !== undefined)
+  if (safe !== undefined && promoteAt !== undefined && promoteAt > 0)
     lines.push(`evidence of safety: ${formatValue(safe)} of ${formatValue(promoteAt)}`);
-  return lines;
+  return [...lines, ...tests.map(testLine)];
+}
+
+/** e.g. `  errors: canary 0.61 % of 320 requests, primary 0.1 %; harm 1.2, safe 1.9; 1.5 at once`. */
+function testLine({ name, canary, primary, samples, harm, safe, dispersion }: TestEvidence): string {
+  const from = samples === undefined ? "" : ` of ${samples} requests`;
+  const proof = safe === undefined ? "" : `, safe ${formatValue(safe)}`;
+  const clusters =
+    dispersion === undefined || dispersion <= 1 ? "" : `; bad ones come ${formatValue(dispersion)} at once`;
+  return `  ${name}: canary ${canary ?? "none"}${from}, primary ${primary ?? "none"}; harm ${formatValue(harm)}${proof}${clusters}`;
 }
 
 /** At most four significant digits, without trailing zeros. */

@@ -83,6 +83,7 @@ function readCheck({
   name,
   result,
   value,
+  samples,
   limit,
   message,
   query,
@@ -93,6 +94,7 @@ function readCheck({
     threshold: limit ?? "",
     reason: message ?? "",
     ...(value !== undefined && { value }),
+    ...(samples !== undefined && { samples }),
     ...(query && { query }),
   };
 }

@@ -1,6 +1,11 @@
 import type { Check } from "../../analysis/checks/types.ts";
-import type { Judgement } from "../../analysis/judge/types.ts";
-import type { CanaryHistory, CanaryRun, CanaryStatus } from "../../api/generated/canaries.ts";
+import type { Judgement, TestEvidence } from "../../analysis/judge/types.ts";
+import type {
+  AnalysisTestStatus,
+  CanaryHistory,
+  CanaryRun,
+  CanaryStatus,
+} from "../../api/generated/canaries.ts";
 import type { Notice } from "../decide/effects.ts";
 import { liveRun, type RunState, type State } from "../decide/state.ts";
 import { canonicalJson } from "../revision.ts";
@@ -90,10 +95,11 @@ function writeRun(run: RunState, epoch: number): CanaryRun {
 /** A list by name: of two checks with one name the last is shown. */
 function writeChecks(checks: readonly Check[]): NonNullable<CanaryStatus["checks"]> {
   const byName = new Map(checks.map((check) => [check.name, check]));
-  return [...byName.values()].map(({ name, kind, value, threshold, reason, query }) => ({
+  return [...byName.values()].map(({ name, kind, value, samples, threshold, reason, query }) => ({
     name,
     result: kind,
     ...(value !== undefined && Number.isFinite(value) && { value }),
+    ...(samples !== undefined && { samples }),
     ...(threshold !== "" && { limit: threshold }),
     message: reason,
     ...(query !== undefined && { query }),
@@ -121,8 +127,23 @@ function writeAnalysis(
         .map(([name, value]) => [name, Number(value.toFixed(3))]),
     ),
     worst: judgement.worst,
+    reason: judgement.reason,
+    tests: judgement.tests.map(writeTest),
     ...(worst?.canary !== undefined && { canary: `${(worst.canary * 100).toFixed(2)} %` }),
     ...(worst?.primary !== undefined && { primary: `${(worst.primary * 100).toFixed(2)} %` }),
+  };
+}
+
+function writeTest(test: TestEvidence): AnalysisTestStatus {
+  return {
+    name: test.name,
+    metric: test.metric,
+    harm: Number(test.harm.toFixed(3)),
+    ...(test.safe !== undefined && { safe: Number(test.safe.toFixed(3)) }),
+    ...(test.canary !== undefined && { canary: `${(test.canary * 100).toFixed(2)} %` }),
+    ...(test.primary !== undefined && { primary: `${(test.primary * 100).toFixed(2)} %` }),
+    samples: test.canaryRequests,
+    dispersion: Number(test.dispersion.toFixed(2)),
   };
 }
 
