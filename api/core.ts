@@ -13,16 +13,21 @@ import type {
   V1DaemonSet,
   V1Deployment,
   V1EndpointSlice,
+  V1Job,
   V1Lease,
   V1MutatingWebhookConfiguration,
   V1Namespace,
   V1Node,
+  V1PersistentVolume,
+  V1PersistentVolumeClaim,
   V1Pod,
+  V1PodDisruptionBudget,
   V1PodTemplateSpec,
   V1ReplicaSet,
   V1Secret,
   V1Service,
   V1ServiceAccount,
+  V1StatefulSet,
   V1ValidatingWebhookConfiguration,
   V2HorizontalPodAutoscaler,
 } from "@kubernetes/client-node";
@@ -52,6 +57,11 @@ export type Deployment = Typed<V1Deployment>;
 export type ReplicaSet = Typed<V1ReplicaSet>;
 export type ControllerRevision = Typed<V1ControllerRevision>;
 export type DaemonSet = Typed<V1DaemonSet>;
+export type StatefulSet = Typed<V1StatefulSet>;
+export type Job = Typed<V1Job>;
+export type PodDisruptionBudget = Typed<V1PodDisruptionBudget>;
+export type PersistentVolume = Typed<V1PersistentVolume>;
+export type PersistentVolumeClaim = Typed<V1PersistentVolumeClaim>;
 export type EndpointSlice = Typed<V1EndpointSlice>;
 export type Lease = Typed<V1Lease>;
 export type HorizontalPodAutoscaler = Typed<V2HorizontalPodAutoscaler>;
@@ -82,6 +92,11 @@ export const NodeKind = core<Node>("Node", "nodes", false);
 export const ConfigMapKind = core<ConfigMap>("ConfigMap", "configmaps");
 export const SecretKind = core<Secret>("Secret", "secrets");
 export const ServiceAccountKind = core<ServiceAccount>("ServiceAccount", "serviceaccounts");
+export const PersistentVolumeKind = core<PersistentVolume>("PersistentVolume", "persistentvolumes", false);
+export const PersistentVolumeClaimKind = core<PersistentVolumeClaim>(
+  "PersistentVolumeClaim",
+  "persistentvolumeclaims",
+);
 export const EventKind = core<Event>("Event", "events");
 export const DeploymentKind = grouped<Deployment>("apps", "v1", "Deployment", "deployments");
 export const ReplicaSetKind = grouped<ReplicaSet>("apps", "v1", "ReplicaSet", "replicasets");
@@ -92,6 +107,14 @@ export const ControllerRevisionKind = grouped<ControllerRevision>(
   "controllerrevisions",
 );
 export const DaemonSetKind = grouped<DaemonSet>("apps", "v1", "DaemonSet", "daemonsets");
+export const StatefulSetKind = grouped<StatefulSet>("apps", "v1", "StatefulSet", "statefulsets");
+export const JobKind = grouped<Job>("batch", "v1", "Job", "jobs");
+export const PodDisruptionBudgetKind = grouped<PodDisruptionBudget>(
+  "policy",
+  "v1",
+  "PodDisruptionBudget",
+  "poddisruptionbudgets",
+);
 export const EndpointSliceKind = grouped<EndpointSlice>(
   "discovery.k8s.io",
   "v1",

@@ -45,10 +45,19 @@ export class RecentWrites<T extends KubeObject> {
     const created = [...this.#written.values()].filter(
       (object) => !uids.has(object.metadata.uid) && belongs(object),
     );
-    return [...current, ...created].filter(({ metadata }) => !this.#removed.has(metadata.uid ?? ""));
+    return [...current, ...created].map((object) =>
+      this.#removed.has(object.metadata.uid ?? "") ? asDeleted(object) : object,
+    );
   }
 
   close(): void {
     this.#stop();
   }
+}
+
+/** An object whose deletion was asked for and not seen yet: when does not matter, only that it is on its way out. */
+function asDeleted<T extends KubeObject>(object: T): T {
+  const { metadata } = object;
+  const deletionTimestamp = metadata.deletionTimestamp ?? metadata.creationTimestamp ?? "";
+  return { ...object, metadata: { ...metadata, deletionTimestamp } };
 }

@@ -30,6 +30,7 @@ function build(container: Partial<Container>): Record<string, string> {
   const lookup = {
     configMap: (name: string) => (name === "cfg" ? configMap : undefined),
     secret: (name: string) => (name === "key" ? secret : undefined),
+    claim: () => undefined,
   };
   const place = { podIp: "127.77.1.2", hostIp: "127.77.0.1" };
   const input = {

@@ -1,4 +1,4 @@
-import type { ConfigMap, Pod, Secret } from "../../api/core.ts";
+import type { ConfigMap, PersistentVolume, Pod, Secret } from "../../api/core.ts";
 import type { Container, EnvironmentVariable } from "./container.ts";
 import { expand } from "./expansion.ts";
 import { type PodPlace, readField } from "./field-ref.ts";
@@ -8,6 +8,8 @@ import { readResource } from "./resource-ref.ts";
 export interface ObjectLookup {
   configMap(name: string): ConfigMap | undefined;
   secret(name: string): Secret | undefined;
+  /** A PersistentVolumeClaim, with the volume that it is bound to. */
+  claim(name: string): { readonly volume?: PersistentVolume } | undefined;
 }
 
 /** What a container's manifest asks for and this machine cannot give: `CreateContainerConfigError`. */

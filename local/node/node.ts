@@ -1,4 +1,12 @@
-import { ConfigMapKind, type Pod, PodKind, SecretKind } from "../../api/core.ts";
+import { join } from "node:path";
+import {
+  ConfigMapKind,
+  PersistentVolumeClaimKind,
+  PersistentVolumeKind,
+  type Pod,
+  PodKind,
+  SecretKind,
+} from "../../api/core.ts";
 import type { Change, Client, Informers, Recorder } from "../../kube/contract.ts";
 import { createQueue } from "../../kube/queue.ts";
 import { type Clock, systemClock } from "../../lib/clock.ts";
@@ -12,6 +20,7 @@ import { PodFolders } from "./pod-folder.ts";
 import { PodLogError, type PodLogOptions, podLog } from "./pod-log.ts";
 import { PodWorker } from "./pod-worker.ts";
 import { nodeObject, registerNode } from "./register.ts";
+import { startProvisioner } from "./volumes/provision.ts";
 import { referencesOf } from "./volumes/references.ts";
 
 export interface NodeOptions {
@@ -64,7 +73,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const snapshot = () => informers.snapshot();
   const machine = { network, apiServer, images, proxyImage, envoy };
   const context: PodContext = { client, recorder, logger, clock, ...machine, backOff, snapshot };
-  await informers.watch(PodKind, ConfigMapKind, SecretKind);
+  await informers.watch(PodKind, ConfigMapKind, SecretKind, PersistentVolumeClaimKind, PersistentVolumeKind);
   const { kubeletPort } = options;
   const facts = { name, address: hostAddress(network), now: new Date(clock.now()).toISOString() };
   await registerNode(client, nodeObject({ ...facts, ...(kubeletPort === undefined ? {} : { kubeletPort }) }));
@@ -159,12 +168,18 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     informers.onChange(SecretKind, ({ object: { metadata } }) =>
       touchReaders(`Secret/${metadata.name}`, metadata.namespace),
     ),
+    informers.onChange(PersistentVolumeClaimKind, ({ object: { metadata } }) =>
+      touchReaders(`PersistentVolumeClaim/${metadata.name}`, metadata.namespace),
+    ),
   ];
   const stopWatching = adoptOnly ? [] : watchAll();
+  const volumes = { client, informers, recorder, logger, folder: join(dataDir, "volumes") };
+  const provisioner = adoptOnly ? undefined : startProvisioner(volumes);
   if (!adoptOnly) for (const uid of pods.keys()) queue.add(uid);
 
   async function close(): Promise<void> {
     for (const stop of stopWatching) stop();
+    await provisioner?.close();
     await queue.close();
     for (const worker of workers.values()) worker.release();
   }

@@ -1,6 +1,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { ConfigMapKind, type Pod, SecretKind } from "../../api/core.ts";
+import {
+  ConfigMapKind,
+  PersistentVolumeClaimKind,
+  PersistentVolumeKind,
+  type Pod,
+  SecretKind,
+} from "../../api/core.ts";
 import { hostAddress } from "./address.ts";
 import { baseEnvironment } from "./base-environment.ts";
 import type { Container } from "./container.ts";
@@ -9,7 +15,7 @@ import { buildEnvironment, ContainerConfigError, type ObjectLookup } from "./env
 import { expand } from "./expansion.ts";
 import { resolveCommand } from "./image.ts";
 import type { PodContext } from "./pod-context.ts";
-import { VolumeError, volumeContent } from "./volumes/content.ts";
+import { folderOf, VolumeError, volumeContent } from "./volumes/content.ts";
 import { mountsOf, resolvePath } from "./volumes/mounts.ts";
 import { PodTokens } from "./volumes/tokens.ts";
 import { writeVolume } from "./volumes/write.ts";
@@ -40,9 +46,11 @@ export class PodPreparation {
   }
 
   /** Knows the volumes' folders again without touching them: for containers that run already. */
-  assumeMounted({ spec }: Pod): void {
-    for (const { name, hostPath } of spec?.volumes ?? []) {
-      this.#volumeFolders.set(name, hostPath?.path ?? this.#volumeFolder(name));
+  assumeMounted(pod: Pod): void {
+    const lookup = this.#lookup(pod);
+    for (const { name, hostPath, persistentVolumeClaim: claim } of pod.spec?.volumes ?? []) {
+      const claimed = claim && folderOf(lookup.claim(claim.claimName)?.volume);
+      this.#volumeFolders.set(name, hostPath?.path ?? claimed ?? this.#volumeFolder(name));
     }
   }
 
@@ -111,6 +119,13 @@ export class PodPreparation {
     return {
       configMap: (name) => snapshot.get(ConfigMapKind, namespace, name),
       secret: (name) => snapshot.get(SecretKind, namespace, name),
+      claim(name) {
+        const claim = snapshot.get(PersistentVolumeClaimKind, namespace, name);
+        const { volumeName } = claim?.spec ?? {};
+        const bound = claim?.status?.phase === "Bound" && volumeName;
+        const volume = bound ? snapshot.get(PersistentVolumeKind, undefined, bound) : undefined;
+        return claim && (volume ? { volume } : {});
+      },
     };
   }
 }

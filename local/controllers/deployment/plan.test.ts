@@ -150,3 +150,23 @@ test("old ReplicaSets beyond revisionHistoryLimit go once the rollout is done, t
   const current = made(web("v4"), 1);
   expect(plan(web("v4", { revisionHistoryLimit: 1 }), [...olds, current]).remove).toEqual(olds.slice(0, 2));
 });
+
+test("a paused Deployment says so, and that it goes on", () => {
+  const progressing = (deployment: Deployment) =>
+    plan(deployment, [made(web("v1"), 1000)]).status.conditions.find(({ type }) => type === "Progressing");
+  const paused = progressing(web("v2", { paused: true }));
+  expect(paused).toMatchObject({ status: "Unknown", reason: "DeploymentPaused" });
+  const condition = { type: "Progressing", status: "Unknown", reason: "DeploymentPaused" };
+  expect(progressing({ ...web("v1"), status: { conditions: [condition] } })).toMatchObject({
+    status: "Unknown",
+    reason: "DeploymentResumed",
+  });
+});
+
+test("why pods cannot be made is told with the Deployment", () => {
+  const replicaSet = made(web("v1"), 1000);
+  const failure = { type: "ReplicaFailure", status: "True", reason: "FailedCreate", message: "forbidden" };
+  const failing = { ...replicaSet, status: { replicas: 0, conditions: [failure] } };
+  expect(plan(web("v1"), [failing]).status.conditions.at(-1)).toMatchObject(failure);
+  expect(plan(web("v1"), [replicaSet]).status.conditions).toHaveLength(2);
+});

@@ -10,7 +10,7 @@ import { isAlreadyExists, isConflict, isNotFound } from "../../../kube/error.ts"
 import { createQueue } from "../../../kube/queue.ts";
 import { controllerOf } from "../../../kube/snapshot.ts";
 import { type Controller, type ControllerContext, queueKey, splitKey } from "../context.ts";
-import { RecentWrites } from "../recent-writes.ts";
+import { Dependents, watchDependents } from "../dependents.ts";
 import { type DeploymentPlan, planDeployment } from "./plan.ts";
 import { revisionAnnotation } from "./revision.ts";
 import { wanted } from "./rolling-update.ts";
@@ -18,14 +18,9 @@ import type { DeploymentStatus } from "./status.ts";
 import { equalTemplates } from "./template-hash.ts";
 
 /** Rolls Deployments out. The caller has started the watches. */
-export function startDeployments({
-  client,
-  informers,
-  recorder,
-  logger,
-  clock,
-}: ControllerContext): Controller {
-  const recent = new RecentWrites(informers, ReplicaSetKind);
+export function startDeployments(context: ControllerContext): Controller {
+  const { client, informers, recorder, logger, clock } = context;
+  const owned = new Dependents(context, ReplicaSetKind);
   const queue = createQueue({ process: reconcile, logger, clock });
 
   async function reconcile(key: string): Promise<{ after: number } | undefined> {
@@ -33,11 +28,7 @@ export function startDeployments({
     const snapshot = informers.snapshot();
     const deployment = snapshot.get(DeploymentKind, namespace, name);
     if (!deployment) return undefined;
-    const { uid = "" } = deployment.metadata;
-    const replicaSets = recent.over(
-      snapshot.ownedBy(ReplicaSetKind, uid),
-      (replicaSet) => controllerOf(replicaSet) === uid,
-    );
+    const replicaSets = await owned.claim(deployment, DeploymentKind, deployment.spec?.selector);
     const podsOf = (replicaSet: ReplicaSet) => snapshot.ownedBy(PodKind, replicaSet.metadata.uid ?? "");
     const plan = planDeployment({ deployment, replicaSets, podsOf, now: clock.now() });
     try {
@@ -72,7 +63,7 @@ export function startDeployments({
   async function create(deployment: Deployment, replicaSet: ReplicaSet): Promise<void> {
     try {
       const created = await client.create(ReplicaSetKind, replicaSet);
-      recent.wrote(created);
+      owned.wrote(created);
       scaled(deployment, created, 0, wanted(created));
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
@@ -87,7 +78,7 @@ export function startDeployments({
     if (!held) throw new Error(`replica set ${name} came and went: trying again`);
     const own = controllerOf(held) === deployment.metadata.uid;
     if (own && equalTemplates(held.spec?.template, replicaSet.spec?.template)) {
-      recent.wrote(held);
+      owned.wrote(held);
       queue.add(queueKey(deployment));
       return;
     }
@@ -114,7 +105,7 @@ export function startDeployments({
   ): Promise<void> {
     const { namespace, name, resourceVersion } = replicaSet.metadata;
     const body = { ...change, metadata: { ...change.metadata, resourceVersion } };
-    recent.wrote(await client.patch(ReplicaSetKind, namespace, name, { kind: "merge", body }));
+    owned.wrote(await client.patch(ReplicaSetKind, namespace, name, { kind: "merge", body }));
   }
 
   async function writeRevision({ metadata }: Deployment, revision: string): Promise<void> {
@@ -150,9 +141,13 @@ export function startDeployments({
 
   const stop = [
     informers.onChange(DeploymentKind, ({ object }) => queue.add(queueKey(object))),
-    informers.onChange(ReplicaSetKind, ({ object }) =>
-      addOwner(object.metadata.namespace, object.metadata.ownerReferences),
-    ),
+    watchDependents({
+      informers,
+      kind: ReplicaSetKind,
+      ownerKind: DeploymentKind,
+      selectorOf: ({ spec }) => spec?.selector,
+      add: (key) => queue.add(key),
+    }),
     // Recreate waits for the last old pod.
     informers.onChange(PodKind, ({ kind, object }) => {
       if (kind !== "deleted") return;
@@ -177,7 +172,7 @@ export function startDeployments({
   return {
     async close() {
       for (const end of stop) end();
-      recent.close();
+      owned.close();
       await queue.close();
     },
   };

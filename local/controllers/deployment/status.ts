@@ -57,6 +57,9 @@ export function deploymentStatus(input: DeploymentStatusInput): DeploymentStatus
       ...(progressing
         ? [stamp(deployment, "Progressing", progressing, input.now, progressing.touched ?? false)]
         : []),
+      ...replicaFailure(input).map((failure) =>
+        stamp(deployment, "ReplicaFailure", failure, input.now, false),
+      ),
     ],
   };
 }
@@ -67,7 +70,8 @@ const defaultDeadlineSeconds = 600;
 /** When Progressing turns False by time alone, epoch milliseconds; undefined for a rollout that is done or already late. */
 export function deadlineOf({ spec }: Deployment, { conditions }: DeploymentStatus): number | undefined {
   const condition = conditions.find(({ type }) => type === "Progressing");
-  if (condition?.status !== "True" || condition.reason === "NewReplicaSetAvailable") return undefined;
+  if (condition === undefined || condition.status === "False") return undefined;
+  if (condition.reason === "NewReplicaSetAvailable" || condition.reason === paused.reason) return undefined;
   return (
     Date.parse(condition.lastUpdateTime ?? "") +
     (spec?.progressDeadlineSeconds ?? defaultDeadlineSeconds) * 1000
@@ -75,11 +79,23 @@ export function deadlineOf({ spec }: Deployment, { conditions }: DeploymentStatu
 }
 
 interface Answer {
-  readonly status: "True" | "False";
+  readonly status: Condition["status"];
   readonly reason: string;
   readonly message: string;
   /** Progress was made: `lastUpdateTime` moves. */
   readonly touched?: boolean;
+}
+
+const paused: Answer = { status: "Unknown", reason: "DeploymentPaused", message: "Deployment is paused" };
+const resumed: Answer = { status: "Unknown", reason: "DeploymentResumed", message: "Deployment is resumed" };
+
+/** Why pods cannot be made, as the ReplicaSets tell it; the current template's word counts first. */
+function replicaFailure({ fresh, all }: DeploymentStatusInput): readonly Answer[] {
+  const told = [...(fresh ? [fresh] : []), ...all].flatMap(({ status }) => status?.conditions ?? []);
+  const failure = told.find(({ type, status }) => type === "ReplicaFailure" && status === "True");
+  if (!failure) return [];
+  const { reason = "", message = "" } = failure;
+  return [{ status: "True", reason, message }];
 }
 
 function progress(
@@ -89,6 +105,8 @@ function progress(
   const before = deployment.status?.conditions?.find(({ type }) => type === "Progressing");
   const name = fresh?.metadata.name ?? "";
   const title = fresh ? `ReplicaSet "${name}"` : "Deployment";
+  if (deployment.spec?.paused) return before?.reason === "ProgressDeadlineExceeded" ? keep(before) : paused;
+  if (before?.reason === paused.reason) return { ...resumed, touched: true };
   if (created) {
     return {
       status: "True",
@@ -133,7 +151,7 @@ function progress(
     };
   const seconds = deployment.spec?.progressDeadlineSeconds ?? defaultDeadlineSeconds;
   const late = now - Date.parse(before.lastUpdateTime ?? "") >= seconds * 1000;
-  if (!late || before.reason === "NewReplicaSetAvailable" || deployment.spec?.paused) return keep(before);
+  if (!late || before.reason === "NewReplicaSetAvailable") return keep(before);
   return {
     status: "False",
     reason: "ProgressDeadlineExceeded",
@@ -144,7 +162,8 @@ function progress(
 type StoredCondition = NonNullable<NonNullable<Deployment["status"]>["conditions"]>[number];
 
 function keep({ status, reason = "", message = "" }: StoredCondition): Answer {
-  return { status: status === "True" ? "True" : "False", reason, message };
+  const known = status === "True" || status === "False" ? status : "Unknown";
+  return { status: known, reason, message };
 }
 
 /** Times move only with what they tell: `lastTransitionTime` with the status, `lastUpdateTime` with the reason or progress. */

@@ -3,34 +3,25 @@ import { type Pod, PodKind, type ReplicaSet, ReplicaSetKind } from "../../../api
 import type { Condition } from "../../../api/resource.ts";
 import { isNotFound } from "../../../kube/error.ts";
 import { createQueue } from "../../../kube/queue.ts";
-import { controllerOf } from "../../../kube/snapshot.ts";
 import { type Controller, type ControllerContext, queueKey, splitKey } from "../context.ts";
-import { RecentWrites } from "../recent-writes.ts";
+import { Dependents, watchDependents } from "../dependents.ts";
+import { inBatches, PodControl } from "../pod-control.ts";
+import { podOfTemplate } from "../template-pod.ts";
 import { planReplicaSet, type ReplicaSetCounts } from "./plan.ts";
-import { podOf } from "./pod.ts";
-
-/** Pods made or removed at a time: a storm of a thousand must not hold up the API server. */
-const batch = 20;
 
 /** Keeps the number of pods of each ReplicaSet. The caller has started the watches. */
-export function startReplicaSets({
-  client,
-  informers,
-  recorder,
-  logger,
-  clock,
-}: ControllerContext): Controller {
-  const recentPods = new RecentWrites(informers, PodKind);
+export function startReplicaSets(context: ControllerContext): Controller {
+  const { client, informers, logger, clock } = context;
+  const pods = new Dependents(context, PodKind);
+  const podControl = new PodControl(context, pods);
   const queue = createQueue({ process: reconcile, logger, clock });
 
   async function reconcile(key: string): Promise<{ after: number } | undefined> {
     const [namespace, name] = splitKey(key);
-    const snapshot = informers.snapshot();
-    const replicaSet = snapshot.get(ReplicaSetKind, namespace, name);
+    const replicaSet = informers.snapshot().get(ReplicaSetKind, namespace, name);
     if (!replicaSet) return undefined;
-    const { uid = "" } = replicaSet.metadata;
-    const pods = recentPods.over(snapshot.ownedBy(PodKind, uid), (pod) => controllerOf(pod) === uid);
-    const plan = planReplicaSet(replicaSet, pods, clock.now());
+    const owned = await pods.claim(replicaSet, ReplicaSetKind, replicaSet.spec?.selector);
+    const plan = planReplicaSet(replicaSet, owned, clock.now());
     const failure = await apply(replicaSet, plan);
     await writeStatus(replicaSet, plan.status, failure);
     if (failure) throw failure;
@@ -43,40 +34,15 @@ export function startReplicaSets({
     plan: { create: number; remove: readonly Pod[] },
   ): Promise<Error | undefined> {
     try {
-      for (let made = 0; made < plan.create; made += batch) {
-        const count = Math.min(batch, plan.create - made);
-        await settle(Array.from({ length: count }, () => createPod(replicaSet)));
-      }
-      for (let gone = 0; gone < plan.remove.length; gone += batch) {
-        await settle(plan.remove.slice(gone, gone + batch).map((pod) => removePod(replicaSet, pod)));
-      }
+      const missing = Array.from({ length: plan.create }, () =>
+        podOfTemplate(replicaSet, ReplicaSetKind, replicaSet.spec?.template),
+      );
+      await inBatches(missing, (pod) => podControl.create(replicaSet, pod));
+      await inBatches(plan.remove, (pod) => podControl.remove(replicaSet, pod));
       return undefined;
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
     }
-  }
-
-  async function createPod(replicaSet: ReplicaSet): Promise<void> {
-    try {
-      const pod = await client.create(PodKind, podOf(replicaSet));
-      recentPods.wrote(pod);
-      recorder.event(replicaSet, "Normal", "SuccessfulCreate", `Created pod: ${pod.metadata.name}`);
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      recorder.event(replicaSet, "Warning", "FailedCreate", `Error creating: ${message}`);
-      throw error;
-    }
-  }
-
-  async function removePod(replicaSet: ReplicaSet, { metadata }: Pod): Promise<void> {
-    recentPods.removed(metadata.uid);
-    await client.delete(
-      PodKind,
-      metadata.namespace,
-      metadata.name,
-      metadata.uid === undefined ? {} : { uid: metadata.uid },
-    );
-    recorder.event(replicaSet, "Normal", "SuccessfulDelete", `Deleted pod: ${metadata.name}`);
   }
 
   async function writeStatus(
@@ -98,11 +64,12 @@ export function startReplicaSets({
 
   const stop = [
     informers.onChange(ReplicaSetKind, ({ object }) => queue.add(queueKey(object))),
-    informers.onChange(PodKind, ({ object }) => {
-      const owner = object.metadata.ownerReferences?.find(
-        ({ controller, kind }) => controller && kind === "ReplicaSet",
-      );
-      if (owner) queue.add(`${object.metadata.namespace}/${owner.name}`);
+    watchDependents({
+      informers,
+      kind: PodKind,
+      ownerKind: ReplicaSetKind,
+      selectorOf: ({ spec }) => spec?.selector,
+      add: (key) => queue.add(key),
     }),
   ];
   for (const replicaSet of informers.snapshot().list(ReplicaSetKind)) queue.add(queueKey(replicaSet));
@@ -110,7 +77,7 @@ export function startReplicaSets({
   return {
     async close() {
       for (const end of stop) end();
-      recentPods.close();
+      pods.close();
       await queue.close();
     },
   };
@@ -135,11 +102,4 @@ function failureCondition(
       lastTransitionTime: now,
     },
   ];
-}
-
-/** Waits for all, so that nothing goes on behind the queue's back, then throws the first failure. */
-async function settle(work: readonly Promise<void>[]): Promise<void> {
-  const results = await Promise.allSettled(work);
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed) throw failed.reason;
 }

@@ -1,4 +1,4 @@
-import type { Pod } from "../../../api/core.ts";
+import type { PersistentVolume, Pod } from "../../../api/core.ts";
 import type { Volume } from "../container.ts";
 import type { ObjectLookup } from "../environment.ts";
 import { type PodPlace, readField } from "../field-ref.ts";
@@ -40,9 +40,12 @@ type KeyItems = NonNullable<NonNullable<Volume["configMap"]>["items"]>;
  * @throws VolumeError when something that is not optional is missing, or the kind of volume is not known here
  */
 export function volumeContent(volume: Volume, input: VolumeInput): VolumeContent {
-  const { configMap, secret, downwardAPI, projected, emptyDir, hostPath } = volume;
+  const { configMap, secret, downwardAPI, projected, emptyDir, hostPath, persistentVolumeClaim } = volume;
   if (emptyDir) return { kind: "folder" };
   if (hostPath) return { kind: "host", path: hostPath.path };
+  if (persistentVolumeClaim) {
+    return { kind: "host", path: claimFolder(persistentVolumeClaim.claimName, input.lookup) };
+  }
   if (configMap) return files(configMapFiles(configMap, configMap.defaultMode, input));
   if (secret) {
     const { secretName, items, optional, defaultMode } = secret;
@@ -55,8 +58,25 @@ export function volumeContent(volume: Volume, input: VolumeInput): VolumeContent
   }
   const kind = Object.keys(volume).find((key) => key !== "name") ?? "unknown";
   throw new VolumeError(
-    `volume \`${volume.name}\` is a ${kind}: on this machine use emptyDir, hostPath, configMap, secret, downwardAPI or projected`,
+    `volume \`${volume.name}\` is a ${kind}: on this machine use emptyDir, hostPath, persistentVolumeClaim, configMap, secret, downwardAPI or projected`,
   );
+}
+
+function claimFolder(name: string, lookup: ObjectLookup): string {
+  const claim = lookup.claim(name);
+  if (!claim) throw new VolumeError(`persistentvolumeclaim "${name}" not found`);
+  const folder = folderOf(claim.volume);
+  if (folder !== undefined) return folder;
+  throw new VolumeError(
+    claim.volume
+      ? `the volume of persistentvolumeclaim "${name}" is not a folder of this machine (hostPath, local)`
+      : "pod has unbound immediate PersistentVolumeClaims",
+  );
+}
+
+/** The folder of this machine that a volume is; undefined where it is something else. */
+export function folderOf(volume: PersistentVolume | undefined): string | undefined {
+  return volume?.spec?.hostPath?.path ?? volume?.spec?.local?.path;
 }
 
 function files(list: readonly VolumeFile[]): VolumeContent {

@@ -1,15 +1,16 @@
 import type { Pod } from "../../../api/core.ts";
 import { containersOf } from "../container.ts";
 
-/** The ConfigMaps and Secrets that a pod reads, as `ConfigMap/name` and `Secret/name`: a change of one touches the pod. */
+/** The ConfigMaps, Secrets and claims that a pod reads, as `KIND/name`: a change of one touches the pod. */
 export function referencesOf(pod: Pod): ReadonlySet<string> {
   const found = new Set<string>();
-  const add = (kind: "ConfigMap" | "Secret", name: string | undefined) => {
+  const add = (kind: "ConfigMap" | "Secret" | "PersistentVolumeClaim", name: string | undefined) => {
     if (name) found.add(`${kind}/${name}`);
   };
-  for (const { configMap, secret, projected } of pod.spec?.volumes ?? []) {
+  for (const { configMap, secret, projected, persistentVolumeClaim } of pod.spec?.volumes ?? []) {
     add("ConfigMap", configMap?.name);
     add("Secret", secret?.secretName);
+    add("PersistentVolumeClaim", persistentVolumeClaim?.claimName);
     for (const source of projected?.sources ?? []) {
       add("ConfigMap", source.configMap?.name);
       add("Secret", source.secret?.name);
