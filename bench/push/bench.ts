@@ -52,8 +52,9 @@ export const benchmark: Benchmark = {
       say("building the load tool");
       const binary = await buildAdsload(folder);
       say(`starting \`fairlead up\` with ${services} Services`);
-      measured = await startMeasured(services, arms.ports);
-      const { target, world, memory } = measured;
+      const control = await startMeasured(services, arms.ports);
+      measured = control;
+      const { target, world } = control;
       const withLimit = async (own: boolean): Promise<readonly [LoadFigures, LoadFigures]> => {
         // Makes the tool's first change, so that the recording begins with it.
         await runAdsload(binary, target, { clients: 1, rounds: 0, own });
@@ -70,7 +71,7 @@ export const benchmark: Benchmark = {
       const [own, ownLimit] = await withLimit(true);
       let rssMb = 0;
       const crowd = await runAdsload(binary, target, { clients: many, rounds: 0 }, () => {
-        rssMb = memory().rssMb;
+        rssMb = control.memory().rssMb;
       });
       say(`${many} clients held everything after ${crowd.connectSeconds} s`);
       const flips = await flipSidecars(world.client, envoys, rounds);
