@@ -2,6 +2,7 @@
 import { loadConnection } from "../kube/kubeconfig.ts";
 import type { Logger } from "../lib/log.ts";
 import { attachKubernetes, type LocalKubernetes, startKubernetes } from "../local/index.ts";
+import type { NetworkMode } from "../local/node/network/pod-network.ts";
 import { portProblem } from "../local/subnet.ts";
 import { agentCommand } from "../mesh/agent/command.ts";
 import { type OpenCluster, openConnection } from "./open-cluster.ts";
@@ -15,6 +16,8 @@ export interface ControlPlaneOptions {
   /** Path of the Envoy that sidecars run. */
   readonly envoy: string;
   readonly logger: Logger;
+  /** The pods' data path. */
+  readonly network: NetworkMode;
   /** Of an API server that is there already, whose pods this machine is to run; default an embedded one. */
   readonly kubeconfig?: string;
   /**
@@ -63,7 +66,11 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<Con
       webhooks: {
         ...(ownWebhooks ?? kubernetes),
         at: { url: `https://${host}:${ports.webhooks}` },
-        injection: { discoveryAddress: `${host}:${ports.tls}`, noProxy: [host] },
+        injection: {
+          discoveryAddress: `${host}:${ports.tls}`,
+          interception: options.network === "netns" ? "REDIRECT" : "NONE",
+          noProxy: [host],
+        },
       },
     });
   } catch (error) {
@@ -93,8 +100,13 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<Con
   };
 }
 
-async function startOrAttach({ dataDir, logger, kubeconfig }: ControlPlaneOptions): Promise<LocalKubernetes> {
-  const shared = { dataDir, logger, images: new Map([["fairlead/proxy", agentCommand()]]) };
+async function startOrAttach({
+  dataDir,
+  logger,
+  kubeconfig,
+  network,
+}: ControlPlaneOptions): Promise<LocalKubernetes> {
+  const shared = { dataDir, logger, network, images: new Map([["fairlead/proxy", agentCommand()]]) };
   if (kubeconfig === undefined) return startKubernetes(shared);
   return attachKubernetes({ ...shared, kubeconfig, connection: await loadConnection({ kubeconfig }) });
 }

@@ -9,6 +9,7 @@ import type { KubernetesOptions, LocalKubernetes } from "./index.ts";
 import { hostAddress } from "./node/address.ts";
 import { kubeletPort, serveKubelet } from "./node/kubelet-server.ts";
 import { addLocalRange, removeLocalRange } from "./node/network/local-range.ts";
+import { openPodNetwork, podRange } from "./node/network/open.ts";
 import { startNode } from "./node/node.ts";
 import { claimSubnet } from "./subnet.ts";
 
@@ -40,15 +41,21 @@ export async function attachKubernetes(options: AttachOptions): Promise<LocalKub
   };
   try {
     const subnet = await claimSubnet(dataDir, claimPort);
-    const network = `10.${subnet}`;
-    const host = hostAddress(network);
-    await addLocalRange(network);
+    const { network: mode = "loopback" } = options;
+    // A real API server takes no loopback address as an endpoint.
+    const range = podRange(subnet, "netns");
+    const host = hostAddress(range);
+    if (mode === "loopback") await addLocalRange(range);
+    const network = await openPodNetwork({ mode, dataDir: dataDir.root, range, logger });
+    let podsAreStopped = false;
+    ends.push(() => (podsAreStopped ? network.destroy() : network.close()));
     const client = createClient(connection);
     ends.push(() => client.close());
     const recorder = createRecorder(client, logger);
     ends.push(() => recorder.close());
     const informers = createInformers(client, logger);
     ends.push(() => informers.close());
+    await network.follow(informers);
     const node = await startNode({
       client,
       informers,
@@ -64,6 +71,10 @@ export async function attachKubernetes(options: AttachOptions): Promise<LocalKub
       ...(backOff === undefined ? {} : { backOff }),
     });
     ends.push(() => node.close());
+    const stopPods = async () => {
+      await node.stopAll();
+      podsAreStopped = true;
+    };
     const kubelet = await serveKubelet({
       host,
       keys: join(dataDir.root, "kubelet"),
@@ -80,11 +91,11 @@ export async function attachKubernetes(options: AttachOptions): Promise<LocalKub
       informers,
       recorder,
       close,
-      stopPods: () => node.stopAll(),
+      stopPods,
       async stopAll() {
-        await node.stopAll();
+        await stopPods();
         await close();
-        await removeLocalRange(network);
+        if (mode === "loopback") await removeLocalRange(range);
       },
     };
   } catch (error) {

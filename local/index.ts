@@ -19,6 +19,7 @@ import {
   writeSubnet,
 } from "./data-dir.ts";
 import { hostAddress } from "./node/address.ts";
+import { type NetworkMode, openPodNetwork, podRange } from "./node/network/open.ts";
 import { type NodeOptions, type RunningNode, startNode } from "./node/node.ts";
 import { PodLogError } from "./node/pod-log.ts";
 import { claimSubnet, portProblem } from "./subnet.ts";
@@ -49,13 +50,15 @@ export interface KubernetesOptions {
   readonly envoy?: string;
   /** Where an admission webhook that names a Service is reached from this process. */
   readonly resolveService?: ResolveService;
+  /** The pods' data path; see `NetworkMode`. Default `loopback`. `netns` needs root. */
+  readonly network?: NetworkMode;
   readonly logger?: Logger;
   /** How long crashing containers are held back. Default: the kubelet's 10 s to 5 min. */
   readonly backOff?: NodeOptions["backOff"];
 }
 
 export interface LocalKubernetes {
-  /** `https://127.S.0.1:6443` */
+  /** `https://127.S.0.1:6443`; `https://10.S.0.1:6443` where pods have network namespaces */
   readonly url: string;
   readonly connection: Connection;
   /** Path of the kubeconfig. */
@@ -92,8 +95,12 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
   try {
     const subnet = await chooseSubnet(dataDir, options.subnet);
     let node: RunningNode | undefined;
-    const network = `127.${subnet}`;
-    const host = hostAddress(network);
+    const mode = options.network ?? "loopback";
+    const range = podRange(subnet, mode);
+    const host = hostAddress(range);
+    const network = await openPodNetwork({ mode, dataDir: dataDir.root, range, logger });
+    let podsAreStopped = false;
+    ends.push(() => (podsAreStopped ? network.destroy() : network.close()));
     const server = await serveKubernetes({
       dataDir: dataDir.state,
       host,
@@ -119,6 +126,7 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     const controllers = await startControllers({ client, informers, recorder, logger });
     ends.push(() => controllers.close());
     const { images = new Map(), proxyImage, backOff, envoy } = options;
+    await network.follow(informers);
     const running = await startNode({
       client,
       informers,
@@ -133,6 +141,10 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     });
     node = running;
     ends.push(() => running.close());
+    const stopPods = async () => {
+      await running.stopAll();
+      podsAreStopped = true;
+    };
     const { url } = server;
     const { kubeconfig } = dataDir;
     return {
@@ -145,9 +157,9 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
       informers,
       recorder,
       close,
-      stopPods: () => running.stopAll(),
+      stopPods,
       async stopAll() {
-        await running.stopAll();
+        await stopPods();
         await close();
       },
     };

@@ -5,6 +5,8 @@ import { silent } from "../lib/log.ts";
 import { serveKubernetes } from "./apiserver/serve.ts";
 import { openDataDir, readSubnet } from "./data-dir.ts";
 import { removeLocalRange } from "./node/network/local-range.ts";
+import { leftPodNetwork } from "./node/network/open.ts";
+import type { PodNetwork } from "./node/network/pod-network.ts";
 import { startNode } from "./node/node.ts";
 import { PodFolders } from "./node/pod-folder.ts";
 
@@ -18,8 +20,8 @@ import { PodFolders } from "./node/pod-folder.ts";
 export async function stopLeftPods(root: string): Promise<number> {
   const dataDir = openDataDir(root);
   const subnet = readSubnet(dataDir) ?? 0;
-  const network = `127.${subnet}`;
-  const folders = new PodFolders(dataDir.root, network);
+  const network = leftPodNetwork(dataDir.root, subnet);
+  const folders = new PodFolders(dataDir.root, network.range);
   const all = folders.all();
   const left = all.filter(({ uid }) => folders.runs(uid)).length;
   try {
@@ -28,6 +30,7 @@ export async function stopLeftPods(root: string): Promise<number> {
     // Without their objects (a damaged or newer store) there is only force.
   } finally {
     for (const { uid } of all) folders.remove(uid);
+    await network.destroy();
     await removeLocalRange(`10.${subnet}`);
     dataDir.release();
   }
@@ -35,7 +38,7 @@ export async function stopLeftPods(root: string): Promise<number> {
 }
 
 /** Reads the pods' manifests through an API server of its own, on any free port. */
-async function stopGracefully(root: string, state: string, network: string): Promise<void> {
+async function stopGracefully(root: string, state: string, network: PodNetwork): Promise<void> {
   const server = await serveKubernetes({ dataDir: state, host: "127.0.0.1", port: 0, logger: silent });
   const client = createClient(server.connection());
   const informers = createInformers(client, silent);

@@ -1,12 +1,13 @@
-import { runAgent } from "../../mesh/agent/run.ts";
+import { startAgent } from "../../mesh/agent/start.ts";
 
 /**
- * `fairlead agent`: the sidecar process that the injector adds to a pod. Ends with the pod.
+ * `fairlead agent`: the sidecar process that the injector adds to a pod, which ends with the pod; `fairlead agent iptables`:
+ * its init container.
  *
  * This file must import nothing else: each pod pays for it.
  *
  * @returns the exit code
  */
 export function agent(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
-  return runAgent(env, argv);
+  return startAgent(env, argv);
 }

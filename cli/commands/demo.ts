@@ -4,12 +4,14 @@ import { type Fault, play } from "../demo/story.ts";
 import { brokenPromises, summaryOf, tell } from "../demo/summary.ts";
 import { jsonView, liveView, plainView } from "../demo/view.ts";
 import { startWorld } from "../demo/world.ts";
+import { type NetworkChoice, networkOption } from "../up/network.ts";
 
 interface DemoOptions {
   readonly yes?: boolean;
   readonly json?: boolean;
   readonly fault: Fault;
   readonly cluster: string;
+  readonly network: NetworkChoice;
 }
 
 /** Adds `fairlead demo`. */
@@ -30,6 +32,7 @@ export function addDemo(program: Command): void {
       "`local` (an embedded API), `real` (a kube-apiserver; from a checkout, as root), or a kubeconfig",
       "local",
     )
+    .option(...networkOption)
     .addHelpText(
       "after",
       "\nThe demo runs a control plane of its own, takes about a minute, and leaves only its record behind.",
@@ -50,7 +53,7 @@ export function readFault(text: string): Fault {
 }
 
 /** Runs the demo; 0 when promotion, rollback, refusal and permission all happened, 128 + n when signal n ended it. */
-async function demo({ yes, json, fault, cluster: choice }: DemoOptions): Promise<number> {
+async function demo({ yes, json, fault, cluster: choice, network }: DemoOptions): Promise<number> {
   const view = json ? jsonView() : process.stdout.isTTY ? liveView() : plainView();
   const abort = new AbortController();
   // Not once: who presses Ctrl-C again while pods are being stopped must not leave half of them behind.
@@ -63,7 +66,7 @@ async function demo({ yes, json, fault, cluster: choice }: DemoOptions): Promise
   const began = Date.now();
   const cluster = await openCluster(choice, (line) => view.step(line));
   view.step(`starting ${cluster.words}, controller, mesh and certificate authority`);
-  const world = await startWorld({ yes: yes === true, ...cluster }).catch(async (error: unknown) => {
+  const world = await startWorld({ yes: yes === true, network, ...cluster }).catch(async (error: unknown) => {
     view.close();
     await cluster.stop();
     // Ctrl-C in a terminal also ends what is asked of Envoy meanwhile.
@@ -73,7 +76,7 @@ async function demo({ yes, json, fault, cluster: choice }: DemoOptions): Promise
   if (world === undefined) return Number(abort.signal.reason);
   try {
     view.step(
-      `serving on ${world.ready.url} (Envoy ${world.ready.envoyVersion}) after ${((Date.now() - began) / 1000).toFixed(1)} s`,
+      `serving on ${world.ready.url} (Envoy ${world.ready.envoyVersion}, network ${world.ready.network}) after ${((Date.now() - began) / 1000).toFixed(1)} s`,
     );
     const outcome = await play(world, fault, view, abort.signal);
     const broken = brokenPromises(outcome, fault);

@@ -39,7 +39,7 @@ export function addStatus(program: Command): void {
         return;
       }
       process.stdout.write(
-        `process ${state.pid} since ${state.startedAt}, Envoy ${state.envoyVersion}\n  ${state.url}\n  ${ready.length} of ${pods.items.length} pods ready\n`,
+        `process ${state.pid} since ${state.startedAt}, Envoy ${state.envoyVersion}, network ${state.network}\n  ${state.url}\n  ${ready.length} of ${pods.items.length} pods ready\n`,
       );
       for (const { metadata, status } of canaries.items) {
         process.stdout.write(

@@ -6,6 +6,7 @@ import type { Command } from "commander";
 import { createLogger } from "../../lib/log.ts";
 import { explainDisk } from "../../local/data-dir.ts";
 import { askVersion } from "../../local/envoy/version.ts";
+import { chooseNetwork, type NetworkChoice, networkOption } from "../up/network.ts";
 import { prepareEnvoy } from "../up/prepare-envoy.ts";
 import { programFile } from "../up/program-file.ts";
 import {
@@ -26,6 +27,7 @@ interface UpOptions {
   readonly logLevel: string;
   readonly kubeconfig?: string;
   readonly account?: string;
+  readonly network: NetworkChoice;
 }
 
 /** Adds `fairlead up`. */
@@ -42,6 +44,7 @@ export function addUp(program: Command): void {
       "--account <namespace/name>",
       "with --kubeconfig: the service account that the control plane uses",
     )
+    .option(...networkOption)
     .option("--foreground", "stay attached; Ctrl-C ends the control plane and leaves the pods running")
     .option("-y, --yes", "fetch what is missing (Envoy) without asking")
     .option("-o, --output <form>", "text or json (one object on stdout once everything serves)", "text")
@@ -61,7 +64,7 @@ function tell({ output }: UpOptions, state: UpState, words: string): void {
   if (output === "json") process.stdout.write(`${JSON.stringify({ event: "ready", ...state })}\n`);
   else
     process.stdout.write(
-      `${words}\n  Kubernetes API   ${state.url}\n  export KUBECONFIG=${state.kubeconfig}\n`,
+      `${words}\n  Kubernetes API   ${state.url}\n  network          ${state.network}: ${state.networkWhy}\n  export KUBECONFIG=${state.kubeconfig}\n`,
     );
 }
 
@@ -72,8 +75,9 @@ async function serve(dataDir: string, options: UpOptions): Promise<void> {
   const { runControlPlane } = await import("../run.ts");
   trimHeap();
   const { kubeconfig, account } = options;
+  const network = await chooseNetwork(options.network);
   const controlPlane = await runControlPlane({
-    ...{ dataDir, envoy, logger },
+    ...{ dataDir, envoy, logger, network: network.mode },
     ...(kubeconfig === undefined ? {} : { kubeconfig: resolve(kubeconfig) }),
     ...(account === undefined ? {} : { account }),
   });
@@ -82,6 +86,8 @@ async function serve(dataDir: string, options: UpOptions): Promise<void> {
     url: controlPlane.url,
     kubeconfig: controlPlane.kubeconfig,
     envoyVersion: await askVersion(envoy),
+    network: network.mode,
+    networkWhy: network.why,
     startedAt: new Date().toISOString(),
   };
   writeUpState(dataDir, state);
@@ -109,6 +115,7 @@ async function startInBackground(dataDir: string, options: UpOptions): Promise<v
     process.execPath,
     [
       ...[programFile, "up", "--foreground", "--yes", "--data", dataDir, "--log-level", options.logLevel],
+      ...["--network", options.network],
       ...(options.kubeconfig === undefined ? [] : ["--kubeconfig", resolve(options.kubeconfig)]),
       ...(options.account === undefined ? [] : ["--account", options.account]),
     ],

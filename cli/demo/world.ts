@@ -7,6 +7,8 @@ import { createClient } from "../../kube/client.ts";
 import type { Client } from "../../kube/contract.ts";
 import { loadConnection } from "../../kube/kubeconfig.ts";
 import { createLogger } from "../../lib/log.ts";
+import type { NetworkMode } from "../../local/node/network/pod-network.ts";
+import type { NetworkChoice } from "../up/network.ts";
 import { prepareEnvoy } from "../up/prepare-envoy.ts";
 import { programFile } from "../up/program-file.ts";
 
@@ -17,6 +19,7 @@ export interface Ready {
   readonly kubeconfig: string;
   readonly pid: number;
   readonly envoyVersion: string;
+  readonly network: NetworkMode;
 }
 
 /** A control plane of the demo's own, in a folder of its own. */
@@ -43,13 +46,16 @@ export interface WorldOptions {
   readonly yes: boolean;
   /** Of the cluster whose pods and control plane run here; default an embedded one. */
   readonly kubeconfig?: string;
+  /** The pods' data path; default what `FAIRLEAD_NETWORK` says. */
+  readonly network?: NetworkChoice;
 }
 
 /** Starts `fairlead up` as a user would; rejects with its own last words when it ends before it is ready. */
-async function startUp(folder: string, kubeconfig?: string): Promise<Up> {
+async function startUp(folder: string, { kubeconfig, network }: WorldOptions): Promise<Up> {
   const options = [
     ...["--foreground", "--yes", "-o", "json", "--data", join(folder, "state")],
     ...(kubeconfig === undefined ? [] : ["--kubeconfig", kubeconfig]),
+    ...(network === undefined ? [] : ["--network", network]),
   ];
   const child = spawn(process.execPath, [programFile, "up", ...options], {
     stdio: ["ignore", "pipe", "pipe"],
@@ -81,13 +87,13 @@ async function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<
 }
 
 /** Starts a control plane of its own under the system's temporary folder. */
-export async function startWorld({ yes, kubeconfig }: WorldOptions): Promise<World> {
+export async function startWorld(options: WorldOptions): Promise<World> {
   // Asked here, where there is a terminal: the control plane runs without one.
-  await prepareEnvoy({ yes, logger: createLogger("warn") });
+  await prepareEnvoy({ yes: options.yes, logger: createLogger("warn") });
   const folder = mkdtempSync(join(tmpdir(), "fairlead-demo-"));
   let up: Up;
   try {
-    up = await startUp(folder, kubeconfig);
+    up = await startUp(folder, options);
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     throw error;
@@ -101,7 +107,7 @@ export async function startWorld({ yes, kubeconfig }: WorldOptions): Promise<Wor
     client,
     crash: () => end(up.child, "SIGKILL"),
     async restart() {
-      up = await startUp(folder, kubeconfig);
+      up = await startUp(folder, options);
     },
     async stop(keep = false) {
       await client.close();

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import type { NetworkMode } from "../../local/node/network/pod-network.ts";
 
 /** Where `fairlead up` keeps its state unless `--data` says otherwise. */
 export const defaultDataDir = join(homedir(), ".fairlead");
@@ -13,6 +14,9 @@ export interface UpState {
   /** Path of the kubeconfig. */
   readonly kubeconfig: string;
   readonly envoyVersion: string;
+  /** The pods' data path, and why it was chosen. */
+  readonly network: NetworkMode;
+  readonly networkWhy: string;
   /** RFC 3339. */
   readonly startedAt: string;
 }

@@ -3,12 +3,14 @@ import type { Pod } from "../../api/core.ts";
 import { applicationAddress, hasSidecar, sidecarName } from "./address.ts";
 import type { Container } from "./container.ts";
 import { repositoryOf } from "./image.ts";
+import type { NetworkMode } from "./network/pod-network.ts";
 import { mountsVariable } from "./volumes/mounts.ts";
 
 export interface BaseInput {
   readonly pod: Pod;
   readonly container: Container;
   readonly podIp: string;
+  readonly networkMode: NetworkMode;
   /** Of the API server. */
   readonly apiServer: URL;
   /** Mount path → folder on this machine. */
@@ -25,23 +27,25 @@ const inherited = ["HOME", "LANG", "TZ", "TMPDIR", "USER"];
 /**
  * What a container's environment holds before its manifest adds to it.
  *
- * `HOST` is the address that its program must bind: behind a sidecar the application address, else the pod IP.
- * The sidecar itself also gets `FAIRLEAD_APP_ADDRESS` and `ENVOY_BIN`. `node` is the one that runs fairlead.
+ * `HOST` is the address that its program must bind: behind a sidecar the application address, else the pod IP; any
+ * address in a network namespace. The sidecar itself also gets `ENVOY_BIN`, and on the loopback data path
+ * `FAIRLEAD_APP_ADDRESS`. `node` is the one that runs fairlead.
  */
 export function baseEnvironment(input: BaseInput): ReadonlyMap<string, string> {
-  const { pod, container, podIp, apiServer, mounts, proxyImage, envoy } = input;
+  const { pod, container, podIp, networkMode, apiServer, mounts, proxyImage, envoy } = input;
+  const shared = networkMode === "loopback";
   const isSidecar = container.name === sidecarName || repositoryOf(container.image ?? "") === proxyImage;
   const meshed = pod.spec !== undefined && hasSidecar(pod.spec);
-  const host = meshed && !isSidecar ? applicationAddress(podIp) : podIp;
+  const behind = meshed && !isSidecar ? applicationAddress(podIp) : podIp;
   const variables = new Map(inherited.flatMap((name) => entry(name, process.env[name])));
   variables.set("PATH", `${dirname(process.execPath)}:${process.env.PATH ?? "/usr/bin:/bin"}`);
   variables.set("HOSTNAME", pod.metadata.name);
-  variables.set("HOST", host);
+  variables.set("HOST", shared ? behind : "0.0.0.0");
   variables.set("KUBERNETES_SERVICE_HOST", apiServer.hostname);
   variables.set("KUBERNETES_SERVICE_PORT", apiServer.port || "443");
   variables.set(mountsVariable, JSON.stringify(mounts));
   if (isSidecar) {
-    variables.set("FAIRLEAD_APP_ADDRESS", applicationAddress(podIp));
+    if (shared) variables.set("FAIRLEAD_APP_ADDRESS", applicationAddress(podIp));
     for (const [name, value] of entry("ENVOY_BIN", envoy ?? process.env.ENVOY_BIN))
       variables.set(name, value);
   }

@@ -7,6 +7,7 @@ import { type Container, type ContainerRecord, newRecord, type Role, type Situat
 import { runHandler } from "./lifecycle.ts";
 import { ContainerLog } from "./log/container-log.ts";
 import { startContainerProbes } from "./probe/container-probes.ts";
+import type { ExecPlace } from "./probe/exec.ts";
 import { type ProbeTarget, runProbe } from "./probe/run.ts";
 import {
   type Attempt,
@@ -41,6 +42,8 @@ export interface StartPlan {
   readonly command: readonly string[];
   readonly environment: ReadonlyMap<string, string>;
   readonly workingFolder: string;
+  /** The command line that runs a command in the pod's place. */
+  readonly enter: (command: readonly string[]) => readonly string[];
   readonly backOff: Milliseconds;
 }
 
@@ -48,7 +51,7 @@ export interface StartPlan {
 export class ContainerRunner {
   #record: ContainerRecord;
   #attempt: Attempt | undefined;
-  #place: { environment: Readonly<Record<string, string>>; workingFolder: string } | undefined;
+  #place: ExecPlace | undefined;
   #exit: Promise<Exit> | undefined;
   #stopProbes: () => void = () => undefined;
   #cancelWait: () => void = () => undefined;
@@ -72,7 +75,7 @@ export class ContainerRunner {
   /** Takes over what an earlier runner left: a process that still runs, or how it ended. */
   adopt(
     before: ContainerStatus | undefined,
-    findPlace: () => { environment: ReadonlyMap<string, string>; workingFolder: string },
+    findPlace: () => Pick<StartPlan, "environment" | "workingFolder" | "enter">,
   ): void {
     const attempts = readAttempts(this.#options.folder);
     const latest = attempts.at(-1);
@@ -92,8 +95,8 @@ export class ContainerRunner {
       ready: same && before.ready,
     });
     try {
-      const { environment, workingFolder } = findPlace();
-      this.#place = { environment: Object.fromEntries(environment), workingFolder };
+      const { environment, workingFolder, enter } = findPlace();
+      this.#place = { environment: Object.fromEntries(environment), workingFolder, enter };
     } catch {
       // What its environment came from is gone: the process goes on, exec probes run without it.
     }
@@ -106,15 +109,19 @@ export class ContainerRunner {
    *
    * @throws when the process cannot be started: the record then waits with the reason
    */
-  async start({ command, environment, workingFolder, backOff }: StartPlan): Promise<void> {
+  async start({ command, environment, workingFolder, enter, backOff }: StartPlan): Promise<void> {
     const { folder, clock, container } = this.#options;
     const { situation, attempt: before } = this.#record;
     const number = before + 1;
     pruneAttempts(folder, number - 1);
     const attempt = createAttempt(folder, { number, startedAt: clock.now(), backOff });
     const variables = { ...Object.fromEntries(environment), [markerVariable]: attempt.folder };
-    this.#place = { environment: variables, workingFolder };
-    const { ended } = await startProcess({ attempt, command, environment: variables, workingFolder });
+    this.#place = { environment: variables, workingFolder, enter };
+    const { ended } = await startProcess({
+      ...{ attempt, workingFolder },
+      command: enter(command),
+      environment: variables,
+    });
     this.#follow(attempt, ended);
     this.#change({
       situation: { kind: "running", startedAt: attempt.startedAt },
@@ -241,8 +248,8 @@ export class ContainerRunner {
   }
 
   #target(): ProbeTarget {
-    const { environment = {}, workingFolder = "/" } = this.#place ?? {};
-    return { container: this.container, podIp: this.#options.podIp, environment, workingFolder };
+    const place = this.#place ?? { environment: {}, workingFolder: "/", enter: (command) => command };
+    return { container: this.container, podIp: this.#options.podIp, ...place };
   }
 
   #event(type: "Normal" | "Warning", reason: string, message: string): void {

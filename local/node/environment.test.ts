@@ -89,6 +89,7 @@ test("the sidecar takes the pod's address, the application the one behind it", (
       pod: of,
       container: { name },
       podIp: "127.77.3.4",
+      networkMode: "loopback",
       apiServer: new URL("https://127.77.0.1:6443"),
       mounts: {},
       proxyImage: "p",

@@ -11,10 +11,11 @@ import type { Change, Client, Informers, Recorder } from "../../kube/contract.ts
 import { createQueue } from "../../kube/queue.ts";
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
-import { hostAddress, type Network } from "./address.ts";
+import { hostAddress } from "./address.ts";
 import { type BackOffLimits, kubeletBackOff } from "./back-off.ts";
 import { bindPod, needsNode } from "./bind.ts";
 import type { Images } from "./image.ts";
+import { isPodAddress, type PodNetwork } from "./network/pod-network.ts";
 import type { PodContext } from "./pod-context.ts";
 import { PodFolders } from "./pod-folder.ts";
 import { PodLogError, type PodLogOptions, podLog } from "./pod-log.ts";
@@ -29,8 +30,8 @@ export interface NodeOptions {
   readonly recorder: Recorder;
   readonly logger: Logger;
   readonly dataDir: string;
-  /** The addresses of this node and its pods, e.g. `127.77`. */
-  readonly network: Network;
+  /** The data path of its pods. */
+  readonly network: PodNetwork;
   readonly images: Images;
   /** Image name, without tag, of the sidecar. Default `fairlead/proxy`. */
   readonly proxyImage?: string;
@@ -69,24 +70,28 @@ export interface RunningNode {
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { client, informers, recorder, logger, dataDir, network, images, clock = systemClock } = options;
   const { name = "fairlead", proxyImage = "fairlead/proxy", backOff = kubeletBackOff, envoy } = options;
-  const { adoptOnly = false, apiServer = new URL(`https://${hostAddress(network)}:6443`) } = options;
+  const { adoptOnly = false, apiServer = new URL(`https://${hostAddress(network.range)}:6443`) } = options;
   const snapshot = () => informers.snapshot();
   const machine = { network, apiServer, images, proxyImage, envoy };
   const context: PodContext = { client, recorder, logger, clock, ...machine, backOff, snapshot };
   await informers.watch(PodKind, ConfigMapKind, SecretKind, PersistentVolumeClaimKind, PersistentVolumeKind);
   const { kubeletPort } = options;
-  const facts = { name, address: hostAddress(network), now: new Date(clock.now()).toISOString() };
+  const host = hostAddress(network.range);
+  const facts = { name, address: host, now: new Date(clock.now()).toISOString() };
   await registerNode(client, nodeObject({ ...facts, ...(kubeletPort === undefined ? {} : { kubeletPort }) }));
 
-  const folders = new PodFolders(dataDir, network);
+  const folders = new PodFolders(dataDir, network.range);
   const pods = new Map<string, Pod>();
   const workers = new Map<string, PodWorker>();
   const queue = createQueue({ process: sync, logger, clock, concurrency: 16 });
 
   for (const pod of snapshot().list(PodKind)) pods.set(uidOf(pod), pod);
-  for (const { uid } of folders.all()) {
+  for (const { uid, entry } of folders.all()) {
     const pod = pods.get(uid);
-    if (pod?.spec?.nodeName === name) {
+    // Under another network than before a pod gets another address, so it starts anew.
+    const placed = entry === undefined || isPodAddress(network.range, entry.ip);
+    if (pod?.spec?.nodeName === name && placed) {
+      if (!network.find(folders.folder(uid))) folders.endProcesses(uid);
       makeWorker(pod).adopt();
       continue;
     }
@@ -205,6 +210,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       });
       await Promise.all(ends);
       await close();
+      for (const { uid } of folders.all()) network.detach(folders.folder(uid));
     },
   };
 }

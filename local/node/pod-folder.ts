@@ -67,10 +67,15 @@ export class PodFolders {
 
   /** Kills what still runs of a pod and removes its folder; its address is free again. Returns how many processes were killed. */
   remove(uid: string): number {
-    const killed = this.#attempts(uid).reduce((sum, attempt) => sum + killAll(attempt, { shimToo: true }), 0);
+    const killed = this.endProcesses(uid);
     rmSync(this.folder(uid), { recursive: true, force: true, maxRetries: 3 });
     this.#entries.delete(uid);
     return killed;
+  }
+
+  /** Kills what still runs of a pod; returns how many processes were killed. */
+  endProcesses(uid: string): number {
+    return this.#attempts(uid).reduce((sum, attempt) => sum + killAll(attempt, { shimToo: true }), 0);
   }
 
   #attempts(uid: string): readonly Attempt[] {

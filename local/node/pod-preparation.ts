@@ -14,6 +14,7 @@ import type { StartPlan } from "./container-runner.ts";
 import { buildEnvironment, ContainerConfigError, type ObjectLookup } from "./environment.ts";
 import { expand } from "./expansion.ts";
 import { resolveCommand } from "./image.ts";
+import type { PodPlace, ProcessUser } from "./network/pod-network.ts";
 import type { PodContext } from "./pod-context.ts";
 import { folderOf, VolumeError, volumeContent } from "./volumes/content.ts";
 import { mountsOf, resolvePath } from "./volumes/mounts.ts";
@@ -37,6 +38,7 @@ export class PodPreparation {
   readonly #ip: string;
   readonly #tokens: PodTokens;
   readonly #volumeFolders = new Map<string, string>();
+  #network: PodPlace | undefined;
 
   constructor(context: PodContext, folder: string, ip: string) {
     this.#context = context;
@@ -45,12 +47,28 @@ export class PodPreparation {
     this.#tokens = new PodTokens(context.client, context.clock);
   }
 
-  /** Knows the volumes' folders again without touching them: for containers that run already. */
-  assumeMounted(pod: Pod): void {
+  /** Knows the pod's place and its volumes' folders again without touching them: for containers that run already. */
+  assume(pod: Pod): void {
+    this.#network = this.#context.network.find(this.#folder);
     const lookup = this.#lookup(pod);
     for (const { name, hostPath, persistentVolumeClaim: claim } of pod.spec?.volumes ?? []) {
       const claimed = claim && folderOf(lookup.claim(claim.claimName)?.volume);
       this.#volumeFolders.set(name, hostPath?.path ?? claimed ?? this.#volumeFolder(name));
+    }
+  }
+
+  /**
+   * Makes the pod's own network where it has none yet.
+   *
+   * @returns why that failed; undefined where it stands
+   */
+  async connect({ metadata: { name, namespace = "default" } }: Pod): Promise<string | undefined> {
+    try {
+      const pod = { name, namespace, ip: this.#ip, folder: this.#folder };
+      this.#network = await this.#context.network.attach(pod);
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
     }
   }
 
@@ -78,23 +96,24 @@ export class PodPreparation {
 
   /** @throws ContainerConfigError where the manifest refers to what is not there */
   prepare(pod: Pod, container: Container): Prepared {
-    const { environment, workingFolder } = this.execPlace(pod, container);
+    const { environment, workingFolder, enter } = this.execPlace(pod, container);
     const resolved = resolveCommand(container, this.#context.images, (text) => expand(text, environment));
     if (resolved.kind === "unavailable") return resolved;
     if (!existsSync(workingFolder)) {
       throw new ContainerConfigError(`workingDir \`${workingFolder}\` does not exist on this machine`);
     }
-    return { kind: "start", command: resolved.command, environment, workingFolder };
+    return { kind: "start", command: resolved.command, environment, workingFolder, enter };
   }
 
   /** Where a container's process, and what runs beside it, lives. Without a workingDir it is where fairlead was started. */
-  execPlace(
-    pod: Pod,
-    container: Container,
-  ): { readonly environment: ReadonlyMap<string, string>; readonly workingFolder: string } {
-    const { apiServer, proxyImage, envoy } = this.#context;
+  execPlace(pod: Pod, container: Container): Pick<StartPlan, "environment" | "workingFolder" | "enter"> {
+    const { apiServer, proxyImage, envoy, network } = this.#context;
     const mounts = mountsOf(container, this.#volumeFolders);
-    const base = baseEnvironment({ pod, container, podIp: this.#ip, apiServer, mounts, proxyImage, envoy });
+    const base = baseEnvironment({
+      ...{ pod, container, apiServer, mounts, proxyImage, envoy },
+      podIp: this.#ip,
+      networkMode: network.mode,
+    });
     const environment = buildEnvironment({
       pod,
       container,
@@ -103,11 +122,18 @@ export class PodPreparation {
       base,
     });
     const { workingDir } = container;
-    return { environment, workingFolder: workingDir ? resolvePath(workingDir, mounts) : process.cwd() };
+    const folder = workingDir ? resolvePath(workingDir, mounts) : process.cwd();
+    const user = userOf(pod, container);
+    const place = this.#network;
+    return {
+      environment,
+      workingFolder: folder,
+      enter: (command) => place?.enter(command, folder, user) ?? command,
+    };
   }
 
   get #place() {
-    return { podIp: this.#ip, hostIp: hostAddress(this.#context.network) };
+    return { podIp: this.#ip, hostIp: hostAddress(this.#context.network.range) };
   }
 
   #volumeFolder(name: string): string {
@@ -128,4 +154,12 @@ export class PodPreparation {
       },
     };
   }
+}
+
+/** As the container's securityContext says, else the pod's. */
+function userOf({ spec }: Pod, { securityContext }: Container): ProcessUser {
+  return {
+    user: securityContext?.runAsUser ?? spec?.securityContext?.runAsUser,
+    group: securityContext?.runAsGroup ?? spec?.securityContext?.runAsGroup,
+  };
 }

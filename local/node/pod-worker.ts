@@ -72,7 +72,7 @@ export class PodWorker {
   /** Takes over the processes that an earlier runner started for this pod. */
   adopt(): void {
     const { initContainerStatuses = [], containerStatuses = [] } = this.#pod.status ?? {};
-    this.#preparation.assumeMounted(this.#pod);
+    this.#preparation.assume(this.#pod);
     for (const runner of this.#runners.values()) {
       const before = [...initContainerStatuses, ...containerStatuses];
       const status = before.find(({ name }) => name === runner.container.name);
@@ -93,9 +93,11 @@ export class PodWorker {
       return undefined;
     }
     if (this.#stopping || status?.phase === "Succeeded" || status?.phase === "Failed") return undefined;
+    const apart = await this.#preparation.connect(this.#pod);
+    if (apart !== undefined) this.#event("FailedCreatePodSandBox", `Failed to create pod sandbox: ${apart}`);
     const mounted = await this.#preparation.mount(this.#pod);
-    if (mounted.kind === "mounted") await this.#start(this.#plan());
-    else this.#event("FailedMount", `MountVolume.SetUp failed: ${mounted.message}`);
+    if (mounted.kind === "failed") this.#event("FailedMount", `MountVolume.SetUp failed: ${mounted.message}`);
+    else if (apart === undefined) await this.#start(this.#plan());
     const plan = this.#plan();
     if (plan.outcome) await stopContainers(this.#all(), this.#graceMs(), this.#context.clock);
     this.#tellBackOff(plan);
@@ -103,7 +105,7 @@ export class PodWorker {
 
     const now = this.#context.clock.now();
     const times = plan.held.map(({ until }) => until);
-    if (mounted.kind === "failed") times.push(now + remountAfter);
+    if (mounted.kind === "failed" || apart !== undefined) times.push(now + remountAfter);
     else if (mounted.renewAt !== undefined) times.push(mounted.renewAt);
     if (this.#anyStartFailed()) times.push(now + restartAfter);
     return times.length === 0 ? undefined : Math.max(0, Math.min(...times) - now) + 5;
@@ -227,7 +229,7 @@ export class PodWorker {
       plan,
       before: this.#published,
       podIp: this.#ip,
-      hostIp: hostAddress(network),
+      hostIp: hostAddress(network.range),
       now: clock.now(),
     });
     if (isDeepStrictEqual(status, this.#published)) return;

@@ -27,6 +27,8 @@ export interface AgentConfig {
   readonly podIp: string;
   /** Where the application listens: the pod IP, or in the loopback data path an address of its own. */
   readonly appAddress: string;
+  /** Where the agent calls the application from, so that iptables do not take the call for one from outside. */
+  readonly appSource?: string;
   /** Every process of the machine shares one loopback: listeners and sources stand on the pod's own address. */
   readonly loopback: boolean;
   readonly labels: Readonly<Record<string, string>>;
@@ -82,6 +84,7 @@ export function readAgentConfig(
     serviceAccount: env.SERVICE_ACCOUNT || "default",
     podIp,
     appAddress: env.FAIRLEAD_APP_ADDRESS || appAddressOf(podIp, metadata.INTERCEPTION_MODE),
+    ...(redirected(metadata.INTERCEPTION_MODE) ? { appSource: isIPv4(podIp) ? "127.0.0.6" : "::6" } : {}),
     loopback: isLoopback(podIp) || (env.FAIRLEAD_APP_ADDRESS || podIp) !== podIp,
     labels: readDownwardFile(readFile(mounted("/etc/istio/pod/labels"))),
     annotations: readDownwardFile(readFile(mounted("/etc/istio/pod/annotations"))),
@@ -114,6 +117,11 @@ export function appAddressOf(podIp: string, interceptionMode: string | undefined
   const [first, second, third = 0, fourth] = podIp.split(".").map(Number);
   if (interceptionMode !== "NONE" || !isLoopback(podIp) || third < 1 || third > 127) return podIp;
   return [first, second, third + 128, fourth].join(".");
+}
+
+/** Whether iptables bring connections to the proxy, as Istio's rules do. */
+function redirected(interceptionMode: string | undefined): boolean {
+  return interceptionMode === "REDIRECT" || interceptionMode === "TPROXY";
 }
 
 function isLoopback(ip: string): boolean {

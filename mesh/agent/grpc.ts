@@ -2,6 +2,7 @@
  * As much of gRPC as an agent needs, straight on HTTP/2: unary calls, and the framing of streams. A library would
  * double the agent's memory.
  */
+import { connect, type Socket } from "node:net";
 import { http2 } from "./http.ts";
 
 /** Length-prefixed message, uncompressed. */
@@ -51,6 +52,8 @@ export interface UnaryCall {
   readonly method: string;
   readonly message: Uint8Array;
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Source of the connection; only for `http://`. */
+  readonly localAddress?: string;
   /** PEM; the server must be signed by it. */
   readonly ca?: string;
   /** Milliseconds, with the connection. */
@@ -69,10 +72,14 @@ export function callUnary({
   message,
   metadata = {},
   ca,
+  localAddress,
   timeout,
 }: UnaryCall): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const session = http2.connect(origin, ca === undefined ? {} : { ca });
+    const session = http2.connect(origin, {
+      ...(ca === undefined ? {} : { ca }),
+      ...(localAddress === undefined ? {} : { createConnection: (to: URL) => connectFrom(localAddress, to) }),
+    });
     const timer = setTimeout(() => fail(new Error(`${origin} did not answer within ${timeout} ms`)), timeout);
     const finish = () => {
       clearTimeout(timer);
@@ -134,4 +141,8 @@ function readMessage(value: unknown): string {
   } catch {
     return value;
   }
+}
+
+function connectFrom(localAddress: string, { hostname, port }: URL): Socket {
+  return connect({ host: hostname, port: Number(port), localAddress });
 }

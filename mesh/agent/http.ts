@@ -17,6 +17,8 @@ export interface Answer {
 export interface Request {
   readonly host: string;
   readonly port: number;
+  /** Source of the connection. */
+  readonly localAddress?: string | undefined;
   readonly path: string;
   readonly method?: "GET" | "POST";
   readonly headers?: Readonly<Record<string, string>>;

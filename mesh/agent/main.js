@@ -5,8 +5,8 @@ import { enableCompileCache, flushCompileCache } from "node:module";
 
 enableCompileCache();
 // the repository holds TypeScript, the package JavaScript
-const here = ["./run.js", "./run.ts"].find((name) => existsSync(new URL(name, import.meta.url)));
-const { runAgent } = await import(here);
+const here = ["./start.js", "./start.ts"].find((name) => existsSync(new URL(name, import.meta.url)));
+const { startAgent } = await import(here);
 // a sidecar may live for months and end by SIGKILL
 flushCompileCache();
-process.exit(await runAgent(process.env, process.argv.slice(2)));
+process.exit(await startAgent(process.env, process.argv.slice(2)));

@@ -8,27 +8,38 @@ import { readHealthAnswer, writeHealthCall } from "./messages.ts";
 /**
  * Probes the application itself, as the kubelet would without a sidecar, so that mTLS and policies never fail a probe.
  *
+ * @param localAddress where it is asked from, if that matters
  * @returns the application's own HTTP status; for TCP and gRPC 200 or 500. Never rejects
  */
-export async function probeApp(probe: AppProbe, host: string): Promise<Answer> {
+export async function probeApp(probe: AppProbe, host: string, localAddress?: string): Promise<Answer> {
+  const at = { host, localAddress };
   const timeout = Math.max(1, probe.timeoutSeconds ?? 1) * 1000;
   try {
-    if (probe.httpGet) return await probeHttp(probe.httpGet, host, timeout);
-    if (probe.tcpSocket) await probeTcp(host, probe.tcpSocket.port, timeout);
-    else if (probe.grpc) await probeGrpc(host, probe.grpc, timeout);
+    if (probe.httpGet) return await probeHttp(probe.httpGet, at, timeout);
+    if (probe.tcpSocket) await probeTcp(at, probe.tcpSocket.port, timeout);
+    else if (probe.grpc) await probeGrpc(at, probe.grpc, timeout);
     return { status: 200, body: "" };
   } catch (error) {
     return { status: 500, body: reasonOf(error) };
   }
 }
 
+interface Place {
+  readonly host: string;
+  readonly localAddress: string | undefined;
+}
+
+function placeOf({ host, localAddress }: Place): { readonly host: string; readonly localAddress?: string } {
+  return localAddress === undefined ? { host } : { host, localAddress };
+}
+
 function probeHttp(
   { path = "/", port, scheme, httpHeaders = [] }: NonNullable<AppProbe["httpGet"]>,
-  host: string,
+  at: Place,
   timeout: number,
 ): Promise<Answer> {
   return request({
-    host,
+    ...at,
     port,
     path: path.startsWith("/") ? path : `/${path}`,
     headers: Object.fromEntries([
@@ -40,9 +51,9 @@ function probeHttp(
   });
 }
 
-function probeTcp(host: string, port: number, timeout: number): Promise<void> {
+function probeTcp(at: Place, port: number, timeout: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, timeout });
+    const socket = connect({ ...placeOf(at), port, timeout });
     const end = (error?: Error) => {
       socket.destroy();
       if (error) reject(error);
@@ -55,12 +66,13 @@ function probeTcp(host: string, port: number, timeout: number): Promise<void> {
 }
 
 async function probeGrpc(
-  host: string,
+  at: Place,
   { port, service = "" }: NonNullable<AppProbe["grpc"]>,
   timeout: number,
 ): Promise<void> {
   const answer = await callUnary({
-    origin: `http://${host}:${port}`,
+    origin: `http://${at.host}:${port}`,
+    ...(at.localAddress === undefined ? {} : { localAddress: at.localAddress }),
     method: "/grpc.health.v1.Health/Check",
     message: writeHealthCall(service),
     timeout,

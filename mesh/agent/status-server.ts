@@ -7,6 +7,7 @@ import { probeApp } from "./probes.ts";
 /** What the agent's ports answer with. */
 export interface StatusHandlers {
   readonly appAddress: string;
+  readonly appSource?: string;
   readonly podIp: string;
   /** By path, e.g. `/app-health/web/readyz`. */
   readonly probes: Readonly<Record<string, AppProbe>>;
@@ -63,16 +64,23 @@ async function answer(handlers: StatusHandlers, incoming: IncomingMessage): Prom
       return quit(handlers, incoming);
     default: {
       const probe = Object.hasOwn(handlers.probes, path) ? handlers.probes[path] : undefined;
-      return probe ? probeApp(probe, handlers.appAddress) : { status: 404, body: "no such page" };
+      return probe
+        ? probeApp(probe, handlers.appAddress, handlers.appSource)
+        : { status: 404, body: "no such page" };
     }
   }
 }
 
 /** A page that does not come is left out: the proxy's own series matter more than the application's. */
-async function appPage({ appMetrics, appAddress }: StatusHandlers): Promise<string> {
+async function appPage({ appMetrics, appAddress, appSource }: StatusHandlers): Promise<string> {
   if (!appMetrics) return "";
   try {
-    const { status, body } = await request({ host: appAddress, ...appMetrics, timeout: 3_000 });
+    const { status, body } = await request({
+      ...appMetrics,
+      host: appAddress,
+      localAddress: appSource,
+      timeout: 3_000,
+    });
     return status === 200 ? body : "";
   } catch {
     return "";

@@ -43,7 +43,7 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
     const clusters = [
       blackHole(),
       passthrough(proxy),
-      proxy.interception === "NONE" ? ownHttpProxy(proxy) : inboundPassthrough(),
+      proxy.interception === "NONE" ? ownHttpProxy(proxy) : inboundPassthrough(proxy),
     ];
     return clusters.map((cluster) => encodeResource("cluster", cluster.name, ClusterSchema, cluster));
   }

@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import {
   type Cluster,
@@ -69,12 +70,18 @@ export function passthrough({ interception }: Pick<Proxy, "interception">): Clus
 }
 
 /** Requests to a port of the pod that nobody declared; from another address, so that iptables lets them pass. */
-export function inboundPassthrough(): Cluster {
+export function inboundPassthrough({ ip }: Pick<Proxy, "ip">): Cluster {
   const cluster = originalDestination(inboundPassthroughCluster);
-  cluster.upstreamBindConfig = create(BindConfigSchema, {
-    sourceAddress: { address: "127.0.0.6", portSpecifier: { case: "portValue", value: 0 } },
-  });
+  cluster.upstreamBindConfig = passingSource(ip);
   return cluster;
+}
+
+/** The source that the rules of the init container let pass. */
+function passingSource(ip: string) {
+  const address = isIPv6(ip) ? "::6" : "127.0.0.6";
+  return create(BindConfigSchema, {
+    sourceAddress: { address, portSpecifier: { case: "portValue", value: 0 } },
+  });
 }
 
 function originalDestination(name: string): Cluster {
@@ -90,11 +97,14 @@ function originalDestination(name: string): Cluster {
 
 /** The application behind one of a sidecar's ports. */
 export function inbound(
-  proxy: Pick<Proxy, "appAddress">,
+  { appAddress, interception, ip }: Pick<Proxy, "appAddress" | "interception" | "ip">,
   { number, protocol }: Pick<InboundPort, "number" | "protocol">,
 ): Cluster {
   const http = isHttp2(protocol) ? "http2" : protocol === "undeclared" ? "as-asked" : "http1";
-  return fixed(inboundCluster(number), proxy.appAddress, number, http);
+  const cluster = fixed(inboundCluster(number), appAddress, number, http);
+  // To the pod's own address: iptables must see that it comes from the proxy, or they bring it back.
+  if (interception === "REDIRECT" && appAddress === ip) cluster.upstreamBindConfig = passingSource(ip);
+  return cluster;
 }
 
 export function ownHttpProxy({ ip, httpProxyPort }: Pick<Proxy, "ip" | "httpProxyPort">): Cluster {

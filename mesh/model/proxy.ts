@@ -19,7 +19,7 @@ export interface Proxy {
   readonly interception: Interception;
   /** Port of the HTTP proxy for the pod's outgoing requests; only in mode NONE. */
   readonly httpProxyPort: number;
-  /** Where the application listens: the pod runner's choice, else the loopback address. */
+  /** Where the application listens: the pod runner's choice, else the pod itself (its loopback in mode NONE). */
   readonly appAddress: string;
   /** Ports of the containers that the node tells; the pod object's own win where it is known. */
   readonly ports: readonly ContainerPort[];
@@ -48,6 +48,7 @@ export function readNode({
   const facts: JsonObject = metadata ?? {};
   const pod = instance.slice(0, dot);
   const labels = textMap(facts.LABELS);
+  const interception = text(facts.INTERCEPTION_MODE) === "NONE" ? "NONE" : "REDIRECT";
   const cluster = text(facts.CLUSTER_ID) ?? "Kubernetes";
   return {
     id,
@@ -57,9 +58,9 @@ export function readNode({
     labels,
     serviceAccount: text(facts.SERVICE_ACCOUNT) ?? "default",
     facts: factsOf(labels, { namespace, workload: text(facts.WORKLOAD_NAME) ?? pod, cluster }),
-    interception: text(facts.INTERCEPTION_MODE) === "NONE" ? "NONE" : "REDIRECT",
+    interception,
     httpProxyPort: Number(text(facts.HTTP_PROXY_PORT) ?? defaultHttpProxyPort) || defaultHttpProxyPort,
-    appAddress: text(facts.FAIRLEAD_APP_ADDRESS) ?? "127.0.0.1",
+    appAddress: text(facts.FAIRLEAD_APP_ADDRESS) ?? (interception === "NONE" ? "127.0.0.1" : ip),
     ports: readPorts(text(facts.POD_PORTS)),
   };
 }

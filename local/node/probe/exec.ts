@@ -5,6 +5,8 @@ import type { ProbeResult } from "./result.ts";
 export interface ExecPlace {
   readonly environment: Readonly<Record<string, string>>;
   readonly workingFolder: string;
+  /** The command line that runs a command in the pod's place. */
+  readonly enter: (command: readonly string[]) => readonly string[];
 }
 
 /** Runs a command in a container's place; passes on exit code 0 within `timeout` milliseconds. Its group is killed after. */
@@ -13,7 +15,7 @@ export function probeExec(
   place: ExecPlace,
   timeout: number,
 ): Promise<ProbeResult> {
-  const [program = "", ...args] = command;
+  const [program = "", ...args] = place.enter(command);
   const { promise, resolve } = Promise.withResolvers<ProbeResult>();
   const child = spawn(program, args, {
     cwd: place.workingFolder,

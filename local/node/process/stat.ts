@@ -57,6 +57,12 @@ export function processesWithEnvironment(entry: string): readonly ProcessStat[] 
   );
 }
 
+/** The value of a variable in a process's environment as it was started; undefined where it has none or is gone. */
+export function environmentValue(pid: number, name: string): string | undefined {
+  const entries = readOrUndefined(`/proc/${pid}/environ`)?.split("\0") ?? [];
+  return entries.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
+}
+
 /** Sends a signal to this very process; false when it was already gone. */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
   if (!isAlive(identity)) return false;
@@ -67,7 +73,8 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
   }
 }
 
-function everyProcess(): ProcessStat[] {
+/** Everything that runs and that this user may see. */
+export function everyProcess(): readonly ProcessStat[] {
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   return pids.map((pid) => readStat(Number(pid))).filter((stat) => stat !== undefined);
 }

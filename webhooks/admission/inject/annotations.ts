@@ -1,5 +1,7 @@
 import { parse } from "yaml";
+import { AnnotationError } from "./annotation-error.ts";
 import type { InjectionConfig } from "./config.ts";
+import { readTrafficFlags } from "./traffic.ts";
 
 /** What a pod's annotations may change of its sidecar: typed values, never text that becomes part of a manifest. */
 export interface SidecarSettings {
@@ -16,13 +18,10 @@ export interface SidecarSettings {
   };
   readonly concurrency?: number;
   readonly terminationDrainDuration?: string;
+  /** Flags of the init container; undefined where the installation redirects nothing. */
+  readonly trafficFlags?: readonly string[];
   /** One line each, for who applies the pod: annotations of Istio's that have no effect here. */
   readonly warnings: readonly string[];
-}
-
-/** An annotation holds what it may not; the pod is refused with this message. */
-export class AnnotationError extends Error {
-  override readonly name = "AnnotationError";
 }
 
 const sidecar = "sidecar.istio.io/";
@@ -49,7 +48,7 @@ const silent = new Set([`${sidecar}inject`, `${sidecar}status`]);
  */
 export function readSettings(
   annotations: Readonly<Record<string, string>>,
-  { image, allowedImages }: Pick<InjectionConfig, "image" | "allowedImages">,
+  { image, allowedImages, interception }: Pick<InjectionConfig, "image" | "allowedImages" | "interception">,
 ): SidecarSettings {
   const read = new Set<string>(silent);
   const text = (name: string): string | undefined => {
@@ -58,7 +57,7 @@ export function readSettings(
   };
   const matching = (name: string, form: RegExp, allowed: string): string | undefined => {
     const value = text(name);
-    if (value !== undefined && !form.test(value)) throw refused(name, value, allowed);
+    if (value !== undefined && !form.test(value)) throw new AnnotationError(name, value, allowed);
     return value;
   };
   const quantity = (name: string) =>
@@ -74,7 +73,7 @@ export function readSettings(
 
   const wantedImage = text(`${sidecar}proxyImage`);
   if (wantedImage !== undefined && wantedImage !== image && !allowedImages.includes(wantedImage)) {
-    throw refused(`${sidecar}proxyImage`, wantedImage, "an image that the installation allows");
+    throw new AnnotationError(`${sidecar}proxyImage`, wantedImage, "an image that the installation allows");
   }
   const proxyConfig = readProxyConfig(text("proxy.istio.io/config"));
   const settings = {
@@ -95,8 +94,9 @@ export function readSettings(
       failureThreshold: whole("failureThreshold", 4),
     },
     ...proxyConfig.settings,
+    ...(interception === "REDIRECT" ? { trafficFlags: readTrafficFlags(text) } : {}),
   };
-  if (annotations[`${sidecar}interceptionMode`] === "NONE") read.add(`${sidecar}interceptionMode`);
+  if (annotations[`${sidecar}interceptionMode`] === interception) read.add(`${sidecar}interceptionMode`);
   if (annotations["inject.istio.io/templates"] === "sidecar") read.add("inject.istio.io/templates");
   const ignored = Object.keys(annotations).filter(
     (name) => !read.has(name) && shaping.some((prefix) => name.startsWith(prefix)),
@@ -121,13 +121,21 @@ function readProxyConfig(text: string | undefined): {
     value = undefined;
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw refused(name, "…", "a ProxyConfig in YAML");
+    throw new AnnotationError(name, "…", "a ProxyConfig in YAML");
   const { concurrency, terminationDrainDuration: drain, ...others } = value as Record<string, unknown>;
   if (concurrency !== undefined && !isThreadCount(concurrency)) {
-    throw refused(`${name}: concurrency`, JSON.stringify(concurrency), "a whole number up to 128");
+    throw new AnnotationError(
+      `${name}: concurrency`,
+      JSON.stringify(concurrency),
+      "a whole number up to 128",
+    );
   }
   if (drain !== undefined && !isShortDuration(drain)) {
-    throw refused(`${name}: terminationDrainDuration`, JSON.stringify(drain), "a duration like 5s");
+    throw new AnnotationError(
+      `${name}: terminationDrainDuration`,
+      JSON.stringify(drain),
+      "a duration like 5s",
+    );
   }
   return {
     settings: {
@@ -147,9 +155,4 @@ function isThreadCount(value: unknown): value is number {
 
 function isShortDuration(value: unknown): value is string {
   return typeof value === "string" && /^\d{1,5}(\.\d{1,9})?(ms|s|m)$/.test(value);
-}
-
-function refused(name: string, value: string, allowed: string): AnnotationError {
-  const shown = JSON.stringify(value.slice(0, 80)).slice(1, -1);
-  return new AnnotationError(`annotation \`${name}\` is \`${shown}\`, which is not ${allowed}`);
 }

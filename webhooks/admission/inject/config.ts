@@ -13,7 +13,9 @@ export interface InjectionConfig {
   readonly revision: string;
   /** Namespaces that never get sidecars; Istio's four are always among them. */
   readonly ignoredNamespaces: readonly string[];
-  /** Hosts that applications reach without the sidecar's HTTP proxy, e.g. the API server. */
+  /** How connections come to the sidecar: by the pod's own proxy settings, or by iptables in its network namespace. */
+  readonly interception: "NONE" | "REDIRECT";
+  /** Only under `NONE`: hosts that applications reach without the sidecar's HTTP proxy, e.g. the API server. */
   readonly noProxy: readonly string[];
 }
 
@@ -35,6 +37,7 @@ export function injectionConfig(
     meshId: "cluster.local",
     revision: "default",
     ignoredNamespaces: ["istio-system"],
+    interception: "NONE",
     noProxy: [],
     ...given,
   };

@@ -1,7 +1,8 @@
 import type { Pod } from "../../../api/core.ts";
 import type { JsonPatchOperation } from "../../../kube/contract.ts";
 import { workloadName } from "../../../mesh/ca/workload-facts.ts";
-import { AnnotationError, readSettings } from "./annotations.ts";
+import { AnnotationError } from "./annotation-error.ts";
+import { readSettings } from "./annotations.ts";
 import { prepareApplication } from "./app-container.ts";
 import type { InjectionConfig } from "./config.ts";
 import { wantsSidecar } from "./decide.ts";
@@ -9,6 +10,7 @@ import { injectedAnnotations, injectedLabels, isInjected } from "./metadata.ts";
 import { type PodSpec, sidecarName, type Volume } from "./pod.ts";
 import { type OriginalProbes, redirectProbes } from "./probes.ts";
 import { buildSidecar, ownerPath, sidecarVolumes } from "./sidecar.ts";
+import { buildInitContainer, initName, proxyUser } from "./traffic.ts";
 
 /** What is answered for one pod. */
 export type Injection =
@@ -39,7 +41,7 @@ export function inject(
   if (!spec || !wantsSidecar(pod, namespace, namespaceLabels, config)) return { kind: "unchanged" };
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
   if (isInjected(metadata, containers)) return { kind: "unchanged" };
-  const obstacle = findObstacle(spec);
+  const obstacle = findObstacle(spec, config);
   if (obstacle !== undefined) return { kind: "refused", message: obstacle };
   try {
     return addSidecar(pod, spec, namespace, config);
@@ -61,10 +63,7 @@ function addSidecar({ metadata }: Pod, spec: PodSpec, namespace: string, config:
   const probes: OriginalProbes = {};
   const grace = spec.terminationGracePeriodSeconds ?? 30;
   const applications = spec.containers.map((container) =>
-    prepareApplication(
-      settings.rewriteProbes ? redirectProbes(container, probes, grace) : container,
-      config.noProxy,
-    ),
+    prepareApplication(settings.rewriteProbes ? redirectProbes(container, probes, grace) : container, config),
   );
   const sidecar = buildSidecar({
     config,
@@ -75,6 +74,8 @@ function addSidecar({ metadata }: Pod, spec: PodSpec, namespace: string, config:
     probes,
     ...(appMetrics ? { appMetrics } : {}),
   });
+  const { trafficFlags, image, requests, limits } = settings;
+  const redirect = trafficFlags ? [buildInitContainer(image, trafficFlags, { requests, limits })] : [];
   const newVolumes = sidecarVolumes.filter(
     (volume) => !spec.volumes?.some((own) => own.name === volume.name),
   );
@@ -83,7 +84,7 @@ function addSidecar({ metadata }: Pod, spec: PodSpec, namespace: string, config:
     set("/metadata/annotations", annotations),
     set("/spec/containers", applications),
     // first, so that the user's own init containers have the mesh already
-    set("/spec/initContainers", [sidecar, ...(spec.initContainers ?? [])]),
+    set("/spec/initContainers", [...redirect, sidecar, ...(spec.initContainers ?? [])]),
     set("/spec/volumes", [...(spec.volumes ?? []), ...newVolumes]),
   ];
   if (config.imagePullSecrets.length > 0) {
@@ -100,7 +101,17 @@ function set(path: string, value: unknown): JsonPatchOperation {
 }
 
 /** What stands where the sidecar's own parts must stand. */
-function findObstacle(spec: PodSpec): string | undefined {
+function findObstacle(spec: PodSpec, { interception }: InjectionConfig): string | undefined {
+  if (interception === "REDIRECT") {
+    const containers = [...(spec.initContainers ?? []), ...spec.containers];
+    if (containers.some(({ name }) => name === initName))
+      return `container \`${initName}\` is the sidecar's name: rename it, or opt out with the label sidecar.istio.io/inject: "false"`;
+    const same = containers.find(
+      ({ securityContext }) => (securityContext?.runAsUser ?? spec.securityContext?.runAsUser) === proxyUser,
+    );
+    if (same !== undefined)
+      return `container \`${same.name}\` runs as user ${proxyUser}, which is the sidecar's: what it sends would pass the mesh by`;
+  }
   if ([...(spec.initContainers ?? []), ...spec.containers].some(({ name }) => name === sidecarName)) {
     return `container \`${sidecarName}\` is the sidecar's name: rename it, or opt out with the label sidecar.istio.io/inject: "false"`;
   }

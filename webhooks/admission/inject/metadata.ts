@@ -2,6 +2,7 @@ import type { ObjectMeta } from "../../../api/resource.ts";
 import type { SidecarSettings } from "./annotations.ts";
 import { type Container, sidecarName } from "./pod.ts";
 import { sidecarVolumes } from "./sidecar.ts";
+import { initName } from "./traffic.ts";
 
 export const statusAnnotation = "sidecar.istio.io/status";
 
@@ -41,7 +42,7 @@ export function injectedAnnotations(
     ...annotations,
     "istio.io/rev": revision,
     [statusAnnotation]: JSON.stringify({
-      initContainers: [sidecarName],
+      initContainers: settings.trafficFlags ? [initName, sidecarName] : [sidecarName],
       containers: null,
       volumes: sidecarVolumes.map(({ name }) => name),
       imagePullSecrets: null,

@@ -83,8 +83,8 @@ function environment({
     ISTIO_META_APP_CONTAINERS: applications.map(({ name }) => name).join(","),
     ISTIO_META_CLUSTER_ID: config.clusterId,
     ISTIO_META_MESH_ID: config.meshId,
-    ISTIO_META_INTERCEPTION_MODE: "NONE",
-    ISTIO_META_HTTP_PROXY_PORT: "15080",
+    ISTIO_META_INTERCEPTION_MODE: config.interception,
+    ...(config.interception === "NONE" ? { ISTIO_META_HTTP_PROXY_PORT: "15080" } : {}),
     ISTIO_META_WORKLOAD_NAME: workload.name,
   };
   if (workload.owner)
