@@ -40,6 +40,20 @@ export function createAnalyst({ signals, clock, logger }: AnalystOptions): Analy
   };
 }
 
+/** Signals tell the wall clock's time. Where that was set since the run began, they are brought to the run's. */
+function inRunTime(signal: Signal, ahead: number): Signal {
+  if (ahead === 0) return signal;
+  switch (signal.kind) {
+    case "window":
+    case "attempt":
+      return { ...signal, at: signal.at + ahead };
+    case "gap":
+      return { ...signal, from: signal.from + ahead, to: signal.to + ahead };
+    case "cut":
+      return signal;
+  }
+}
+
 function startRun(
   { signals, clock, logger }: AnalystOptions,
   run: Run,
@@ -53,6 +67,11 @@ function startRun(
   // Wall clocks jump; a run's time must not.
   const epoch = clock.now() - clock.monotonic();
   const now = (): number => epoch + clock.monotonic();
+  /** How far the run's time is ahead of the wall clock, which may have been set. */
+  const ahead = (): number => {
+    const difference = now() - clock.now();
+    return Math.abs(difference) < pollEvery ? 0 : difference;
+  };
   const judge: RunJudge = createRunJudge(settings, now(), bucketBounds, stored);
   let harm: Harm | undefined;
   let cancelPoll = (): void => {};
@@ -72,7 +91,7 @@ function startRun(
   };
   const take = (signal: Signal): void => {
     try {
-      raise(judge.take(signal));
+      raise(judge.take(inRunTime(signal, ahead())));
     } catch (error) {
       logger.error({ err: error }, "a signal could not be read");
     }
@@ -139,7 +158,7 @@ function startRun(
     run,
     settings,
     setWeight(weight: Percent, at: number) {
-      judge.setWeight(weight, Math.min(at, now()));
+      judge.setWeight(weight, Math.min(at + ahead(), now()));
     },
     judgement: () => judge.judgement(),
     onHarm(handler) {
@@ -152,7 +171,7 @@ function startRun(
       judgementHandlers.add(handler);
       return () => judgementHandlers.delete(handler);
     },
-    checks: (at) => measure(settings.metrics, judge.recent, at, stop.signal),
+    checks: (at) => measure(settings.metrics, judge.recent, at + ahead(), stop.signal),
     stored: () => judge.stored(),
     close() {
       if (stop.signal.aborted) return;

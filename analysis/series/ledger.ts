@@ -57,9 +57,10 @@ export function createLedger(since: number, stored: StoredLedger = {}): Ledger {
   return {
     take(window) {
       if (!isWindow(window)) return undefined;
-      const source = `${window.source.replica}|${window.source.proxy}|${window.source.start}`;
-      const key = `${source}|${window.arm}|${window.side}|${window.half}`;
-      const name = storedKey(window);
+      const { source, stored: hash } = namesOf(window.source);
+      const part = `${window.arm === "primary" ? "p" : "c"}${window.side === "client" ? "c" : "d"}${window.half}`;
+      const key = `${source}|${part}`;
+      const name = `${hash}${part}`;
       const known = series.get(key);
       if (known !== undefined && !isNewer(window, known)) return undefined;
       const firstSeen = sources.get(source);
@@ -132,16 +133,34 @@ function forget(series: Map<string, Series>, sources: Map<string, number>, now: 
   if (sources.size > mostSeries) sources.clear();
 }
 
+interface SourceNames {
+  /** This process of the proxy, as this replica hears it. */
+  readonly source: string;
+  /** In storage. */
+  readonly stored: string;
+}
+
+/** A proxy's windows share one object for their source: its names are made once. */
+const names = new WeakMap<Window["source"], SourceNames>();
+
 /**
- * How a series is named in storage: FNV-1a of the proxy's name, so that it stays small. Without its start and the
- * replica that heard it, which a restart of ours may have forgotten; a proxy that was restarted too shows by its counters.
+ * How a source is named. In storage by FNV-1a of the proxy's name, so that it stays small, and without its start and the
+ * replica that heard it, which a restart of ours may have forgotten: a proxy that was restarted too shows by its counters.
  */
-function storedKey({ source, arm, side, half }: Window): string {
+function namesOf(source: Window["source"]): SourceNames {
+  const known = names.get(source);
+  if (known !== undefined) return known;
   let hash = 0x811c9dc5;
   for (const unit of source.proxy) hash = Math.imul(hash ^ (unit.codePointAt(0) ?? 0), 0x01000193) >>> 0;
-  return `${hash.toString(36)}${arm === "primary" ? "p" : "c"}${side === "client" ? "c" : "d"}${half}`;
+  const made = {
+    source: `${source.replica}|${source.proxy}|${source.start}`,
+    stored: hash.toString(36),
+  };
+  names.set(source, made);
+  return made;
 }
 
 function isWindow({ at, requests, failed, buckets }: Window): boolean {
-  return [at, requests, failed, ...buckets].every((count) => Number.isFinite(count) && count >= 0);
+  const isCount = (count: number): boolean => Number.isFinite(count) && count >= 0;
+  return isCount(at) && isCount(requests) && isCount(failed) && buckets.every(isCount);
 }

@@ -16,8 +16,10 @@ export function isFailure(status: number, grpcStatus: number | undefined, flags:
 
 /** Host of a cluster in Istio's naming, `outbound|80|v1|shop.demo.svc.cluster.local`; undefined for other clusters. */
 export function hostOfCluster(cluster: string): string | undefined {
-  const parts = cluster.split("|");
-  return parts.length === 4 && parts[0] === "outbound" ? parts[3] : undefined;
+  if (!cluster.startsWith("outbound|")) return undefined;
+  const subset = cluster.indexOf("|", "outbound|".length);
+  const host = cluster.indexOf("|", subset + 1);
+  return subset > 0 && host > 0 && !cluster.includes("|", host + 1) ? cluster.slice(host + 1) : undefined;
 }
 
 /** Which version a host stands for in a run. */
@@ -27,15 +29,19 @@ export function armOfHost(run: Run, host: string): Arm | undefined {
   return undefined;
 }
 
-/** The attempt that an access log entry tells of; undefined where it counts for neither side. */
-export function attemptOf(entry: AttemptEntry, arm: Arm, source: Source): Attempt | undefined {
+/**
+ * The attempt that an access log entry tells of; undefined where it counts for neither side.
+ *
+ * @param at when it ended, epoch milliseconds by our clock
+ */
+export function attemptOf(entry: AttemptEntry, arm: Arm, source: Source, at: number): Attempt | undefined {
   if (entry.flags.some((flag) => notTheVersion.has(flag))) return undefined;
   const failed = isFailure(entry.status, entry.grpcStatus, entry.flags);
   return {
     kind: "attempt",
     source,
     arm,
-    at: entry.end,
+    at,
     failed,
     status: entry.status,
     flags: entry.flags,

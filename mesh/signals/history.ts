@@ -1,89 +1,104 @@
 import { type Arm, bucketBounds, type Window } from "../../api/signals.ts";
+import { keyOf, type Subject } from "./counts.ts";
+import type { Growth } from "./proxy.ts";
+import { type Second, Seconds } from "./seconds.ts";
 
-/** Seconds that are kept: five minutes before a run and the run's own checks of one. */
-const kept = 400;
-const width = bucketBounds.length + 3;
+/** Seconds that are kept: five minutes before a run, and a check of five minutes beside it. */
+export const keptSeconds = 660;
+/** A subject that no request reached for this long, in seconds, is forgotten. */
+const forgetAfter = 900;
 
-/** One second of one subject: requests, failed, then its latency buckets. */
-class Ring {
-  private readonly seconds = new Float64Array(kept).fill(-1);
-  private readonly cells = new Uint32Array(kept * width);
+/** Where a second's counts stand in its cells. */
+const requestsCell = 0;
+const failedCell = 1;
+const classCell = 2;
+const bucketCell = classCell + 6;
 
-  add(second: number, requests: number, failed: number, buckets: readonly number[]): void {
-    const slot = second % kept;
-    const start = slot * width;
-    if (this.seconds[slot] !== second) {
-      this.seconds[slot] = second;
-      this.cells.fill(0, start, start + width);
-    }
-    this.bump(start, requests);
-    this.bump(start + 1, failed);
-    for (const [index, count] of buckets.entries()) this.bump(start + 2 + index, count);
-  }
+/** What a subject counted up to a moment. */
+export interface Total {
+  requests: number;
+  failed: number;
+  /** By class of status, 1xx to 5xx at 1 to 5. */
+  readonly classes: number[];
+  readonly buckets: number[];
+}
 
-  /** The seconds from `from` on that hold anything, oldest first. */
-  since(from: number): { second: number; cells: Uint32Array }[] {
-    const found: { second: number; cells: Uint32Array }[] = [];
-    this.seconds.forEach((second, slot) => {
-      if (second >= from)
-        found.push({ second, cells: this.cells.subarray(slot * width, (slot + 1) * width) });
-    });
-    return found.sort((a, b) => a.second - b.second);
-  }
+/** The past of one subject (one half of a workload's pods), oldest second first. */
+export interface Past {
+  readonly subject: Subject;
+  readonly half: 0 | 1;
+  /** Counted before the first of `seconds`. */
+  readonly before: Total;
+  /** Totals at the end of each second that brought anything. The object is the same each time: copy what is kept. */
+  readonly seconds: Iterable<{ readonly second: number; readonly total: Total }>;
+}
 
-  private bump(index: number, by: number): void {
-    this.cells[index] = (this.cells[index] ?? 0) + by;
-  }
+interface Kept {
+  readonly subject: Subject;
+  readonly half: 0 | 1;
+  readonly seconds: Seconds;
 }
 
 /**
- * What all proxies together saw of each subject, second by second: the past that a new run starts from.
+ * What all proxies together saw of each subject, second by second: the past that a new run starts from, and the series
+ * that queries are answered from.
  *
- * Summed over proxies, so its size follows the number of services in use (35 kB each), never that of proxies.
+ * Summed over proxies, so its size follows the number of services in use (5 to 30 kB each), never that of proxies. Its
+ * seconds are those of a clock that never jumps.
  */
 export class History {
-  private readonly rings = new Map<string, Ring>();
+  private readonly kept = new Map<string, Kept>();
 
-  add(
-    key: string,
-    half: 0 | 1,
-    at: number,
-    growth: { readonly requests: number; readonly failed: number; readonly buckets: readonly number[] },
-  ): void {
+  /** @param at milliseconds of the clock that never jumps */
+  add(half: 0 | 1, at: number, growth: Growth): void {
     if (growth.requests === 0 && growth.failed === 0) return;
-    const name = `${half} ${key}`;
-    let ring = this.rings.get(name);
-    if (ring === undefined) {
-      ring = new Ring();
-      this.rings.set(name, ring);
+    const name = `${half} ${growth.key}`;
+    let kept = this.kept.get(name);
+    if (kept === undefined) {
+      kept = { subject: growth.totals.subject, half, seconds: new Seconds(keptSeconds) };
+      this.kept.set(name, kept);
     }
-    ring.add(Math.floor(at / 1000), growth.requests, growth.failed, growth.buckets);
+    kept.seconds.add(Math.floor(at / 1000), cellsOf(growth));
   }
 
-  /** Cumulative windows of one subject from `from` (epoch milliseconds) on, oldest first. */
-  windows(key: string, half: 0 | 1, arm: Arm, side: Window["side"], from: number, replica: string): Window[] {
+  /** Drops what has been still for a long time. */
+  forget(at: number): void {
+    for (const [name, { seconds }] of this.kept)
+      if (seconds.newest < at / 1000 - forgetAfter) this.kept.delete(name);
+  }
+
+  /** Everything since `from` (milliseconds of its clock). */
+  *pasts(from: number): Generator<Past> {
+    for (const kept of this.kept.values()) yield pastOf(kept, from);
+  }
+
+  /**
+   * Cumulative windows of one subject from `from` on, oldest first, beginning at 0.
+   *
+   * @param offset what makes epoch milliseconds of its clock's
+   */
+  windows(subject: Subject, half: 0 | 1, arm: Arm, from: number, offset: number, replica: string): Window[] {
+    const kept = this.kept.get(`${half} ${keyOf(subject)}`);
+    if (kept === undefined) return [];
+    const source = {
+      replica,
+      proxy: half === 0 ? "* first half" : "* second half",
+      start: Math.round(from + offset),
+    };
+    const { before, seconds } = pastOf(kept, from);
     const windows: Window[] = [];
-    let requests = 0;
-    let failed = 0;
-    const buckets = Array.from({ length: bucketBounds.length + 1 }, () => 0);
-    const ring = this.rings.get(`${half} ${key}`);
-    const source = { replica, proxy: `* ${name(half)}`, start: from };
-    for (const { second, cells } of ring?.since(Math.floor(from / 1000)) ?? []) {
-      requests += cells[0] ?? 0;
-      failed += cells[1] ?? 0;
-      for (let index = 0; index < buckets.length; index++)
-        buckets[index] = (buckets[index] ?? 0) + (cells[2 + index] ?? 0);
+    for (const { second, total } of seconds) {
       windows.push({
         kind: "window",
         source,
         seq: second,
-        at: second * 1000 + 999,
+        at: Math.round(second * 1000 + 999 + offset),
         arm,
-        side,
+        side: subject.side,
         half,
-        requests,
-        failed,
-        buckets: [...buckets],
+        requests: total.requests - before.requests,
+        failed: total.failed - before.failed,
+        buckets: total.buckets.map((count, index) => count - (before.buckets[index] ?? 0)),
         connections: 0,
       });
     }
@@ -91,4 +106,47 @@ export class History {
   }
 }
 
-const name = (half: 0 | 1): string => (half === 0 ? "first half" : "second half");
+function pastOf({ subject, half, seconds }: Kept, from: number): Past {
+  const first = Math.floor(from / 1000);
+  const before = emptyTotal();
+  addTo(before, seconds.dropped);
+  for (const { second, cells } of seconds.since(Number.NEGATIVE_INFINITY)) {
+    if (second >= first) break;
+    addTo(before, cells);
+  }
+  return { subject, half, before, seconds: totals(before, seconds.since(first)) };
+}
+
+function* totals(before: Total, seconds: Iterable<Second>): Generator<{ second: number; total: Total }> {
+  const total: Total = { ...before, classes: [...before.classes], buckets: [...before.buckets] };
+  for (const { second, cells } of seconds) {
+    addTo(total, cells);
+    yield { second, total };
+  }
+}
+
+function emptyTotal(): Total {
+  return {
+    requests: 0,
+    failed: 0,
+    classes: [0, 0, 0, 0, 0, 0],
+    buckets: Array.from({ length: bucketBounds.length + 1 }, () => 0),
+  };
+}
+
+function addTo(total: Total, cells: ReadonlyMap<number, number>): void {
+  for (const [cell, count] of cells) {
+    if (cell === requestsCell) total.requests += count;
+    else if (cell === failedCell) total.failed += count;
+    else if (cell < bucketCell)
+      total.classes[cell - classCell] = (total.classes[cell - classCell] ?? 0) + count;
+    else total.buckets[cell - bucketCell] = (total.buckets[cell - bucketCell] ?? 0) + count;
+  }
+}
+
+function* cellsOf({ requests, failed, classes, buckets }: Growth): Generator<readonly [number, number]> {
+  yield [requestsCell, requests];
+  yield [failedCell, failed];
+  for (const [index, count] of classes.entries()) yield [classCell + index, count];
+  for (const [index, count] of buckets.entries()) yield [bucketCell + index, count];
+}

@@ -3,6 +3,10 @@ import type { Counts } from "./counts.ts";
 
 /** Reports come each second; from this distance on one of them was lost, and its latencies with it. */
 const lostAfterMs = 1_800;
+/** A report this much older than the one before was not late: the proxy's clock was set back. */
+const setBackMs = 30_000;
+/** Proxies' clocks that are this near to ours are taken as they are. */
+const sameClockMs = 2_000;
 
 /** Cumulative counts of one subject at one proxy. */
 export interface Totals {
@@ -10,7 +14,7 @@ export interface Totals {
   requests: number;
   failed: number;
   connections: number;
-  readonly classes: number[];
+  classes: readonly number[];
   readonly buckets: number[];
 }
 
@@ -20,42 +24,54 @@ export interface Growth {
   readonly totals: Totals;
   readonly requests: number;
   readonly failed: number;
+  readonly classes: readonly number[];
   readonly buckets: readonly number[];
 }
 
 /**
  * The counting of one proxy process over its reports.
  *
- * Counters are cumulative in Envoy; its histograms are not, so they are summed here, each report once. A
- * report with an old or equal timestamp is a repetition and changes nothing.
+ * Counters are cumulative in Envoy; its histograms are not, so they are summed here, each report once. A report with
+ * an old or equal timestamp is a repetition and changes nothing. Times are told by our clock, whatever the proxy's is.
  */
 export class ProxyCounts {
   readonly source: Source;
   private readonly totals = new Map<string, Totals>();
+  /** Of the last report, by the proxy's clock and by ours. */
   private lastAt = 0;
+  private lastHeard = 0;
   private seq = 0;
 
   constructor(source: Source) {
     this.source = source;
   }
 
-  /** Takes a report; `at` is its flush time in epoch milliseconds. */
+  /** Takes a report; `at` is its flush time by the proxy's clock, `heard` ours; epoch milliseconds. */
   take(
     at: number,
+    heard: number,
     counts: ReadonlyMap<string, Counts>,
   ): { readonly seq: number; readonly growth: readonly Growth[]; readonly gap: Gap | undefined } {
-    if (at <= this.lastAt) return { seq: this.seq, growth: [], gap: undefined };
-    const gap: Gap | undefined =
-      this.lastAt > 0 && at - this.lastAt > lostAfterMs
-        ? { kind: "gap", source: this.source, from: this.lastAt, to: at }
-        : undefined;
-    // Only what is in use is reported: a subject that was not in the report before begins at 0.
-    const seen = this.lastAt > 0 && gap === undefined;
+    const first = this.lastAt === 0;
+    const setBack = at < this.lastAt - setBackMs;
+    if (at <= this.lastAt && !setBack) return { seq: this.seq, growth: [], gap: undefined };
+    const lost = !first && (setBack || at - this.lastAt > lostAfterMs);
+    const gap: Gap | undefined = lost
+      ? { kind: "gap", source: this.source, from: Math.min(this.lastHeard, heard), to: heard }
+      : undefined;
     this.lastAt = at;
+    this.lastHeard = heard;
     this.seq += 1;
     const growth: Growth[] = [];
-    for (const [key, now] of counts) growth.push(this.grow(key, now, seen));
+    // Only what is in use is reported: a subject that was not in the report before begins at 0.
+    for (const [key, now] of counts) growth.push(this.grow(key, now, !first && !lost));
     return { seq: this.seq, growth, gap };
+  }
+
+  /** A moment of the proxy's clock by ours. */
+  ours(at: number): number {
+    const ahead = this.lastAt - this.lastHeard;
+    return Math.abs(ahead) < sameClockMs ? at : at - ahead;
   }
 
   private grow(key: string, now: Counts, seen: boolean): Growth {
@@ -69,18 +85,25 @@ export class ProxyCounts {
       buckets: Array.from({ length: bucketBounds.length + 1 }, () => 0),
     };
     // What a proxy counted before its first report was not seen from here: it is a base, not growth.
-    const base = known !== undefined || seen;
-    const requests = base ? Math.max(0, now.requests - totals.requests) : 0;
-    const failed = base ? Math.max(0, now.failed - totals.failed) : 0;
-    const buckets = base ? now.latencies : [];
+    const based = known !== undefined || seen;
+    // A cluster that went and came again counts from 0.
+    const reset = now.requests < totals.requests || now.failed < totals.failed;
+    const since = (before: number, count: number): number => (based ? count - (reset ? 0 : before) : 0);
+    const growth: Growth = {
+      key,
+      totals,
+      requests: since(totals.requests, now.requests),
+      failed: since(totals.failed, now.failed),
+      classes: now.classes.map((count, index) => Math.max(0, since(totals.classes[index] ?? 0, count))),
+      buckets: based ? now.latencies : [],
+    };
     totals.requests = now.requests;
     totals.failed = now.failed;
     totals.connections = now.connections;
-    totals.classes.splice(0, totals.classes.length, ...now.classes);
-    now.latencies.forEach((count, index) => {
-      totals.buckets[index] = (totals.buckets[index] ?? 0) + count;
-    });
-    this.totals.set(key, totals);
-    return { key, totals, requests, failed, buckets };
+    totals.classes = now.classes;
+    for (const [index, count] of now.latencies.entries())
+      if (count > 0) totals.buckets[index] = (totals.buckets[index] ?? 0) + count;
+    if (known === undefined) this.totals.set(key, totals);
+    return growth;
   }
 }

@@ -52,10 +52,15 @@ afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
 
-/** A version of the service: answers 200, or what `answer` says of the n-th request (0 = drops the connection). */
+/**
+ * A version of the service: answers 200, or what `answer` says of the n-th request (0 = drops the connection); under
+ * `/grpc/N` 200 with the gRPC status N.
+ */
 async function startVersion(answer: (n: number) => number): Promise<number> {
   let n = 0;
   const server = createServer((request, response) => {
+    const grpc = /^\/grpc\/(\d+)$/.exec(request.url ?? "")?.[1];
+    if (grpc !== undefined) return void response.setHeader("grpc-status", grpc).end("x");
     const status = answer(++n);
     if (status === 0) return void request.socket.destroy();
     response.statusCode = status;
@@ -124,6 +129,8 @@ function listener(port: number) {
                     domains: ["*"],
                     routes: [
                       route("/primary", primaryCluster, true),
+                      route("/grpc/13", primaryCluster, true),
+                      route("/grpc/5", primaryCluster, true),
                       route("/canary", canaryCluster, true),
                       route("/unmarked", canaryCluster, false),
                     ],
@@ -221,10 +228,14 @@ test.skipIf(envoyMissing)(
     expect(newest("canary", "client")?.failed).toBe(3);
     expect(newest("primary", "client")).toMatchObject({ requests: 2, failed: 1 });
     expect(newest("canary", "destination")?.requests).toBe(6);
+    // A gRPC failure of the primary is told without exception, though its HTTP status is 200.
+    for (const path of ["/grpc/13", "/grpc/5"]) await get(path);
+    await expect.poll(() => certain().length, { timeout: 3_000 }).toBe(5);
+    expect(certain().at(-1)).toMatchObject({ arm: "primary", failed: true, status: 200 });
     // Of the primary's successes some are told, and stand for the others.
     for (let request = 0; request < 500; request++) await get("/primary");
     const sampled = () => attempts.filter(({ arm, failed }) => arm === "primary" && !failed);
-    await expect.poll(() => newest("primary", "client")?.requests, { timeout: 5_000 }).toBe(502);
+    await expect.poll(() => newest("primary", "client")?.requests, { timeout: 5_000 }).toBe(504);
     expect(sampled().length).toBeGreaterThan(0);
     expect(sampled().length).toBeLessThan(40);
     expect(sampled().every(({ times }) => times === primarySample)).toBe(true);

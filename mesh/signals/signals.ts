@@ -1,13 +1,14 @@
-import type { Cut, Run, Signal, Signals, Window } from "../../api/signals.ts";
+import type { Cut, Run, Signals, Window } from "../../api/signals.ts";
 import type { AttemptEntry } from "../../envoy/readers/access-log.ts";
 import type { MetricsExport } from "../../envoy/readers/otlp-metrics.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { armOfHost, attemptOf, hostOfCluster } from "./attempt.ts";
-import { type Counts, countsOf, keyOf, type ReportingWorkload, type Subject } from "./counts.ts";
+import { countsOf, type ReportingWorkload, type Subject } from "./counts.ts";
 import { halfOf } from "./half.ts";
 import { History } from "./history.ts";
 import { type Growth, ProxyCounts } from "./proxy.ts";
 import { SignalQueue } from "./queue.ts";
+import { createSeries, type MeshSeries } from "./series.ts";
 
 /** Where the reports of proxies go. */
 export interface Collector {
@@ -27,71 +28,89 @@ interface Watcher {
   readonly queue: SignalQueue;
 }
 
+/** A proxy that is silent for this long is forgotten, milliseconds; and how often that is looked at. */
+const forgetAfter = 600_000;
+const forgetEvery = 60_000;
+
+/** The mesh's `Signals`, and where they come from and where else they go. */
+export interface SignalsRoom {
+  readonly signals: Signals;
+  readonly collector: Collector;
+  readonly series: MeshSeries;
+}
+
 /**
  * The mesh's `Signals`: what this replica's proxies report, sorted by run.
  *
- * A report says since when its proxy counts: a restarted proxy is so told from one that reconnects.
+ * A report says since when its proxy counts: a restarted proxy is so told from one that reconnects. All times are by our
+ * own clock, so proxies whose clocks are wrong or jump are read like all others.
  */
 export function createSignals(options: {
   readonly replica: string;
   readonly clock: Clock;
   readonly cuts: Cuts;
-}): { readonly signals: Signals; readonly collector: Collector } {
+}): SignalsRoom {
   const { replica, clock, cuts } = options;
-  const proxies = new Map<string, ProxyCounts>();
+  const proxies = new Map<string, { readonly start: number; readonly counts: ProxyCounts }>();
+  /** By our monotonic clock. */
   const lastSeen = new Map<string, number>();
   const history = new History();
   const watchers = new Set<Watcher>();
+  let lookedAt = clock.monotonic();
+  const offset = (): number => clock.now() - clock.monotonic();
 
-  /** Old processes of a proxy and proxies that are gone for ten minutes are forgotten. */
   const forget = (now: number) => {
+    if (now - lookedAt < forgetEvery) return;
+    lookedAt = now;
+    history.forget(now);
     for (const [proxy, at] of lastSeen) {
-      if (now - at < 600_000) continue;
+      if (now - at < forgetAfter) continue;
       lastSeen.delete(proxy);
       proxies.delete(proxy);
     }
   };
 
-  const countsFor = (proxy: string, start: number): ProxyCounts => {
+  /** `start` and `at` by the proxy's clock. */
+  const countsFor = (proxy: string, start: number, at: number, heard: number): ProxyCounts => {
     const known = proxies.get(proxy);
-    if (known?.source.start === start) return known;
-    const fresh = new ProxyCounts({ replica, proxy, start });
-    proxies.set(proxy, fresh);
-    return fresh;
+    if (known?.start === start) return known.counts;
+    const since = start > 0 && start <= at ? heard - (at - start) : heard;
+    const counts = new ProxyCounts({ replica, proxy, start: Math.round(since) });
+    proxies.set(proxy, { start, counts });
+    return counts;
   };
 
   const collector: Collector = {
     takeAttempts(proxy, entries) {
-      const now = clock.now();
-      lastSeen.set(proxy, now);
-      const source = proxies.get(proxy)?.source ?? { replica, proxy, start: now };
+      lastSeen.set(proxy, clock.monotonic());
+      if (watchers.size === 0) return;
+      const counts = proxies.get(proxy)?.counts;
+      const source = counts?.source ?? { replica, proxy, start: clock.now() };
       for (const entry of entries) {
         const host = hostOfCluster(entry.upstreamCluster);
         if (host === undefined) continue;
         for (const { run, queue } of watchers) {
           const arm = armOfHost(run, host);
-          const attempt = arm && attemptOf(entry, arm, source);
+          const attempt = arm && attemptOf(entry, arm, source, counts?.ours(entry.end) ?? entry.end);
           if (attempt) queue.push(attempt);
         }
       }
     },
 
     takeReport(proxy, { at, start, samples }, self) {
-      const now = clock.now();
+      const now = clock.monotonic();
       forget(now);
       lastSeen.set(proxy, now);
       if (at === 0) return;
-      const counts: Map<string, Counts> = countsOf(samples, self);
-      const proxyCounts = countsFor(proxy, start > 0 ? start : at);
-      const { seq, growth, gap } = proxyCounts.take(at, counts);
+      const heard = clock.now();
+      const proxyCounts = countsFor(proxy, start, at, heard);
+      const { seq, growth, gap } = proxyCounts.take(at, heard, countsOf(samples, self));
       const half = halfOf(proxy);
-      for (const part of growth) {
-        history.add(part.key, part.totals.subject.side === "client" ? 0 : half, at, part);
-      }
+      for (const part of growth) history.add(part.totals.subject.side === "client" ? 0 : half, now, part);
       for (const { run, queue } of watchers) {
         if (gap) queue.push(gap);
         for (const part of growth) {
-          const window = windowOf(run, part, { source: proxyCounts.source, seq, at, half });
+          const window = windowOf(run, part, { source: proxyCounts.source, seq, at: heard, half });
           if (window) queue.push(window);
         }
       }
@@ -100,25 +119,27 @@ export function createSignals(options: {
 
   const signals: Signals = {
     watch(run, signal) {
-      const watcher: Watcher = { run, queue: new SignalQueue() };
-      watchers.add(watcher);
-      const stop = () => {
-        watchers.delete(watcher);
-        watcher.queue.close();
+      const stop = () => watcher.queue.close();
+      const watcher: Watcher = {
+        run,
+        queue: new SignalQueue(() => {
+          watchers.delete(watcher);
+          signal?.removeEventListener("abort", stop);
+        }),
       };
+      watchers.add(watcher);
       signal?.addEventListener("abort", stop, { once: true });
       if (signal?.aborted) stop();
-      return until(watcher.queue.drain(), stop);
+      return watcher.queue;
     },
 
     history(run, seconds) {
-      const from = clock.now() - seconds * 1000;
+      const from = clock.monotonic() - seconds * 1000;
       const windows: Window[] = [];
       for (const arm of ["primary", "canary"] as const) {
         for (const subject of subjectsOf(run, arm)) {
-          for (const half of [0, 1] as const) {
-            windows.push(...history.windows(keyOf(subject), half, arm, subject.side, from, replica));
-          }
+          for (const half of [0, 1] as const)
+            windows.push(...history.windows(subject, half, arm, from, offset(), replica));
         }
       }
       return Promise.resolve(windows.sort((a, b) => a.at - b.at));
@@ -131,18 +152,15 @@ export function createSignals(options: {
       return Promise.resolve();
     },
 
-    health: () => [{ replica, proxies: proxies.size, lastSeen: Math.max(0, ...lastSeen.values()) }],
+    health: () => [
+      {
+        replica,
+        proxies: proxies.size,
+        lastSeen: lastSeen.size === 0 ? 0 : Math.round(Math.max(...lastSeen.values()) + offset()),
+      },
+    ],
   };
-  return { signals, collector };
-}
-
-/** Ends `source` with the consumer, whichever way it leaves. */
-async function* until(source: AsyncGenerator<Signal>, stop: () => void): AsyncGenerator<Signal> {
-  try {
-    yield* source;
-  } finally {
-    stop();
-  }
+  return { signals, collector, series: createSeries(history, clock) };
 }
 
 function subjectsOf(run: Run, arm: "primary" | "canary"): Subject[] {
