@@ -55,6 +55,8 @@ export interface KubernetesOptions {
   readonly logger?: Logger;
   /** How long crashing containers are held back. Default: the kubelet's 10 s to 5 min. */
   readonly backOff?: NodeOptions["backOff"];
+  /** Milliseconds between two looks of a HorizontalPodAutoscaler. Default 15,000, as Kubernetes'. */
+  readonly autoscalerSyncPeriod?: number;
 }
 
 export interface LocalKubernetes {
@@ -123,7 +125,11 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     const informers = createInformers(client, logger);
     ends.push(() => informers.close());
 
-    const controllers = await startControllers({ client, informers, recorder, logger });
+    const autoscalers = {
+      usages: () => node?.usages() ?? new Map(),
+      syncPeriod: options.autoscalerSyncPeriod ?? 15_000,
+    };
+    const controllers = await startControllers({ client, informers, recorder, logger, autoscalers });
     ends.push(() => controllers.close());
     const { images = new Map(), proxyImage, backOff, envoy } = options;
     await network.follow(informers);

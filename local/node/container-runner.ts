@@ -17,6 +17,7 @@ import {
   pruneAttempts,
   readAttempts,
   readExit,
+  readShim,
   wasStopped,
 } from "./process/attempt-folder.ts";
 import { killAll, markerVariable, shimRuns, terminate, waitForExit } from "./process/session.ts";
@@ -70,6 +71,12 @@ export class ContainerRunner {
 
   get container(): Container {
     return this.#options.container;
+  }
+
+  /** Id of the session that its processes are of; undefined while it does not run. */
+  get session(): number | undefined {
+    if (this.#record.situation.kind !== "running" || !this.#attempt) return undefined;
+    return readShim(this.#attempt)?.pid;
   }
 
   /** Takes over what an earlier runner left: a process that still runs, or how it ended. */

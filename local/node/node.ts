@@ -21,6 +21,8 @@ import { PodFolders } from "./pod-folder.ts";
 import { PodLogError, type PodLogOptions, podLog } from "./pod-log.ts";
 import { PodWorker } from "./pod-worker.ts";
 import { nodeObject, registerNode } from "./register.ts";
+import { UsageMeter } from "./usage/meter.ts";
+import type { PodUsages } from "./usage/usage.ts";
 import { startProvisioner } from "./volumes/provision.ts";
 import { referencesOf } from "./volumes/references.ts";
 
@@ -56,6 +58,8 @@ export interface RunningNode {
    * @throws PodLogError at once, where there is none
    */
   podLog(namespace: string, name: string, options?: PodLogOptions): AsyncIterable<Buffer>;
+  /** What the pods' containers use since the last call. */
+  usages(): PodUsages;
   /** Stops looking after pods; their processes go on and are adopted by the next runner. */
   close(): Promise<void>;
   /** Ends every pod's processes, gracefully and then by force, and closes. The objects stay: the next runner starts them. */
@@ -178,6 +182,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     ),
   ];
   const stopWatching = adoptOnly ? [] : watchAll();
+  const meter = new UsageMeter(clock, () =>
+    [...workers].flatMap(([uid, worker]) => worker.sessions().map((container) => ({ uid, ...container }))),
+  );
   const volumes = { client, informers, recorder, logger, folder: join(dataDir, "volumes") };
   const provisioner = adoptOnly ? undefined : startProvisioner(volumes);
   if (!adoptOnly) for (const uid of pods.keys()) queue.add(uid);
@@ -197,6 +204,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       if (!pod) throw new PodLogError(404, `pods "${podName}" not found`);
       return podLog(pod, folders.folder(uidOf(pod)), logOptions);
     },
+    usages: () => meter.measure(),
     close,
     async stopAll() {
       for (const stop of stopWatching) stop();

@@ -69,6 +69,13 @@ export class PodWorker {
     this.#pod = pod;
   }
 
+  /** The containers that run, with the sessions that their processes are of. */
+  sessions(): readonly { readonly name: string; readonly session: number }[] {
+    return this.#all().flatMap(({ container: { name }, session }) =>
+      session === undefined ? [] : [{ name, session }],
+    );
+  }
+
   /** Takes over the processes that an earlier runner started for this pod. */
   adopt(): void {
     const { initContainerStatuses = [], containerStatuses = [] } = this.#pod.status ?? {};

@@ -16,7 +16,7 @@ describe.skipIf(kubectlMissing !== undefined)("workloads", () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "fairlead-workloads-"));
     const backOff = { initial: 300, maximum: 1000, resetAfter: 60_000 };
-    kubernetes = await startKubernetes({ dataDir: folder, backOff });
+    kubernetes = await startKubernetes({ dataDir: folder, backOff, autoscalerSyncPeriod: 1000 });
     kubectl = createKubectl(kubernetes.kubeconfig, folder);
   });
   afterAll(async () => {
@@ -166,7 +166,122 @@ describe.skipIf(kubectlMissing !== undefined)("workloads", () => {
     await run("rollout", "status", "ds/agent", "--timeout=30s");
     await run("delete", "ds", "agent");
   });
+
+  test("a Job runs to its completions, tells its end and lets its pods go; one that keeps failing gives up", async () => {
+    await apply(
+      job("sum", "echo $JOB_COMPLETION_INDEX", { completions: 3, parallelism: 2, completionMode: "Indexed" }),
+    );
+    await run("wait", "--for=condition=Complete", "job/sum", "--timeout=30s");
+    const status = async (name: string) =>
+      JSON.parse(await run("get", "job", name, "-o", "jsonpath={.status}"));
+    expect(await status("sum")).toMatchObject({ succeeded: 3, completedIndexes: "0-2" });
+    const logs = await run("logs", "-l", "job-name=sum", "--tail=-1");
+    expect(logs.trim().split("\n").sort()).toEqual(["0", "1", "2"]);
+    expect(await reasons("job/sum")).toEqual(expect.arrayContaining(["SuccessfulCreate", "Completed"]));
+    await until("no pod waits to be counted", async () => {
+      const pods = await run(
+        "get",
+        "pods",
+        "-l",
+        "job-name=sum",
+        "-o",
+        "jsonpath={.items[*].metadata.finalizers}",
+      );
+      return pods === "";
+    });
+    expect((await status("sum")).uncountedTerminatedPods ?? {}).not.toHaveProperty("succeeded.0");
+    await run("delete", "job", "sum");
+    await until(
+      "its pods are gone",
+      async () => (await run("get", "pods", "-l", "job-name=sum", "-o", "name")) === "",
+    );
+
+    await apply(job("bad", "exit 3", { backoffLimit: 0 }));
+    await run("wait", "--for=condition=Failed", "job/bad", "--timeout=30s");
+    expect((await status("bad")).conditions.at(-1)).toMatchObject({
+      type: "Failed",
+      reason: "BackoffLimitExceeded",
+    });
+    await apply(job("slow", "sleep 100", { activeDeadlineSeconds: 1 }));
+    await run("wait", "--for=condition=Failed", "job/slow", "--timeout=30s");
+    expect((await status("slow")).conditions.at(-1)).toMatchObject({ reason: "DeadlineExceeded" });
+    await apply(job("short", "true", { ttlSecondsAfterFinished: 0 }));
+    await run("wait", "--for=delete", "job/short", "--timeout=30s");
+    await run("delete", "job", "bad", "slow");
+  });
+
+  test("an autoscaler follows what the pods' processes use, up to its limits and down again", async () => {
+    const busy = workload("Deployment", "busy", "while :; do :; done");
+    const [container] = busy.spec.template.spec.containers;
+    Object.assign(container ?? {}, { resources: { requests: { cpu: "50m" } } });
+    Object.assign(busy.spec, { replicas: 1 });
+    const target = { type: "Utilization", averageUtilization: 50 };
+    await apply(busy, {
+      apiVersion: "autoscaling/v2",
+      kind: "HorizontalPodAutoscaler",
+      metadata: { name: "busy" },
+      spec: {
+        scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "busy" },
+        maxReplicas: 3,
+        metrics: [{ type: "Resource", resource: { name: "cpu", target } }],
+        behavior: { scaleDown: { stabilizationWindowSeconds: 0 } },
+      },
+    });
+    await run("wait", "--for=jsonpath={.spec.replicas}=3", "deploy/busy", "--timeout=40s");
+    expect(await reasons("hpa/busy")).toContain("SuccessfulRescale");
+    await until("the autoscaler shows what it sees", async () =>
+      /Deployment\/busy\s+cpu: \d+%\/50%\s+1\s+3\s+3/.test(await run("get", "hpa", "busy", "--no-headers")),
+    );
+    expect(await run("get", "hpa", "busy", "-o", "jsonpath={.status.conditions}")).toContain(
+      "TooManyReplicas",
+    );
+    await run("patch", "deploy", "busy", "--type=json", "-p", idle);
+    await run("wait", "--for=jsonpath={.spec.replicas}=1", "deploy/busy", "--timeout=40s");
+    await run("delete", "deploy/busy", "hpa/busy");
+  });
+
+  test("a disruption budget counts the pods that may go", async () => {
+    await apply(workload("Deployment", "kept", "echo v1"), {
+      apiVersion: "policy/v1",
+      kind: "PodDisruptionBudget",
+      metadata: { name: "kept" },
+      spec: { maxUnavailable: 1, selector: { matchLabels: { app: "kept" } } },
+    });
+    await run("wait", "--for=jsonpath={.status.disruptionsAllowed}=1", "pdb/kept", "--timeout=20s");
+    expect(await run("get", "pdb", "kept", "--no-headers")).toMatch(/^kept\s+N\/A\s+1\s+1/);
+    await run(
+      "patch",
+      "pdb",
+      "kept",
+      "--type=merge",
+      "-p",
+      '{"spec":{"maxUnavailable":null,"minAvailable":"100%"}}',
+    );
+    await run(
+      "wait",
+      "--for=jsonpath={.status.conditions[0].reason}=InsufficientPods",
+      "pdb/kept",
+      "--timeout=20s",
+    );
+    await run("delete", "deploy/kept", "pdb/kept");
+  });
 });
+
+/** Makes the busy workload idle. */
+const idle = JSON.stringify([
+  { op: "replace", path: "/spec/template/spec/containers/0/command", value: ["sleep", "1000"] },
+]);
+
+function job(name: string, script: string, spec: object) {
+  const container = { name: "main", image: "sh", command: ["sh", "-c", script] };
+  const pod = { restartPolicy: "Never", terminationGracePeriodSeconds: 0, containers: [container] };
+  return {
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: { name },
+    spec: { ...spec, template: { spec: pod } },
+  };
+}
 
 /** A workload of two sleeping processes that first run `script`. */
 function workload(kind: string, name: string, script: string) {

@@ -11,6 +11,10 @@ export interface ProcessStat extends ProcessIdentity {
   readonly state: string;
   readonly parent: number;
   readonly session: number;
+  /** Clock ticks of processor time, its waited-for children's included: fields 14 to 17. */
+  readonly ticks: number;
+  /** Field 24. */
+  readonly residentPages: number;
 }
 
 /**
@@ -29,7 +33,16 @@ export function parseStat(line: string): ProcessStat | undefined {
   const startTime = rest[15];
   if (nameEnd < 0 || !Number.isInteger(pid) || state === undefined || startTime === undefined)
     return undefined;
-  return { pid, state, parent: Number(parent), session: Number(session), startTime };
+  const ticks = rest.slice(7, 11).reduce((total, field) => total + Number(field), 0);
+  return {
+    pid,
+    state,
+    parent: Number(parent),
+    session: Number(session),
+    startTime,
+    ticks,
+    residentPages: Number(rest[17]),
+  };
 }
 
 /** The process as it is now; undefined when it is gone. */
