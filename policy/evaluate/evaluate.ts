@@ -47,21 +47,23 @@ export function evaluateBy(indexes: Indexes): Evaluate {
     const otherwise = onMatch === "allowed" ? "denied" : "allowed";
     return { result: matched === null ? otherwise : onMatch, matched };
   };
+  const noteDryRuns = (): Verdict["dryRun"] => {
+    const deny = dryRunOf(indexes.dryDenyPresent(), indexes.dryDeny, "denied");
+    const allow = dryRunOf(indexes.dryAllowPresent(), indexes.dryAllow, "allowed");
+    return deny || allow ? { allow, deny } : noDryRun;
+  };
   return (request) => {
     facts.read(request);
-    const audited = indexes.audit.first(facts);
+    const auditedBy = indexes.audit.first(facts);
+    const audited = auditedBy !== null;
     const denied = indexes.deny.first(facts);
-    const dryDeny = dryRunOf(indexes.dryDenyPresent(), indexes.dryDeny, "denied");
-    const dryAllow = dryRunOf(indexes.dryAllowPresent(), indexes.dryAllow, "allowed");
-    const noted = {
-      audited: audited !== null,
-      dryRun: dryDeny || dryAllow ? { allow: dryAllow, deny: dryDeny } : noDryRun,
-    };
-    if (denied !== null) return { decision: "deny", matched: denied, refusedBy: "deny", ...noted };
-    if (!indexes.allowPresent()) return { decision: "allow", matched: audited, refusedBy: null, ...noted };
-    const allowed = indexes.allow.first(facts);
-    if (allowed === null) return { decision: "deny", matched: null, refusedBy: "allow", ...noted };
-    return { decision: "allow", matched: allowed, refusedBy: null, ...noted };
+    const dryRun = noteDryRuns();
+    if (denied !== null) return { decision: "deny", matched: denied, refusedBy: "deny", audited, dryRun };
+    if (!indexes.allowPresent())
+      return { decision: "allow", matched: auditedBy, refusedBy: null, audited, dryRun };
+    const matched = indexes.allow.first(facts);
+    if (matched === null) return { decision: "deny", matched, refusedBy: "allow", audited, dryRun };
+    return { decision: "allow", matched, refusedBy: null, audited, dryRun };
   };
 }
 

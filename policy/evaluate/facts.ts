@@ -8,19 +8,29 @@ import { asciiLowerCase } from "./text.ts";
  */
 export class Facts {
   request: PolicyRequest;
-  /** Without the query. */
-  path = "";
-  host = "";
+  private knownPath: string | undefined;
+  private knownHost: string | undefined;
 
   constructor(request: PolicyRequest = nobody) {
     this.request = request;
-    this.read(request);
   }
 
   read(request: PolicyRequest): void {
     this.request = request;
-    this.path = withoutQuery(request.path);
-    this.host = asciiLowerCase(request.host);
+    this.knownPath = undefined;
+    this.knownHost = undefined;
+  }
+
+  /** Without the query. */
+  get path(): string {
+    this.knownPath ??= withoutQuery(this.request.path);
+    return this.knownPath;
+  }
+
+  /** In lower case. */
+  get host(): string {
+    this.knownHost ??= asciiLowerCase(this.request.host);
+    return this.knownHost;
   }
 }
 

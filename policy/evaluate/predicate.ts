@@ -9,7 +9,7 @@ import {
   trustDomainTest,
 } from "./identity.ts";
 import { templateTest } from "./template.ts";
-import { lowerCase, textTest } from "./text.ts";
+import { asciiLowerCase, lowerCase, textTest } from "./text.ts";
 
 /** A predicate made ready: built once a policy, called once a request. */
 export type Test = (facts: Facts) => boolean;
@@ -22,13 +22,15 @@ export function test(predicate: Predicate): Test {
     case "all":
       return allTest(predicate.of.map(test));
     case "some":
-      return someTest(predicate.of.map(test));
+      return someTest([...exactTests(predicate.of)]);
     case "not": {
       const inner = test(predicate.of);
       return (facts) => !inner(facts);
     }
     case "principal":
-      return peerTest(principalTest(predicate.match));
+      return predicate.match.kind === "exact"
+        ? oneOfPeers(`spiffe://${predicate.match.value}`)
+        : peerTest(principalTest(predicate.match));
     case "namespace":
       return peerTest(namespaceTest(predicate.glob));
     case "service-account":
@@ -70,20 +72,16 @@ export function test(predicate: Predicate): Test {
     }
     case "destination-port":
       return ({ request }) => request.destination.port === predicate.port;
-    case "method": {
-      const matches = textTest(predicate.match);
-      return ({ request }) => matches(request.method);
-    }
+    case "method":
+      return methodTest(predicate.match);
     case "host": {
       // `*` asks for the header only, which may be empty.
       if (predicate.match.kind === "present") return () => true;
       const matches = textTest(lowerCase(predicate.match));
       return ({ host }) => matches(host);
     }
-    case "path": {
-      const matches = textTest(predicate.match);
-      return ({ path }) => matches(path);
-    }
+    case "path":
+      return pathTest(predicate.match);
     case "path-template": {
       const matches = templateTest(predicate.template);
       return ({ path }) => matches(path);
@@ -97,6 +95,48 @@ export function test(predicate: Predicate): Test {
   }
 }
 
+/** Paths and methods are asked most: their comparisons stand in one closure. */
+function pathTest(match: TextMatch): Test {
+  const value = match.kind === "present" ? "" : match.value;
+  switch (match.kind) {
+    case "exact":
+      return (facts) => facts.path === value;
+    case "prefix":
+      return (facts) => facts.path.startsWith(value);
+    case "suffix":
+      return (facts) => facts.path.endsWith(value);
+    case "present":
+      return (facts) => facts.path !== "";
+  }
+}
+
+function methodTest(match: TextMatch): Test {
+  if (match.kind === "exact") {
+    const { value } = match;
+    return ({ request }) => request.method === value;
+  }
+  const matches = textTest(match);
+  return ({ request }) => matches(request.method);
+}
+
+/** The parts of a choice made ready; many exact values of one field become one look into a set. */
+function* exactTests(parts: readonly Predicate[]): Generator<Test> {
+  const sets = { path: new Set<string>(), method: new Set<string>(), host: new Set<string>() };
+  for (const part of parts) {
+    const isText = part.kind === "path" || part.kind === "method" || part.kind === "host";
+    if (!isText || part.match.kind !== "exact") yield test(part);
+    else sets[part.kind].add(part.kind === "host" ? asciiLowerCase(part.match.value) : part.match.value);
+  }
+  const { path, method, host } = sets;
+  const [onlyPath = ""] = path;
+  const [onlyMethod = ""] = method;
+  if (path.size === 1) yield (facts) => facts.path === onlyPath;
+  else if (path.size > 0) yield (facts) => path.has(facts.path);
+  if (method.size === 1) yield ({ request }) => request.method === onlyMethod;
+  else if (method.size > 0) yield ({ request }) => method.has(request.method);
+  if (host.size > 0) yield (facts) => host.has(facts.host);
+}
+
 function allTest(tests: readonly Test[]): Test {
   const [first, second] = tests;
   if (tests.length === 2 && first && second) return (facts) => first(facts) && second(facts);
@@ -108,6 +148,7 @@ function allTest(tests: readonly Test[]): Test {
 
 function someTest(tests: readonly Test[]): Test {
   const [first, second] = tests;
+  if (tests.length === 1 && first) return first;
   if (tests.length === 2 && first && second) return (facts) => first(facts) || second(facts);
   return (facts) => {
     for (const one of tests) if (one(facts)) return true;
@@ -120,6 +161,15 @@ function peerTest(matches: IdentityTest): Test {
   return ({ request: { identities } }) => {
     if (identities === undefined) return false;
     for (const identity of identities) if (matches(identity)) return true;
+    return false;
+  };
+}
+
+/** Whether an identity of the peer is this one. */
+function oneOfPeers(wanted: string): Test {
+  return ({ request: { identities } }) => {
+    if (identities === undefined) return false;
+    for (const identity of identities) if (identity === wanted) return true;
     return false;
   };
 }

@@ -2,15 +2,16 @@ import type { TextMatch } from "../model.ts";
 
 /** A comparison made ready. `present` needs at least one character. */
 export function textTest(match: TextMatch): (text: string) => boolean {
-  switch (match.kind) {
+  if (match.kind === "present") return (text) => text !== "";
+  // The text itself stands in the closure: one step less to memory that is rarely in the cache.
+  const { kind, value } = match;
+  switch (kind) {
     case "exact":
-      return (text) => text === match.value;
+      return (text) => text === value;
     case "prefix":
-      return (text) => text.startsWith(match.value);
+      return (text) => text.startsWith(value);
     case "suffix":
-      return (text) => text.endsWith(match.value);
-    case "present":
-      return (text) => text !== "";
+      return (text) => text.endsWith(value);
   }
 }
 
