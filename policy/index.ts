@@ -7,5 +7,6 @@ export type { WireRequest } from "./edge/receive.ts";
 export { type Evaluate, evaluator } from "./evaluate/evaluate.ts";
 export type { PolicyRequest, Verdict } from "./evaluate/request.ts";
 export { type Authentication, authenticate } from "./jwt/authenticate.ts";
+export { PolicyEngine } from "./live/engine.ts";
 export type { WorkloadPolicy } from "./model.ts";
 export { normalizePath, type PathNormalization } from "./path/normalize.ts";

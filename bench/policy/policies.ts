@@ -74,10 +74,11 @@ export interface Ask {
   readonly path: string;
 }
 
-/** Requests over all teams: hits and misses of each kind, and paths that nobody named. */
-export function asks(policies: number, count: number): Ask[] {
+/** Requests over all teams, from the one of a number: hits and misses of each kind, and paths that nobody named. */
+export function asks(policies: number, count: number, first = 0): Ask[] {
   const teams = Math.max(1, Math.floor(policies / kinds));
-  return Array.from({ length: count }, (_, index): Ask => {
+  return Array.from({ length: count }, (_, offset): Ask => {
+    const index = first + offset;
     // A step that is prime to most counts, so that neighbours are far apart.
     const team = `team-${(index * 7919) % teams}`;
     const own = { caller: callerOf(team), namespace: team };

@@ -58,7 +58,7 @@ export function decider(policy: WorkloadPolicy, mode: PathNormalization): Decide
       upstream: undefined,
     });
     const received = receive(wire, mode);
-    if ("status" in received) return refused(received.status, received.reason);
+    if ("status" in received) return refused(received.status, received.reason, received.rule);
     const start: PolicyRequest = {
       ...received.request,
       claims: known.claims,

@@ -21,8 +21,8 @@ export interface WireRequest {
 
 export type Received =
   | { readonly request: PolicyRequest }
-  /** Answered before any policy looks. */
-  | { readonly status: 400 | 403 | 404; readonly reason: string };
+  /** Answered before any policy looks; `rule`: by a rule of our own. */
+  | { readonly status: 400 | 403 | 404; readonly reason: string; readonly rule?: string };
 
 /**
  * What Envoy's connection manager makes of a request before filters see it: refused, or with its path normalised, its
@@ -47,8 +47,11 @@ export function receive(wire: WireRequest, mode: PathNormalization): Received {
   if (target.path.includes("#")) return refuse(400, "path_normalization_failed");
   if (!target.path.startsWith("/")) return refuse(404, "absolute_path_rejected");
   const normalized = normalizePath(target.path, mode);
-  if ("status" in normalized) return refuse(normalized.status, "path_normalization_failed");
-  if (mode === "STRICT" && host.includes(",")) return refuse(403, "several host headers");
+  if ("status" in normalized) {
+    const { status } = normalized;
+    return status === 403 ? refusedByStrict : refuse(status, "path_normalization_failed");
+  }
+  if (mode === "STRICT" && host.includes(",")) return refusedByStrict;
   const upgrade = read.headers.get("upgrade");
   if (upgrade && upgrade[0]?.toLowerCase() !== "websocket") return refuse(403, "upgrade_failed");
   return {
@@ -62,6 +65,15 @@ export function receive(wire: WireRequest, mode: PathNormalization): Received {
     },
   };
 }
+
+/** Id of the rule that carries out STRICT in Envoy, see `envoy/strict.ts`. */
+export const strictRule = "fairlead-strict-path";
+
+const refusedByStrict: Received = {
+  status: 403,
+  reason: `rbac_access_denied_matched_policy[${strictRule}]`,
+  rule: strictRule,
+};
 
 const authority = /^[A-Za-z0-9\-._~!$&'()*+,;=:%@[\]]*$/;
 

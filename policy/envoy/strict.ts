@@ -7,6 +7,7 @@ import {
   RBAC_Action,
   RBACSchema,
 } from "../../envoy/generated/envoy/config/rbac/v3/rbac_pb.js";
+import { strictRule } from "../edge/receive.ts";
 import { regex } from "./matcher.ts";
 
 type PermissionInit = MessageInitShape<typeof PermissionSchema>;
@@ -34,7 +35,7 @@ export function strictPaths(): RBAC {
   return create(RBACSchema, {
     action: RBAC_Action.DENY,
     policies: {
-      "fairlead-strict-path": {
+      [strictRule]: {
         permissions: [path, host] as Permission[],
         principals: [{ identifier: { case: "any", value: true } }],
       },

@@ -145,8 +145,9 @@ function listenerOf(
     const filters = networkFilters(policy).map((filter) => readable(FilterSchema, filter));
     return listener({ name, port, tls, filters: [...filters, tcpProxy("echo", [fileLog(log, fields)])] });
   }
+  const strict = meshOf(one).pathNormalization === "STRICT";
   const gateway = one.request?.gateway && { trustedProxies: one.request.gateway.numTrustedProxies ?? 0 };
-  const filters = httpFilters(policy, { form, evenIfFew: true }).map((filter) =>
+  const filters = httpFilters(policy, { form, evenIfFew: true, strict }).map((filter) =>
     readable(HttpFilterSchema, filter),
   );
   const told = {

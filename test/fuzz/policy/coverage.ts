@@ -4,9 +4,10 @@ import type { Case, CaseRequest } from "../../../policy/cases/read.ts";
 export class Coverage {
   private readonly counts = new Map<string, number>();
 
-  add({ policies = [] }: Case, request: CaseRequest, status: number): void {
+  add({ policies = [], mesh }: Case, request: CaseRequest, status: number): void {
     const seen = new Set<string>([
       `protocol ${request.protocol ?? "http"}`,
+      `paths ${mesh?.pathNormalization ?? "BASE"}`,
       status === 200 ? "verdict allow" : "verdict deny",
       ...(request.tokens ? ["request with a token"] : []),
       ...(request.gateway ? ["request at a gateway"] : []),

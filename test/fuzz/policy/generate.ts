@@ -54,7 +54,14 @@ export function generate(random: Random, count: number): Generated {
   const base: Case = {
     name: "fuzz",
     mesh: {
-      pathNormalization: random.pick(["NONE", "BASE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"]),
+      pathNormalization: random.pick([
+        "NONE",
+        "BASE",
+        "BASE",
+        "MERGE_SLASHES",
+        "DECODE_AND_MERGE_SLASHES",
+        "STRICT",
+      ]),
       ...(aliases && { trustDomain: "new-td", trustDomainAliases: ["old-td"] }),
       ...(hasProvider && {
         extensionProviders: [provider(random)],
