@@ -100,7 +100,7 @@ async function start(
       logger,
     }),
   );
-  const { signals, collector } = createSignals({
+  const { signals, collector, series } = createSignals({
     replica: "local",
     clock,
     cuts: mesh.cuts,
@@ -147,7 +147,14 @@ async function start(
   const hooks = createHooks({ logger: logger.child({ room: "hooks" }), clock });
   atEnd(() => hooks.close());
   const registry = createRegistry();
-  const monitoring = await serveMonitoring({ host, port: ports.monitoring, text: () => registry.text() });
+  const monitoring = await serveMonitoring({
+    host,
+    port: ports.monitoring,
+    text: () => registry.text(),
+    series,
+    clock,
+    logger: logger.child({ room: "monitoring" }),
+  });
   atEnd(() => monitoring.close());
   const started = await startController({
     client: options.controllerClient ?? client,

@@ -1,69 +1,84 @@
 import { RE2JS } from "re2js";
 import { aggregate } from "./aggregate.ts";
 import { binary } from "./binary.ts";
-import { call } from "./functions.ts";
+import { absent, call } from "./functions.ts";
 import { parseQuery } from "./parse.ts";
 import { type Expression, type LabelMatcher, QueryError } from "./syntax.ts";
 import type { RangeSeries, Sample, SeriesSource, Value } from "./value.ts";
 
 /** How old a sample may be to count at a moment, as Prometheus'. */
-const lookback = 300_000;
+export const lookback = 300_000;
+
+export type Selector = Extract<Expression, { kind: "selector" }>;
+
+/** Gives a selector's series with their points after `start` and up to `end`, epoch milliseconds. */
+export type Reader = (selector: Selector, start: number, end: number) => readonly RangeSeries[];
 
 /**
  * The answer to `query` at `at` (epoch milliseconds), from what `source` holds.
  *
  * @throws {QueryError} where the query is not in the subset, or means nothing
  */
-export async function evaluateQuery(query: string, at: number, source: SeriesSource): Promise<Value> {
-  return evaluate(parseQuery(query), at, source);
+export function evaluateQuery(query: string, at: number, source: SeriesSource): Value {
+  return evaluate(parseQuery(query), at, (selector, start, end) => readSeries(source, selector, start, end));
+}
+
+/** Reads a selector's series from a source. @throws {QueryError} where it reaches back further than is kept */
+export function readSeries(
+  source: SeriesSource,
+  { name, matchers, range = 0 }: Selector,
+  start: number,
+  end: number,
+): readonly RangeSeries[] {
+  if (range > source.kept)
+    throw new QueryError(`only the last ${source.kept / 60_000} minutes are kept: ask for a shorter range`);
+  const tests = matchers.map(matcherTest);
+  return source.select(name, (labels) => tests.every((test) => test(labels)), start, end);
 }
 
 /** The same for a query that is read already, as a range asks it at many moments. */
-export async function evaluate(expression: Expression, at: number, source: SeriesSource): Promise<Value> {
+export function evaluate(expression: Expression, at: number, reader: Reader): Value {
   switch (expression.kind) {
     case "number":
       return { kind: "scalar", value: expression.value };
     case "selector":
-      return select(expression, at, source);
-    case "negative": {
-      const value = await evaluate(expression.of, at, source);
-      return binary({ kind: "scalar", value: -1 }, value, {
+      return select(expression, at, reader);
+    case "negative":
+      return binary({ kind: "scalar", value: -1 }, evaluate(expression.of, at, reader), {
         operator: "*",
         bool: false,
         matching: { only: false, labels: [] },
       });
-    }
     case "call": {
-      const args = await Promise.all(expression.args.map((argument) => evaluate(argument, at, source)));
-      return call(expression.name, args, at);
+      const [first] = expression.args;
+      if (expression.name === "absent" && first !== undefined && expression.args.length === 1)
+        return absent(evaluate(first, at, reader), first.kind === "selector" ? first.matchers : []);
+      return call(
+        expression.name,
+        expression.args.map((argument) => evaluate(argument, at, reader)),
+        at,
+      );
     }
     case "aggregation": {
-      const of = await evaluate(expression.of, at, source);
+      const of = evaluate(expression.of, at, reader);
       if (of.kind !== "vector") throw new QueryError(`${expression.name} wants series, not a ${of.kind}`);
       return { kind: "vector", samples: aggregate(expression.name, expression.by, of.samples) };
     }
-    case "binary": {
-      const [left, right] = await Promise.all([
-        evaluate(expression.left, at, source),
-        evaluate(expression.right, at, source),
-      ]);
-      return binary(left, right, expression);
-    }
+    case "binary":
+      return binary(
+        evaluate(expression.left, at, reader),
+        evaluate(expression.right, at, reader),
+        expression,
+      );
   }
 }
 
-async function select(
-  { name, matchers, range, offset }: Extract<Expression, { kind: "selector" }>,
-  at: number,
-  source: SeriesSource,
-): Promise<Value> {
+function select(selector: Selector, at: number, reader: Reader): Value {
+  const { name, range, offset } = selector;
   const end = at - offset;
-  const start = end - (range ?? lookback);
-  const tests = matchers.map(matcherTest);
-  const found = await source.select(name, (labels) => tests.every((test) => test(labels)), start, end);
+  const found = reader(selector, end - (range ?? lookback), end);
   if (range !== undefined) {
-    const series = found.filter(({ points }) => points.length > 0);
-    return { kind: "matrix", range, end, series };
+    return { kind: "matrix", range, end, series: found.filter(({ points }) => points.length > 0) };
   }
   return {
     kind: "vector",

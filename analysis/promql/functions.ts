@@ -1,5 +1,5 @@
 import { bucketQuantile } from "./histogram.ts";
-import { QueryError } from "./syntax.ts";
+import { type LabelMatcher, QueryError } from "./syntax.ts";
 import { type LabelSet, labelKey, type RangeSeries, type Sample, type Value } from "./value.ts";
 
 /** Calls a function of the subset. @throws {QueryError} where it is none of them, or its arguments do not fit */
@@ -20,11 +20,6 @@ export function call(name: string, args: readonly Value[], at: number): Value {
     }
     case "time":
       return { kind: "scalar", value: at / 1000 };
-    case "absent":
-      return {
-        kind: "vector",
-        samples: vector(name, args, 0).length > 0 ? [] : [{ name: "", labels: new Map(), value: 1 }],
-      };
     case "clamp_min":
     case "clamp_max": {
       const limit = scalar(name, args, 1);
@@ -124,6 +119,18 @@ function lastRate({ points }: RangeSeries): number | undefined {
   if (before === undefined || last === undefined) return undefined;
   const growth = last[1] < before[1] ? last[1] : last[1] - before[1];
   return growth / ((last[0] - before[0]) / 1000);
+}
+
+/** One series where there is none, with the labels that were asked for by `=`. */
+export function absent(value: Value, matchers: readonly LabelMatcher[]): Value {
+  const samples = vector("absent", [value], 0);
+  if (samples.length > 0) return { kind: "vector", samples: [] };
+  const asked = matchers.filter(
+    ({ label, operator }) =>
+      operator === "=" && matchers.filter((other) => other.label === label).length === 1,
+  );
+  const labels = new Map(asked.map((matcher) => [matcher.label, matcher.value]));
+  return { kind: "vector", samples: [{ name: "", labels, value: 1 }] };
 }
 
 /** Groups of buckets by all labels but `le`. */

@@ -3,7 +3,11 @@
  * highest bound where it lies in the last, NaN where there is no `+Inf` bucket or nothing was counted.
  */
 export function bucketQuantile(share: number, buckets: readonly (readonly [number, number])[]): number {
-  const sorted = buckets.toSorted(([a], [b]) => a - b);
+  // Counts of one moment may be a little out of step: they never fall.
+  let highest = 0;
+  const sorted = buckets
+    .toSorted(([a], [b]) => a - b)
+    .map(([upper, count]) => [upper, (highest = Math.max(highest, count))] as const);
   const all = sorted.at(-1);
   if (all === undefined || all[0] !== Number.POSITIVE_INFINITY || sorted.length < 2 || !(all[1] > 0))
     return Number.NaN;
@@ -11,10 +15,8 @@ export function bucketQuantile(share: number, buckets: readonly (readonly [numbe
   if (share < 0) return Number.NEGATIVE_INFINITY;
   if (share > 1) return Number.POSITIVE_INFINITY;
   const rank = share * all[1];
-  // Counts of one moment may be a little out of step: they never fall.
   let below = 0;
-  for (const [index, [upper, count]] of sorted.entries()) {
-    const upTo = Math.max(count, below);
+  for (const [index, [upper, upTo]] of sorted.entries()) {
     if (upTo >= rank || index === sorted.length - 1) {
       const lower = sorted[index - 1]?.[0] ?? 0;
       if (upper === Number.POSITIVE_INFINITY) return lower;

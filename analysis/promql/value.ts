@@ -28,13 +28,15 @@ export type Value =
 
 /** Where series come from. */
 export interface SeriesSource {
+  /** Milliseconds that are kept: a longer range cannot be answered. */
+  readonly kept: number;
   /** Series of a metric whose labels are `wanted`, with their points after `start` and up to `end` (epoch milliseconds). */
   select(
     name: string,
     wanted: (labels: LabelSet) => boolean,
     start: number,
     end: number,
-  ): Promise<readonly RangeSeries[]>;
+  ): readonly RangeSeries[];
 }
 
 /** A key that is equal for equal labels. */
@@ -48,4 +50,10 @@ export function chosen(
   { only, labels: names }: { readonly only: boolean; readonly labels: readonly string[] },
 ): LabelSet {
   return new Map([...labels].filter(([label]) => names.includes(label) === only));
+}
+
+/** A number as Prometheus writes it. */
+export function numberText(value: number): string {
+  if (Number.isFinite(value)) return String(value);
+  return Number.isNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";
 }

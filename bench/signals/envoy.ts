@@ -20,6 +20,7 @@ import {
   statsSinks,
 } from "../../mesh/build/bootstrap-telemetry.ts";
 import {
+  attemptsSwitch,
   canaryClusterKey,
   controlPlaneCluster,
   inboundAccessLogs,
@@ -73,6 +74,10 @@ export async function startProxy(
     ...(variant.sink
       ? { stats_sinks: JSON.parse(sinks.replaceAll(nodePlaceholder, nodeId(variant.proxy))) as JsonValue }
       : {}),
+    // What the control plane's runtime layer says while no canary is live.
+    ...(variant.live
+      ? {}
+      : { layered_runtime: { layers: [{ name: "fl", static_layer: { [attemptsSwitch]: 0 } }] } }),
     static_resources: {
       listeners: [
         outbound(port, variant),

@@ -1,36 +1,83 @@
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { answerApi } from "../../analysis/promql/api.ts";
+import { writeExposition } from "../../analysis/promql/exposition.ts";
+import type { SeriesSource } from "../../analysis/promql/value.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/log.ts";
 
 export interface MonitoringOptions {
   readonly host: string;
+  /** 0: any free one. */
   readonly port: number;
-  /** The metrics in Prometheus' text form. */
+  /** The control plane's own metrics in Prometheus' text form. */
   readonly text: () => string;
+  /** What the mesh's proxies report; `names` are its metrics. */
+  readonly series: SeriesSource & { readonly names: readonly string[] };
+  readonly clock: Clock;
+  readonly logger: Logger;
 }
 
-/** Serves `/metrics` and `/healthz` of the control plane (15014). */
-export async function serveMonitoring({
-  host,
-  port,
-  text,
-}: MonitoringOptions): Promise<{ close(): Promise<void> }> {
+export interface Monitoring {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Bytes of a query's form that are read. */
+const longestForm = 65_536;
+const textType = "text/plain; version=0.0.4; charset=utf-8";
+
+/**
+ * Serves the control plane's `/metrics` and `/healthz` (15014), and what the proxies report as a Prometheus would:
+ * `/api/v1/query`, `/api/v1/query_range` and `/federate` (docs/promql.md).
+ */
+export async function serveMonitoring(options: MonitoringOptions): Promise<Monitoring> {
   const server = createServer((request, response) => {
-    if (request.url === "/healthz") return void response.end("ok\n");
-    if (request.url !== "/metrics") {
-      response.statusCode = 404;
-      return void response.end("ask for /metrics or /healthz\n");
-    }
-    response.setHeader("content-type", "text/plain; version=0.0.4; charset=utf-8");
-    response.end(text());
+    answer(request, response, options).catch((error: unknown) => {
+      options.logger.error({ err: error }, "a request for metrics could not be answered");
+      if (!response.headersSent) response.writeHead(500);
+      response.end();
+    });
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, host, resolve);
+    server.listen(options.port, options.host, resolve);
   });
+  const address = server.address();
   return {
+    port: typeof address === "object" && address !== null ? address.port : options.port,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { text, series, clock }: MonitoringOptions,
+): Promise<void> {
+  const { pathname, searchParams } = new URL(request.url ?? "/", "http://monitoring");
+  const send = (status: number, type: string, body: string): void => {
+    response.writeHead(status, { "content-type": type }).end(body);
+  };
+  if (pathname === "/healthz") return send(200, "text/plain", "ok\n");
+  if (pathname === "/metrics") return send(200, textType, text());
+  if (pathname === "/federate")
+    return send(200, textType, writeExposition(series.names, series, clock.now()));
+  const parameters = request.method === "POST" ? await readForm(request) : searchParams;
+  if (parameters === undefined) return send(413, "text/plain", `a form may have ${longestForm} bytes\n`);
+  const answered = await answerApi(pathname, parameters, series, clock.now());
+  if (answered !== undefined) return send(answered.status, "application/json", JSON.stringify(answered.body));
+  send(404, "text/plain", "ask for /metrics, /federate, /api/v1/query, /api/v1/query_range or /healthz\n");
+}
+
+async function readForm(request: IncomingMessage): Promise<URLSearchParams | undefined> {
+  let form = "";
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    form += chunk.toString("latin1");
+    if (form.length > longestForm) return undefined;
+  }
+  return new URLSearchParams(form);
 }

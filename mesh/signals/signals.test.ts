@@ -229,7 +229,9 @@ test.skipIf(envoyMissing)(
     expect(newest("primary", "client")).toMatchObject({ requests: 2, failed: 1 });
     expect(newest("canary", "destination")?.requests).toBe(6);
     // A gRPC failure of the primary is told without exception, though its HTTP status is 200.
-    for (const path of ["/grpc/13", "/grpc/5"]) await get(path);
+    const grpc = { headers: { "content-type": "application/grpc" } };
+    for (const path of ["/grpc/13", "/grpc/5"])
+      await (await fetch(`http://127.0.0.1:${port}${path}`, grpc)).text();
     await expect.poll(() => certain().length, { timeout: 3_000 }).toBe(5);
     expect(certain().at(-1)).toMatchObject({ arm: "primary", failed: true, status: 200 });
     // Of the primary's successes some are told, and stand for the others.
