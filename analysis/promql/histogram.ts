@@ -7,7 +7,10 @@ export function bucketQuantile(share: number, buckets: readonly (readonly [numbe
   let highest = 0;
   const sorted = buckets
     .toSorted(([a], [b]) => a - b)
-    .map(([upper, count]) => [upper, (highest = Math.max(highest, count))] as const);
+    .map(([upper, count]) => {
+      highest = Math.max(highest, count);
+      return [upper, highest] as const;
+    });
   const all = sorted.at(-1);
   if (all === undefined || all[0] !== Number.POSITIVE_INFINITY || sorted.length < 2 || !(all[1] > 0))
     return Number.NaN;

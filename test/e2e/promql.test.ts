@@ -172,7 +172,8 @@ describe.skipIf(prometheusMissing)(
       ]);
       const theirs = (await answer.json()) as { data: Result };
       expect([ours?.status, parameters]).toEqual([answer.status, parameters]);
-      return [comparable((ours?.body as { data: Result }).data), comparable(theirs.data)] as const;
+      const { data } = (ours?.body ?? {}) as { data: Result };
+      return [comparable(data), comparable(theirs.data)] as const;
     };
 
     test.for(queries)("the same samples give the same answer: %s", async (query) => {
