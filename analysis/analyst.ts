@@ -2,10 +2,12 @@
  * What the controller sees of this room: one analyst for the process, one analysis for each live run.
  */
 import type { Run } from "../api/signals.ts";
-import type { Percent } from "../lib/units.ts";
+import type { Milliseconds, Percent } from "../lib/units.ts";
 import type { Metric } from "./checks/metric.ts";
 import type { Check } from "./checks/types.ts";
+import type { JudgeBase } from "./judge/settings.ts";
 import type { AdvanceSettings, Judgement, JudgeSettings } from "./judge/types.ts";
+import type { Ended, RecordMode } from "./record/format.ts";
 
 /** How one run is analysed; `readRunSettings` makes it from a Canary. */
 export interface RunSettings {
@@ -16,6 +18,14 @@ export interface RunSettings {
   readonly advance: AdvanceSettings;
   /** What `checks()` measures at each tick, in the Canary's order. */
   readonly metrics: readonly Metric[];
+  /** How often the judge polls; 1 s where absent. */
+  readonly poll?: Milliseconds;
+  /** Under which Canary's name its runs are recorded, when, and with which thresholds; not at all where absent. */
+  readonly record?: {
+    readonly canary: string;
+    readonly mode: RecordMode;
+    readonly base: Omit<JudgeBase, "bounds">;
+  };
 }
 
 /** A roll-back verdict: something that must not wait for a tick. */
@@ -46,13 +56,13 @@ export interface RunAnalysis {
   checks(now: number): Promise<readonly Check[]>;
   /** The judge's state for the Canary's status (JSON text, under 1 kB in usual runs); give it to `start` after a restart. */
   stored(): string;
-  /** Stops watching. Idempotent. */
-  close(): void;
+  /** Stops watching. `ended` is how the run ended, for its record. Idempotent. */
+  close(ended?: Ended): void;
 }
 
 export interface Analyst {
   /** Begins to watch a run. `stored` is what `stored()` gave before a restart: unreadable text begins anew. */
   start(run: Run, settings: RunSettings, stored?: string): RunAnalysis;
-  /** Stops every analysis. */
-  close(): void;
+  /** Stops every analysis; resolves when what was recorded is stored. */
+  close(): Promise<void>;
 }

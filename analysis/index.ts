@@ -15,5 +15,6 @@ export type {
   Progress,
   TestSettings,
 } from "./judge/types.ts";
-export { type ReplayResult, type RuleName, replay } from "./replay/replay.ts";
+export type { RuleName } from "./replay/create-rule.ts";
+export { type ReplayResult, replay } from "./replay/replay.ts";
 export { readTrace, type Trace, TraceError } from "./replay/trace.ts";

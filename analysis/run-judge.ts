@@ -6,6 +6,7 @@ import { createState, setWeight } from "./judge/state.ts";
 import { restoreState, storeState } from "./judge/stored.ts";
 import { createTripWire } from "./judge/trip-wire.ts";
 import type { Judgement, JudgeState } from "./judge/types.ts";
+import type { Recorder } from "./record/recorder.ts";
 import { createArms } from "./series/arms.ts";
 import { createLedger, type StoredLedger } from "./series/ledger.ts";
 import { createRecent, type Recent } from "./series/recent.ts";
@@ -35,6 +36,7 @@ export function createRunJudge(
   now: number,
   bounds: readonly number[],
   stored?: string,
+  recorder?: Recorder,
 ): RunJudge {
   const memory = readStored(stored);
   const restored = settings.judge && restoreState(memory.judge, settings.judge, now);
@@ -81,8 +83,11 @@ export function createRunJudge(
       }
     },
     poll(at) {
-      if (settings.judge === undefined || state === undefined) return undefined;
-      ({ state, judgement } = observe(state, arms.poll(), at, settings.judge));
+      const counters = arms.poll();
+      if (settings.judge !== undefined && state !== undefined)
+        ({ state, judgement } = observe(state, counters, at, settings.judge));
+      recorder?.poll(counters, at, weight, judgement);
+      if (judgement === undefined) return undefined;
       if (judgement.verdict !== "rollback" || weight === 0) return undefined;
       return { by: "harm", reason: judgement.reason, at, judgement };
     },
@@ -94,7 +99,9 @@ export function createRunJudge(
         // A restored judge has learnt this already.
         if (restored !== undefined || state === undefined || settings.judge === undefined) return;
         if (Number.isFinite(second) && until > second && (second + 1) * 1000 <= (exposedAt ?? now)) {
-          ({ state } = observe(state, learnt.poll(), (second + 1) * 1000, settings.judge));
+          const counters = learnt.poll();
+          ({ state } = observe(state, counters, (second + 1) * 1000, settings.judge));
+          recorder?.past(counters, (second + 1) * 1000);
         }
       };
       for (const window of windows) {
@@ -113,6 +120,7 @@ export function createRunJudge(
     },
     setWeight(next, at) {
       weight = next;
+      recorder?.weight(next, at);
       if (next > 0) exposedAt ??= at;
       if (state !== undefined) state = setWeight(state, next, at);
     },

@@ -29,6 +29,7 @@ export function readRunSettings(
       ? []
       : [{ resource: refOf(canary.object), field: `/spec/analysis/metrics/${index}`, message: problem }],
   );
+  const { bounds: _, ...base } = judgeBase(analysis);
   const metrics = prepared.map(({ metric }) => metric);
   return {
     settings: {
@@ -37,6 +38,8 @@ export function readRunSettings(
       advance: advanceSettings(analysis),
       // With `sequential` the judge has the built-in metrics; the others stay checks.
       metrics: analysis.sequential === undefined ? metrics : metrics.filter(({ kind }) => kind !== "signals"),
+      ...(analysis.sequential && { poll: analysis.sequential.poll }),
+      record: { canary: canary.name, mode: analysis.record, base },
     },
     problems,
   };

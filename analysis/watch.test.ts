@@ -308,7 +308,7 @@ test("unreadable stored state begins anew; a closed analysis says nothing more",
   await clock.advance(2000);
   expect(analysis.judgement()?.verdict).toBe("none");
   analysis.setWeight(10, clock.now());
-  analyst.close();
+  await analyst.close();
   for (let at = clock.now(); at <= clock.now() + 700; at += 20) send(attempt(at, true));
   await settle();
   expect(harms).toEqual([]);

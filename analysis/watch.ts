@@ -4,9 +4,11 @@ import type { Logger } from "../lib/log.ts";
 import type { Percent } from "../lib/units.ts";
 import type { Analyst, Harm, RunAnalysis, RunSettings } from "./analyst.ts";
 import { measure } from "./checks/measure.ts";
+import type { RecordHead } from "./record/format.ts";
+import type { Recording, RecordStore } from "./record/store.ts";
 import { createRunJudge, type RunJudge } from "./run-judge.ts";
 
-/** How often the judge polls, and the longest pause before a broken stream is watched again. */
+/** How often the judge polls unless it is told otherwise, and the longest pause before a broken stream is watched again. */
 const pollEvery = 1000;
 const longestPause = 2000;
 /** The primary's past that dispersion and latency tails are learnt from, seconds; and how long it is waited for. */
@@ -17,15 +19,17 @@ export interface AnalystOptions {
   readonly signals: Signals;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Where runs are recorded; not at all where absent. */
+  readonly records?: RecordStore | undefined;
 }
 
 /** Watches runs through `signals` and judges them, each second and at each attempt. The I/O edge of this room. */
-export function createAnalyst({ signals, clock, logger }: AnalystOptions): Analyst {
+export function createAnalyst({ signals, clock, logger, records }: AnalystOptions): Analyst {
   const runs = new Set<RunAnalysis>();
   return {
     start(run, settings, stored) {
       const analysis = startRun(
-        { signals, clock, logger: logger.child({ run: run.run }) },
+        { signals, clock, logger: logger.child({ run: run.run }), records },
         run,
         settings,
         stored,
@@ -34,8 +38,9 @@ export function createAnalyst({ signals, clock, logger }: AnalystOptions): Analy
       runs.add(analysis);
       return analysis;
     },
-    close() {
+    async close() {
       for (const run of runs) run.close();
+      await records?.close();
     },
   };
 }
@@ -55,7 +60,7 @@ function inRunTime(signal: Signal, ahead: number): Signal {
 }
 
 function startRun(
-  { signals, clock, logger }: AnalystOptions,
+  { signals, clock, logger, records }: AnalystOptions,
   run: Run,
   settings: RunSettings,
   stored: string | undefined,
@@ -72,7 +77,8 @@ function startRun(
     const difference = now() - clock.now();
     return Math.abs(difference) < pollEvery ? 0 : difference;
   };
-  const judge: RunJudge = createRunJudge(settings, now(), bucketBounds, stored);
+  const recording = records && record(records, run, settings, now(), stored);
+  const judge: RunJudge = createRunJudge(settings, now(), bucketBounds, stored, recording?.recorder);
   let harm: Harm | undefined;
   let cancelPoll = (): void => {};
   const pauses = new Set<() => void>();
@@ -87,6 +93,7 @@ function startRun(
   const raise = (found: Harm | undefined): void => {
     if (found === undefined || harm !== undefined || stop.signal.aborted) return;
     harm = found;
+    recording?.recorder.harm(found);
     for (const handler of harmHandlers) call(handler, found);
   };
   const take = (signal: Signal): void => {
@@ -105,7 +112,7 @@ function startRun(
     } catch (error) {
       logger.error({ err: error }, "a poll of the judge failed");
     }
-    cancelPoll = clock.after(pollEvery, poll);
+    cancelPoll = clock.after(settings.poll ?? pollEvery, poll);
   };
 
   void watchSignals();
@@ -171,11 +178,17 @@ function startRun(
       judgementHandlers.add(handler);
       return () => judgementHandlers.delete(handler);
     },
-    checks: (at) => measure(settings.metrics, judge.recent, at + ahead(), stop.signal),
+    async checks(at) {
+      const moment = at + ahead();
+      const checks = await measure(settings.metrics, judge.recent, moment, stop.signal);
+      if (checks.length > 0 && !stop.signal.aborted) recording?.recorder.checks(checks, moment);
+      return checks;
+    },
     stored: () => judge.stored(),
-    close() {
+    close(ended = { outcome: "open" }) {
       if (stop.signal.aborted) return;
       stop.abort();
+      recording?.end(ended, now());
       cancelPoll();
       for (const end of pauses) end();
       harmHandlers.clear();
@@ -183,4 +196,25 @@ function startRun(
       closed();
     },
   };
+}
+
+/** Begins the record of a run; undefined where none is wanted. */
+function record(
+  records: RecordStore,
+  { run, namespace, revision }: Run,
+  { record, judge, advance }: RunSettings,
+  now: number,
+  stored: string | undefined,
+): Recording | undefined {
+  if (record === undefined || record.mode === "never") return undefined;
+  const { canary, mode, base } = record;
+  const head: RecordHead = {
+    ...{ v: 1, kind: "run", run, namespace, canary, revision },
+    at: Math.round(now),
+    bounds: bucketBounds,
+    base,
+    judge: judge ?? null,
+    advance,
+  };
+  return records.open(head, mode, stored);
 }

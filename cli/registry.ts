@@ -106,7 +106,7 @@ export const commands: readonly CommandEntry[] = [
   {
     name: "analysis",
     group: other,
-    summary: "judge recorded traces as a canary would be judged",
+    summary: "judge recorded runs again, show them, see what to expect of an analysis",
     load: async () => (await import("./commands/analysis.ts")).addAnalysis,
   },
   {

@@ -1,6 +1,7 @@
 /** Builds the rooms of a control plane on an API server and passes each what it needs. */
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { createRecordStore } from "../analysis/record/store.ts";
 import { createAnalyst } from "../analysis/watch.ts";
 import { NamespaceKind, PodKind } from "../api/core.ts";
 import { CanaryKind } from "../api/kinds.ts";
@@ -38,6 +39,8 @@ export interface RoomsOptions {
   readonly controllerClient?: Client;
   /** Address that everything binds. */
   readonly host: string;
+  /** Folder of the records of runs; none are kept where absent. */
+  readonly records?: string;
   /** IP addresses under which clients reach the control plane. */
   readonly addresses: readonly string[];
   /** The admission webhooks, with an account of their own where they have one; absent where another program serves them. */
@@ -132,7 +135,12 @@ async function start(
     atEnd(() => webhooks.close());
   }
 
-  const analyst = createAnalyst({ signals, clock, logger: logger.child({ room: "analysis" }) });
+  const analysisLogger = logger.child({ room: "analysis" });
+  const { records } = options;
+  const analyst = createAnalyst({
+    ...{ signals, clock, logger: analysisLogger },
+    records: records === undefined ? undefined : createRecordStore(records, clock, analysisLogger),
+  });
   atEnd(() => analyst.close());
   let controller: Controller | undefined;
   const lease = startLease(client, {

@@ -10,6 +10,7 @@ import { ports } from "./ports.ts";
 import { type Rooms, startRooms } from "./rooms.ts";
 import { accountToken } from "./up/account-token.ts";
 import { install } from "./up/install.ts";
+import { recordsFolder } from "./up/state.ts";
 
 export interface ControlPlaneOptions {
   readonly dataDir: string;
@@ -63,6 +64,7 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<Con
       logger,
       host,
       addresses: [host],
+      records: recordsFolder(options.dataDir),
       webhooks: {
         ...(ownWebhooks ?? kubernetes),
         at: { url: `https://${host}:${ports.webhooks}` },

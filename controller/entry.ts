@@ -1,8 +1,11 @@
 import type { Harm, RunAnalysis } from "../analysis/analyst.ts";
+import type { Ended } from "../analysis/record/format.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
+import type { Run } from "../api/signals.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ask } from "./decide/effects.ts";
 import type { Measurement, RouteObservation } from "./decide/observation.ts";
+import type { State } from "./decide/state.ts";
 import type { KnownReading } from "./reading.ts";
 
 /** How many proxies hold a route's stored version, of those that carry it. */
@@ -66,4 +69,14 @@ export function closeEntry(entry: Entry): void {
   entry.analysis?.close();
   entry.asked?.stop();
   entry.tracked?.stop();
+}
+
+/** How a run ended that `state` does not have any more, for its record. */
+export function howEnded(state: State, { run, revision }: Pick<Run, "run" | "revision">): Ended {
+  const { failure } = state;
+  if (failure?.run === run)
+    return { outcome: "rolled back", message: `${failure.reason}: ${failure.message}` };
+  if (state.phase === "Finalising" || (state.phase === "Succeeded" && state.promoted === revision))
+    return { outcome: "promoted" };
+  return { outcome: "superseded" };
 }

@@ -10,7 +10,7 @@ import { decide } from "./decide/decide.ts";
 import type { Notice } from "./decide/effects.ts";
 import { liveRun, type State } from "./decide/state.ts";
 import { decisionSpec, notDriven } from "./decision-spec.ts";
-import { closeEntry, type Entry, isDrained } from "./entry.ts";
+import { closeEntry, type Entry, howEnded, isDrained } from "./entry.ts";
 import { dependenciesOf, dependency } from "./key-index.ts";
 import { observe } from "./observe.ts";
 import { readOnce } from "./reading.ts";
@@ -123,8 +123,9 @@ function prepare(entry: Entry, canary: ReadCanary, snapshot: Snapshot, options: 
 /** Watches the signals of the run under way, and of no other. */
 function followRun(entry: Entry, subject: Subject, state: State, options: ReconcileOptions): void {
   const live = state.phase === "Finalising" || subject.canary.skipAnalysis ? undefined : liveRun(state);
-  if (entry.analysis !== undefined && entry.analysis.run.run === live?.run.id) return;
-  entry.analysis?.close();
+  const { analysis: before } = entry;
+  if (before !== undefined && before.run.run === live?.run.id) return;
+  before?.close(howEnded(state, before.run));
   entry.tracked?.stop();
   delete entry.analysis;
   delete entry.harm;

@@ -20,7 +20,7 @@ import type {
 import { judgementOf } from "./verdict.ts";
 
 /** Shorter polls are put off: the cap on one poll's evidence is meant for one second or more. */
-const shortestPoll = 900;
+export const shortestPoll = 900;
 
 /**
  * One poll: what `counters` (cumulative) say at `now` (epoch milliseconds), on top of what `state` remembers.
@@ -98,14 +98,8 @@ export function observe(
   return { state: { ...next, harm: judgement.harm }, judgement };
 }
 
-interface Poll {
-  readonly canary: Counts;
-  readonly primary: Counts;
-  readonly halves: readonly [Counts, Counts] | undefined;
-  readonly latencyKnown: boolean;
-}
-
-function pollOf(last: Counters | undefined, now: Counters): Poll {
+/** What came since the last poll. */
+export function pollOf(last: Counters | undefined, now: Counters): Counters {
   return {
     canary: difference(last?.canary, now.canary),
     primary: difference(last?.primary, now.primary),
@@ -120,7 +114,7 @@ function pollOf(last: Counters | undefined, now: Counters): Poll {
 /** What the poll shows of one test; `elapsed` is undefined before the run began. */
 function testPoll(
   test: TestSettings,
-  poll: Poll,
+  poll: Counters,
   state: JudgeState,
   settings: JudgeSettings,
   elapsed: number | undefined,
@@ -133,7 +127,7 @@ function testPoll(
 }
 
 function badIn(
-  { canary, primary, halves }: Poll,
+  { canary, primary, halves }: Counters,
   test: TestSettings,
   bad: (counts: Counts) => number,
 ): TestPoll {

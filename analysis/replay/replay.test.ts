@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { readCanary } from "../../api/canary/read.ts";
-import { type ReplayResult, type RuleName, replay } from "./replay.ts";
+import type { RuleName } from "./create-rule.ts";
+import { type ReplayResult, replay } from "./replay.ts";
 import { readTrace, type Trace, TraceError } from "./trace.ts";
 
 /** Verdicts of the reference implementation (test/reference/sim_canary.py) on these traces. */

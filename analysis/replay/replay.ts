@@ -1,29 +1,10 @@
 import { readCanary } from "../../api/canary/read.ts";
-import type { ReadAnalysis, ReadCanary } from "../../api/canary/types.ts";
+import type { ReadCanary } from "../../api/canary/types.ts";
 import type { Percent } from "../../lib/units.ts";
-import { guardJudge, sequentialJudge } from "../judge/settings.ts";
 import { nextWeight } from "../judge/steps.ts";
-import { advanceSettings, judgeBase, sequentialSettings } from "../settings.ts";
-import { createRandom } from "../simulate/random.ts";
-import { evidenceRule } from "./evidence.ts";
-import { groupSequentialRule } from "./group-sequential.ts";
-import { kayentaRule } from "./kayenta.ts";
-import type { Rule } from "./rules.ts";
-import { argoRule, flaggerRule, type ThresholdSettings } from "./threshold-rules.ts";
+import { judgeBase, sequentialSettings } from "../settings.ts";
+import { createRule, type RuleName } from "./create-rule.ts";
 import { countsAt, type Trace } from "./trace.ts";
-
-/** The rules that a trace can be judged by: ours, the guard alone, and the peers'. */
-export const ruleNames = [
-  "fairlead",
-  "fairlead-5s",
-  "guard",
-  "flagger",
-  "flagger-10s",
-  "argo",
-  "kayenta",
-  "group-sequential",
-] as const;
-export type RuleName = (typeof ruleNames)[number];
 
 export interface ReplayResult {
   readonly verdict: "promoted" | "rolled back" | "held";
@@ -63,8 +44,11 @@ const defaultCanary = {
  */
 export function replay(trace: Trace, rule: RuleName, canary?: ReadCanary): ReplayResult {
   const analysis = (canary ?? readDefault()).analysis;
-  const judge = createRule(rule, analysis, trace);
-  const steps = judge.weights ?? advanceSettings(analysis).steps;
+  const { bounds, seed } = trace.head;
+  const base = { ...judgeBase(analysis), bounds };
+  const { guard, threshold } = analysis;
+  const judge = createRule(rule, { base, threshold, guard, sequential: sequentialSettings(analysis) }, seed);
+  const steps = judge.weights ?? base.steps;
   const [first] = steps;
   if (first === undefined) throw new RangeError("the canary has no step weights to replay");
   const weights: [number, Percent][] = [[0, first]];
@@ -93,40 +77,4 @@ function readDefault(): ReadCanary {
   const { value, problems } = readCanary(defaultCanary);
   if (value === undefined) throw new RangeError(problems.map(({ message }) => message).join("; "));
   return value;
-}
-
-function createRule(rule: RuleName, analysis: ReadAnalysis, { head }: Trace): Rule {
-  const base = { ...judgeBase(analysis), bounds: head.bounds };
-  const thresholds: ThresholdSettings = {
-    interval: analysis.interval / 1000,
-    window: 60,
-    minSuccess: base.minSuccess ?? 0,
-    maxDuration: base.maxDuration ?? Number.POSITIVE_INFINITY,
-    bounds: head.bounds,
-    steps: base.steps,
-  };
-  switch (rule) {
-    case "fairlead":
-    case "fairlead-5s":
-      return evidenceRule(sequentialJudge(base, sequentialSettings(analysis)), rule === "fairlead" ? 1 : 5);
-    case "guard": {
-      const guard = guardJudge(base, analysis.guard);
-      if (guard === undefined) {
-        throw new RangeError(
-          "the guard has nothing to watch: give request-success-rate or request-duration a threshold",
-        );
-      }
-      return evidenceRule(guard, 1);
-    }
-    case "flagger":
-      return flaggerRule(thresholds, analysis.threshold);
-    case "flagger-10s":
-      return flaggerRule({ ...thresholds, interval: 10 }, analysis.threshold);
-    case "argo":
-      return argoRule(thresholds, 3);
-    case "kayenta":
-      return kayentaRule(head.bounds, createRandom(head.seed, "kayenta"));
-    case "group-sequential":
-      return groupSequentialRule(thresholds);
-  }
 }

@@ -168,5 +168,6 @@ function readAnalysisFields(
       report,
     ),
     onInconclusive: analysis.onInconclusive ?? "hold",
+    record: analysis.record ?? "always",
   };
 }

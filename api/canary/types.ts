@@ -89,6 +89,8 @@ export interface ReadAnalysis {
   readonly providerErrors: "hold" | "fail";
   readonly deadline: Milliseconds;
   readonly onInconclusive: "hold" | "rollback" | "promote";
+  /** Which runs' windows are kept for replay and report. */
+  readonly record: "always" | "onFailure" | "never";
 }
 
 export type Strategy =

@@ -2206,6 +2206,15 @@ const schema: Schema = {
         "promote"
        ],
        "description": "What happens when the deadline has passed. Default hold."
+      },
+      "record": {
+       "type": "string",
+       "enum": [
+        "always",
+        "onFailure",
+        "never"
+       ],
+       "description": "Which runs are recorded for replay and report. Default always."
       }
      }
     },
@@ -2729,6 +2738,15 @@ const schema: Schema = {
         "promote"
        ],
        "description": "What happens when the deadline has passed. Default hold."
+      },
+      "record": {
+       "type": "string",
+       "enum": [
+        "always",
+        "onFailure",
+        "never"
+       ],
+       "description": "Which runs are recorded for replay and report. Default always."
       }
      }
     }

@@ -495,6 +495,10 @@ export interface CanaryAnalysis {
    * What happens when the deadline has passed. Default hold.
    */
   readonly onInconclusive?: "hold" | "rollback" | "promote";
+  /**
+   * Which runs are recorded for replay and report. Default always.
+   */
+  readonly record?: "always" | "onFailure" | "never";
 }
 export interface AnalysisMatch {
   readonly headers?: {

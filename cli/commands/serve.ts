@@ -10,6 +10,7 @@ interface ServeOptions {
   readonly discoveryAddress: string;
   readonly webhooks: string;
   readonly proxyImage?: string;
+  readonly records?: string;
   readonly logLevel: string;
 }
 
@@ -35,6 +36,7 @@ export function addServe(program: Command): void {
       "istio-system/fairlead-webhooks",
     )
     .option("--proxy-image <image>", "image of the sidecar")
+    .option("--records <folder>", "where runs are recorded for `fairlead analysis`; default: they are not")
     .option("--log-level <level>", "debug, info, warn or error", "info")
     .action(serve);
 }
@@ -71,6 +73,7 @@ async function serve(options: ServeOptions): Promise<void> {
           host,
           addresses: ownAddresses(),
           ...(rooms === "all" ? { webhooks } : {}),
+          ...(options.records === undefined ? {} : { records: options.records }),
         });
   logger.info({ rooms }, "fairlead serves");
   await new Promise((done) => {

@@ -24,6 +24,11 @@ export interface UpState {
 /** Asks a control plane to stop every pod before it ends; SIGTERM leaves them running. */
 export const stopAllSignal = "SIGUSR2";
 
+/** Where a control plane that keeps its state in `dataDir` records the runs of its canaries. */
+export function recordsFolder(dataDir: string): string {
+  return join(dataDir, "runs");
+}
+
 const file = (dataDir: string): string => join(dataDir, "up.json");
 
 export function writeUpState(dataDir: string, state: UpState): void {

@@ -6,7 +6,8 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type ReplayResult, type RuleName, replay } from "../../analysis/replay/replay.ts";
+import type { RuleName } from "../../analysis/replay/create-rule.ts";
+import { type ReplayResult, replay } from "../../analysis/replay/replay.ts";
 import { readTrace } from "../../analysis/replay/trace.ts";
 
 const python = join(homedir(), ".cache/fairlead/reference-venv/bin/python");
