@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { envoyMissing, type RunningEnvoy } from "../../test/support/envoy.ts";
 import type { Benchmark } from "../benchmark.ts";
-import type { AppsAnswer } from "./apps.ts";
+import type { AppsAnswer, AppsOrder } from "./apps.ts";
 import { makeCertificates } from "./certificates.ts";
 import type { ControlPlaneAnswer } from "./control-plane.ts";
 import { cpuOf, startProxy, type Variant, type Wiring } from "./envoy.ts";
 import type { LoadAnswer, LoadOrder } from "./load.ts";
-import { canaryWeight, proxies, rate } from "./plan.ts";
+import { canaryWeight, defaultAnalysis, proxies, rate } from "./plan.ts";
 import { type Part, startPart } from "./process.ts";
 import { record } from "./recording.ts";
 import type { ReplayOrder } from "./replayed-proxies.ts";
@@ -44,11 +44,11 @@ export const benchmark: Benchmark = {
       "--expose-gc",
     ]);
     const load = startPart<LoadOrder, LoadAnswer>("load.ts", undefined);
-    const apps = startPart<{ broken: boolean }, AppsAnswer>("apps.ts", undefined);
+    const apps = startPart<AppsOrder, AppsAnswer>("apps.ts", undefined);
     const parts = [controlPlane, load, apps];
     try {
       await sleep(1500);
-      const versions = await apps.ask({ broken: false });
+      const versions = await apps.ask({ failing: 0 });
       say(`recording ${recorded} s of one Envoy`);
       const recording = await record(recorded, rate / proxies, versions, load);
       const { grpcPort, reportsPort } = await controlPlane.ask({});
@@ -127,27 +127,27 @@ async function faultDelays(
   wiring: Wiring,
   controlPlane: Part<object, ControlPlaneAnswer>,
   load: Part<LoadOrder, LoadAnswer>,
-  apps: Part<{ broken: boolean }, AppsAnswer>,
+  apps: Part<AppsOrder, AppsAnswer>,
   say: (line: string) => void,
 ): Promise<number[]> {
   const envoy = await startProxy({ proxy: 1, sink: true, log: true, live: true }, wiring);
   const delays: number[] = [];
   try {
     for (let fault = 1; fault <= faults; fault++) {
-      await apps.ask({ broken: false });
+      await apps.ask({ failing: 0 });
       await load.ask({ port: envoy.port, rate: 500 });
       await sleep(1500);
-      await controlPlane.ask({ arm: true });
+      await controlPlane.ask({ arm: defaultAnalysis });
       await load.ask({ port: envoy.port, rate: 500 });
       await sleep(700 + Math.random() * 500);
-      await apps.ask({ broken: true });
+      await apps.ask({ failing: 1 });
       const { verdictAt, verdict } = await untilVerdict(controlPlane);
       const { firstFailureAt } = await load.ask({ port: 0, rate: 0 });
       delays.push(verdictAt - firstFailureAt);
       say(`fault ${fault}: ${verdictAt - firstFailureAt} ms: ${verdict}`);
     }
   } finally {
-    await apps.ask({ broken: false });
+    await apps.ask({ failing: 0 });
     await envoy.stop();
   }
   return delays;
@@ -178,7 +178,7 @@ async function controlPlaneCost(
     attemptsPerSecond: recording.attempts.length / recorded,
   });
   parts.push(replayed);
-  await controlPlane.ask({ arm: true });
+  await controlPlane.ask({ arm: defaultAnalysis });
   say(`connecting ${proxies} proxies`);
   await replayed.ask({ start: 0 });
   await sleep(3000);

@@ -3,9 +3,10 @@
  * run that is watched and judged.
  */
 
-import { guardJudge } from "../../analysis/judge/settings.ts";
+import type { RunSettings } from "../../analysis/analyst.ts";
+import { readRunSettings } from "../../analysis/settings.ts";
 import { createAnalyst } from "../../analysis/watch.ts";
-import { bucketBounds } from "../../api/signals.ts";
+import { readCanary } from "../../api/canary/read.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { silent } from "../../lib/log.ts";
 import { readAuthority } from "../../mesh/ca/authority.ts";
@@ -16,7 +17,20 @@ import { serveReports } from "../../mesh/signals/report-server.ts";
 import { createSignals } from "../../mesh/signals/signals.ts";
 import { serveGrpc } from "../../mesh/xds/serve.ts";
 import type { Certificates } from "./certificates.ts";
-import { canaryWeight, namespace, proxies, run, serviceAccount, workloadOf } from "./plan.ts";
+import {
+  canaryWeight,
+  defaultAnalysis,
+  namespace,
+  proxies,
+  run,
+  serviceAccount,
+  workloadOf,
+} from "./plan.ts";
+
+export interface ControlPlaneOrder {
+  /** Begins a new analysis by this `spec.analysis` of a Canary. */
+  readonly arm?: object;
+}
 
 /** What the process answers to each message. */
 export interface ControlPlaneAnswer {
@@ -28,6 +42,24 @@ export interface ControlPlaneAnswer {
   /** Epoch milliseconds of the first roll-back verdict since it was last armed; 0: none. */
   readonly verdictAt: number;
   readonly verdict: string;
+}
+
+function settingsOf(analysis: object): RunSettings {
+  const { value, problems } = readCanary({
+    apiVersion: "flagger.app/v1beta1",
+    kind: "Canary",
+    metadata: { name: "shop", namespace },
+    spec: {
+      targetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "shop" },
+      service: { port: 80 },
+      analysis,
+    },
+  });
+  if (value === undefined) throw new Error(JSON.stringify(problems));
+  return readRunSettings(value, {
+    template: () => undefined,
+    secret: () => Promise.resolve(new Map()),
+  }).settings;
 }
 
 const workloads = new Map(
@@ -74,32 +106,12 @@ process.once("message", async (certificates: Certificates) => {
   });
 
   const analyst = createAnalyst({ signals, clock: systemClock, logger: silent });
-  const judge = guardJudge({
-    bounds: bucketBounds,
-    interval: 60_000,
-    steps: [canaryWeight],
-    minSuccess: 99,
-    maxDuration: 500,
-  });
   let verdictAt = 0;
   let verdict = "";
-  const arm = () => {
+  const arm = (spec: object) => {
     verdictAt = 0;
     verdict = "";
-    const analysis = analyst.start(run, {
-      judge,
-      tripWire: true,
-      metrics: [],
-      advance: {
-        rule: "flagger",
-        steps: [canaryWeight],
-        threshold: 5,
-        noData: "hold",
-        providerErrors: "hold",
-        deadline: Number.POSITIVE_INFINITY,
-        onInconclusive: "hold",
-      },
-    });
+    const analysis = analyst.start(run, settingsOf(spec));
     analysis.setWeight(canaryWeight, Date.now());
     analysis.onHarm(({ reason }) => {
       if (verdictAt === 0) verdictAt = Date.now();
@@ -107,11 +119,11 @@ process.once("message", async (certificates: Certificates) => {
     });
     return analysis;
   };
-  let analysis = arm();
-  process.on("message", (message: { readonly arm?: boolean }) => {
-    if (message.arm) {
+  let analysis = arm(defaultAnalysis);
+  process.on("message", ({ arm: spec }: ControlPlaneOrder) => {
+    if (spec !== undefined) {
       analysis.close();
-      analysis = arm();
+      analysis = arm(spec);
     }
     globalThis.gc?.();
     const { user, system } = process.cpuUsage();

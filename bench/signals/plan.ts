@@ -28,3 +28,15 @@ export const serviceAccount = "shop";
 export const nodeId = (proxy: number): string => `sidecar~127.0.0.1~p-${proxy}.demo~demo.svc.cluster.local`;
 export const workloadOf = (proxy: number): string =>
   proxy % canaryWeight === 0 ? run.canary.workload : run.primary.workload;
+
+/** By weight and with the guard, as a Canary without a word about either. */
+export const defaultAnalysis = {
+  interval: "1m",
+  threshold: 5,
+  stepWeight: canaryWeight,
+  maxWeight: canaryWeight,
+  metrics: [
+    { name: "request-success-rate", thresholdRange: { min: 99 } },
+    { name: "request-duration", thresholdRange: { max: 500 } },
+  ],
+};
