@@ -2,6 +2,7 @@
 import { loadConnection } from "../kube/kubeconfig.ts";
 import type { Logger } from "../lib/log.ts";
 import { attachKubernetes, type LocalKubernetes, startKubernetes } from "../local/index.ts";
+import type { Images } from "../local/node/image.ts";
 import type { NetworkMode } from "../local/node/network/pod-network.ts";
 import { portProblem } from "../local/subnet.ts";
 import { agentCommand } from "../mesh/agent/command.ts";
@@ -17,6 +18,8 @@ export interface ControlPlaneOptions {
   /** Path of the Envoy that sidecars run. */
   readonly envoy: string;
   readonly logger: Logger;
+  /** What stands for images, beside our own. */
+  readonly images?: Images;
   /** The pods' data path. */
   readonly network: NetworkMode;
   /** Of an API server that is there already, whose pods this machine is to run; default an embedded one. */
@@ -107,8 +110,10 @@ async function startOrAttach({
   logger,
   kubeconfig,
   network,
+  images: own = new Map(),
 }: ControlPlaneOptions): Promise<LocalKubernetes> {
-  const shared = { dataDir, logger, network, images: new Map([["fairlead/proxy", agentCommand()]]) };
+  const images: Images = new Map([...own, ["fairlead/proxy", agentCommand()]]);
+  const shared = { dataDir, logger, network, images };
   if (kubeconfig === undefined) return startKubernetes(shared);
   return attachKubernetes({ ...shared, kubeconfig, connection: await loadConnection({ kubeconfig }) });
 }

@@ -19,6 +19,7 @@ import {
   writeSubnet,
 } from "./data-dir.ts";
 import { hostAddress } from "./node/address.ts";
+import type { Images } from "./node/image.ts";
 import { type NetworkMode, openPodNetwork, podRange } from "./node/network/open.ts";
 import { type NodeOptions, type RunningNode, startNode } from "./node/node.ts";
 import { PodLogError } from "./node/pod-log.ts";
@@ -36,14 +37,15 @@ export {
 } from "../api/core.ts";
 export type { Client } from "../kube/contract.ts";
 export { type AttachOptions, attachKubernetes } from "./attach.ts";
+export type { ImageProgram, Images } from "./node/image.ts";
 
 export interface KubernetesOptions {
   /** State, pods and kubeconfig. Default `~/.fairlead`. One process at a time. */
   readonly dataDir?: string;
   /** The S of 127.S.0.0/16. Default: the folder's own, else the first whose port 6443 is free. */
   readonly subnet?: number;
-  /** Image name without tag → the command that stands for it. */
-  readonly images?: ReadonlyMap<string, readonly string[]>;
+  /** Image name → the command that stands for it; a name without tag for all of its tags. */
+  readonly images?: Images;
   /** Image name, without tag, of the sidecar. Default `fairlead/proxy`. */
   readonly proxyImage?: string;
   /** Path of Envoy, for sidecars. Default: this process's `ENVOY_BIN`. */

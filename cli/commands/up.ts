@@ -6,6 +6,7 @@ import type { Command } from "commander";
 import { createLogger } from "../../lib/log.ts";
 import { explainDisk } from "../../local/data-dir.ts";
 import { askVersion } from "../../local/envoy/version.ts";
+import { readUpConfig } from "../up/config.ts";
 import { chooseNetwork, type NetworkChoice, networkOption } from "../up/network.ts";
 import { prepareEnvoy } from "../up/prepare-envoy.ts";
 import { programFile } from "../up/program-file.ts";
@@ -28,6 +29,7 @@ interface UpOptions {
   readonly kubeconfig?: string;
   readonly account?: string;
   readonly network: NetworkChoice;
+  readonly config?: string;
 }
 
 /** Adds `fairlead up`. */
@@ -45,6 +47,10 @@ export function addUp(program: Command): void {
       "with --kubeconfig: the service account that the control plane uses",
     )
     .option(...networkOption)
+    .option(
+      "--config <file>",
+      "what stands for images (default: fairlead.yaml of this folder, where there is one)",
+    )
     .option("--foreground", "stay attached; Ctrl-C ends the control plane and leaves the pods running")
     .option("-y, --yes", "fetch what is missing (Envoy) without asking")
     .option("-o, --output <form>", "text or json (one object on stdout once everything serves)", "text")
@@ -76,8 +82,9 @@ async function serve(dataDir: string, options: UpOptions): Promise<void> {
   trimHeap();
   const { kubeconfig, account } = options;
   const network = await chooseNetwork(options.network);
+  const { images } = readUpConfig(options.config);
   const controlPlane = await runControlPlane({
-    ...{ dataDir, envoy, logger, network: network.mode },
+    ...{ dataDir, envoy, logger, images, network: network.mode },
     ...(kubeconfig === undefined ? {} : { kubeconfig: resolve(kubeconfig) }),
     ...(account === undefined ? {} : { account }),
   });
@@ -107,6 +114,7 @@ async function serve(dataDir: string, options: UpOptions): Promise<void> {
 async function startInBackground(dataDir: string, options: UpOptions): Promise<void> {
   const running = readUpState(dataDir);
   if (running) return tell(options, running, `fairlead serves already (process ${running.pid})`);
+  const config = readUpConfig(options.config);
   // Asked here, where there is a terminal: the background process has none.
   await prepareEnvoy({ yes: options.yes === true, logger: createLogger(options.logLevel) });
   const logFile = join(dataDir, "control-plane.log");
@@ -118,6 +126,7 @@ async function startInBackground(dataDir: string, options: UpOptions): Promise<v
       ...["--network", options.network],
       ...(options.kubeconfig === undefined ? [] : ["--kubeconfig", resolve(options.kubeconfig)]),
       ...(options.account === undefined ? [] : ["--account", options.account]),
+      ...(config.path === undefined ? [] : ["--config", config.path]),
     ],
     {
       detached: true,

@@ -4,7 +4,6 @@ import { applicationAddress, hasSidecar, sidecarName } from "./address.ts";
 import type { Container } from "./container.ts";
 import { repositoryOf } from "./image.ts";
 import type { NetworkMode } from "./network/pod-network.ts";
-import { mountsVariable } from "./volumes/mounts.ts";
 
 export interface BaseInput {
   readonly pod: Pod;
@@ -13,8 +12,6 @@ export interface BaseInput {
   readonly networkMode: NetworkMode;
   /** Of the API server. */
   readonly apiServer: URL;
-  /** Mount path → folder on this machine. */
-  readonly mounts: Readonly<Record<string, string>>;
   /** Image name, without tag, of the sidecar. */
   readonly proxyImage: string;
   /** Path of Envoy; where absent the sidecar gets this process's own `ENVOY_BIN`. */
@@ -32,7 +29,7 @@ const inherited = ["HOME", "LANG", "TZ", "TMPDIR", "USER"];
  * `FAIRLEAD_APP_ADDRESS`. `node` is the one that runs fairlead.
  */
 export function baseEnvironment(input: BaseInput): ReadonlyMap<string, string> {
-  const { pod, container, podIp, networkMode, apiServer, mounts, proxyImage, envoy } = input;
+  const { pod, container, podIp, networkMode, apiServer, proxyImage, envoy } = input;
   const shared = networkMode === "loopback";
   const isSidecar = container.name === sidecarName || repositoryOf(container.image ?? "") === proxyImage;
   const meshed = pod.spec !== undefined && hasSidecar(pod.spec);
@@ -43,7 +40,6 @@ export function baseEnvironment(input: BaseInput): ReadonlyMap<string, string> {
   variables.set("HOST", shared ? behind : "0.0.0.0");
   variables.set("KUBERNETES_SERVICE_HOST", apiServer.hostname);
   variables.set("KUBERNETES_SERVICE_PORT", apiServer.port || "443");
-  variables.set(mountsVariable, JSON.stringify(mounts));
   if (isSidecar) {
     if (shared) variables.set("FAIRLEAD_APP_ADDRESS", applicationAddress(podIp));
     for (const [name, value] of entry("ENVOY_BIN", envoy ?? process.env.ENVOY_BIN))

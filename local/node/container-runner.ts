@@ -1,9 +1,17 @@
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ContainerStatus, Pod } from "../../api/core.ts";
 import type { Recorder } from "../../kube/contract.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Milliseconds } from "../../lib/units.ts";
-import { type Container, type ContainerRecord, newRecord, type Role, type Situation } from "./container.ts";
+import {
+  type Container,
+  type ContainerRecord,
+  newRecord,
+  type Role,
+  type Situation,
+  type Terminated,
+} from "./container.ts";
 import { runHandler } from "./lifecycle.ts";
 import { ContainerLog } from "./log/container-log.ts";
 import { startContainerProbes } from "./probe/container-probes.ts";
@@ -13,11 +21,13 @@ import {
   type Attempt,
   createAttempt,
   type Exit,
+  markOomKilled,
   markStopped,
   pruneAttempts,
   readAttempts,
   readExit,
   readShim,
+  terminationMessagePath,
   wasStopped,
 } from "./process/attempt-folder.ts";
 import { killAll, markerVariable, shimRuns, terminate, waitForExit } from "./process/session.ts";
@@ -92,7 +102,10 @@ export class ContainerRunner {
     this.#change({ attempt: latest.number, backOff: latest.backOff, ...(last ? { last } : {}) });
     if (!shimRuns(latest)) {
       killAll(latest, { shimToo: true });
-      this.#change({ situation: endOf(latest) ?? lost(latest), stoppedOnPurpose: wasStopped(latest) });
+      this.#change({
+        situation: endOf(latest, this.container) ?? lost(latest),
+        stoppedOnPurpose: wasStopped(latest),
+      });
       return;
     }
     const same = before?.state?.running !== undefined && before.restartCount === latest.number;
@@ -121,6 +134,8 @@ export class ContainerRunner {
     const { situation, attempt: before } = this.#record;
     const number = before + 1;
     pruneAttempts(folder, number - 1);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(terminationMessagePath(folder), "");
     const attempt = createAttempt(folder, { number, startedAt: clock.now(), backOff });
     const variables = { ...Object.fromEntries(environment), [markerVariable]: attempt.folder };
     this.#place = { environment: variables, workingFolder, enter };
@@ -185,6 +200,14 @@ export class ContainerRunner {
     };
     this.#stopping = work();
     return this.#stopping;
+  }
+
+  /** Ends it at once because it uses more memory than its limit; it is restarted by the pod's policy. */
+  killForMemory(): void {
+    const attempt = this.#attempt;
+    if (!attempt || this.#stopping || this.#record.situation.kind !== "running") return;
+    markOomKilled(attempt);
+    killAll(attempt);
   }
 
   /** Stops looking; the process goes on. */
@@ -279,9 +302,9 @@ export function containerFolder(podFolder: string, name: string): string {
   return join(podFolder, "containers", name);
 }
 
-function endOf(attempt: Attempt): Extract<Situation, { kind: "terminated" }> | undefined {
+function endOf(attempt: Attempt, container?: Container): Terminated | undefined {
   const exit = readExit(attempt);
-  return exit && describeExit(exit, attempt, undefined);
+  return exit && describeExit(exit, attempt, container);
 }
 
 function lost({ startedAt }: Attempt): Situation {

@@ -5,7 +5,6 @@ import { baseEnvironment } from "./base-environment.ts";
 import type { Container } from "./container.ts";
 import { buildEnvironment } from "./environment.ts";
 import { expand } from "./expansion.ts";
-import { repositoryOf, resolveCommand } from "./image.ts";
 
 const pod: Pod = {
   apiVersion: "v1",
@@ -91,7 +90,6 @@ test("the sidecar takes the pod's address, the application the one behind it", (
       podIp: "127.77.3.4",
       networkMode: "loopback",
       apiServer: new URL("https://127.77.0.1:6443"),
-      mounts: {},
       proxyImage: "p",
       envoy: "/envoy",
     });
@@ -108,19 +106,4 @@ test("an address is used again only after all others", () => {
   expect(nextAddress("127.77", new Set(["127.77.1.3"]), "127.77.1.2")).toBe("127.77.1.4");
   expect(nextAddress("127.77", new Set(), "127.77.1.254")).toBe("127.77.2.1");
   expect(nextAddress("127.77", new Set(["127.77.1.1"]), "127.77.127.254")).toBe("127.77.1.2");
-});
-
-test("a container runs its command, else what its image stands for", () => {
-  const images = new Map([["reg:5000/web", ["node", "web.ts"]]]);
-  const same = (text: string) => text;
-  expect(repositoryOf("reg:5000/web:1.2@sha256:00")).toBe("reg:5000/web");
-  expect(resolveCommand({ image: "reg:5000/web:2", args: ["-v"] }, images, same)).toEqual({
-    kind: "command",
-    command: ["node", "web.ts", "-v"],
-  });
-  expect(resolveCommand({ image: "process://", command: ["true"] }, images, same)).toEqual({
-    kind: "command",
-    command: ["true"],
-  });
-  expect(resolveCommand({ image: "web" }, images, same)).toMatchObject({ reason: "ErrImagePull" });
 });

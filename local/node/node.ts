@@ -21,6 +21,7 @@ import { PodFolders } from "./pod-folder.ts";
 import { PodLogError, type PodLogOptions, podLog } from "./pod-log.ts";
 import { PodWorker } from "./pod-worker.ts";
 import { nodeObject, registerNode } from "./register.ts";
+import { startMemoryLimits } from "./usage/memory-limits.ts";
 import { UsageMeter } from "./usage/meter.ts";
 import type { PodUsages } from "./usage/usage.ts";
 import { startProvisioner } from "./volumes/provision.ts";
@@ -185,12 +186,16 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const meter = new UsageMeter(clock, () =>
     [...workers].flatMap(([uid, worker]) => worker.sessions().map((container) => ({ uid, ...container }))),
   );
+  const stopLimits = startMemoryLimits(clock, () =>
+    [...workers.values()].flatMap((worker) => worker.memoryLimits()),
+  );
   const volumes = { client, informers, recorder, logger, folder: join(dataDir, "volumes") };
   const provisioner = adoptOnly ? undefined : startProvisioner(volumes);
   if (!adoptOnly) for (const uid of pods.keys()) queue.add(uid);
 
   async function close(): Promise<void> {
     for (const stop of stopWatching) stop();
+    stopLimits();
     await provisioner?.close();
     await queue.close();
     for (const worker of workers.values()) worker.release();

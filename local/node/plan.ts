@@ -9,6 +9,8 @@ export interface PodPlan {
   readonly held: readonly { readonly name: string; readonly until: number; readonly backOff: Milliseconds }[];
   /** Set when every container that counts has ended for good; sidecars are then stopped. */
   readonly outcome?: "Succeeded" | "Failed";
+  /** Why the pod as a whole failed, where no container says it. */
+  readonly failure?: { readonly reason: string; readonly message: string };
 }
 
 type Step = "none" | "start" | "done" | "failed";
@@ -76,3 +78,24 @@ function nextStep({ role, situation }: ContainerRecord, policy: string): Step {
 function appsBegan(apps: readonly ContainerRecord[]): boolean {
   return apps.some(({ attempt }) => attempt >= 0);
 }
+
+/** When `activeDeadlineSeconds` ends a pod, epoch milliseconds; undefined without one. */
+export function deadlineOf(
+  { activeDeadlineSeconds }: Pick<PodSpec, "activeDeadlineSeconds">,
+  startTime: string | undefined,
+): number | undefined {
+  const started = Date.parse(startTime ?? "");
+  if (activeDeadlineSeconds === undefined || Number.isNaN(started)) return undefined;
+  return started + activeDeadlineSeconds * 1000;
+}
+
+/** The plan of a pod that has been active for too long. */
+export const deadlineExceeded: PodPlan = {
+  start: [],
+  held: [],
+  outcome: "Failed",
+  failure: {
+    reason: "DeadlineExceeded",
+    message: "Pod was active on the node longer than the specified deadline",
+  },
+};

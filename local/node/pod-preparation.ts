@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import {
   ConfigMapKind,
@@ -10,14 +10,15 @@ import {
 import { hostAddress } from "./address.ts";
 import { baseEnvironment } from "./base-environment.ts";
 import type { Container } from "./container.ts";
-import type { StartPlan } from "./container-runner.ts";
+import { containerFolder, type StartPlan } from "./container-runner.ts";
 import { buildEnvironment, ContainerConfigError, type ObjectLookup } from "./environment.ts";
 import { expand } from "./expansion.ts";
-import { resolveCommand } from "./image.ts";
+import { resolveCommand, resolveImage } from "./image.ts";
 import type { PodPlace, ProcessUser } from "./network/pod-network.ts";
 import type { PodContext } from "./pod-context.ts";
+import { terminationMessagePath } from "./process/attempt-folder.ts";
 import { folderOf, VolumeError, volumeContent } from "./volumes/content.ts";
-import { mountsOf, resolvePath } from "./volumes/mounts.ts";
+import { type Mount, mountsJson, mountsOf, mountsVariable, resolvePath } from "./volumes/mounts.ts";
 import { PodTokens } from "./volumes/tokens.ts";
 import { writeVolume } from "./volumes/write.ts";
 
@@ -25,6 +26,10 @@ import { writeVolume } from "./volumes/write.ts";
 export type Prepared =
   | ({ readonly kind: "start" } & Omit<StartPlan, "backOff">)
   | { readonly kind: "unavailable"; readonly reason: string; readonly message: string };
+
+interface ContainerPlace extends Pick<StartPlan, "environment" | "workingFolder" | "enter"> {
+  readonly mounts: readonly Mount[];
+}
 
 /** Whether a pod's volumes stand, and when their tokens are due (epoch milliseconds). */
 export type Mounted =
@@ -96,8 +101,12 @@ export class PodPreparation {
 
   /** @throws ContainerConfigError where the manifest refers to what is not there */
   prepare(pod: Pod, container: Container): Prepared {
-    const { environment, workingFolder, enter } = this.execPlace(pod, container);
-    const resolved = resolveCommand(container, this.#context.images, (text) => expand(text, environment));
+    const { environment, workingFolder, enter, mounts } = this.execPlace(pod, container);
+    // A subPath that is not there yet is made, as a folder.
+    const missing = mounts.filter(({ source, isFile }) => !isFile && !existsSync(source));
+    for (const { source } of missing) mkdirSync(source, { recursive: true });
+    const image = resolveImage(container.image ?? "", this.#context.images);
+    const resolved = resolveCommand(container, image, (text) => expand(text, environment));
     if (resolved.kind === "unavailable") return resolved;
     if (!existsSync(workingFolder)) {
       throw new ContainerConfigError(`workingDir \`${workingFolder}\` does not exist on this machine`);
@@ -106,22 +115,24 @@ export class PodPreparation {
   }
 
   /** Where a container's process, and what runs beside it, lives. Without a workingDir it is where fairlead was started. */
-  execPlace(pod: Pod, container: Container): Pick<StartPlan, "environment" | "workingFolder" | "enter"> {
-    const { apiServer, proxyImage, envoy, network } = this.#context;
-    const mounts = mountsOf(container, this.#volumeFolders);
+  execPlace(pod: Pod, container: Container): ContainerPlace {
+    const { apiServer, proxyImage, envoy, network, images } = this.#context;
+    const image = resolveImage(container.image ?? "", images);
     const base = baseEnvironment({
-      ...{ pod, container, apiServer, mounts, proxyImage, envoy },
+      ...{ pod, container, apiServer, proxyImage, envoy },
       podIp: this.#ip,
       networkMode: network.mode,
     });
-    const environment = buildEnvironment({
+    const variables = buildEnvironment({
       pod,
       container,
       place: this.#place,
       lookup: this.#lookup(pod),
-      base,
+      base: new Map([...base, ...image.environment]),
     });
-    const { workingDir } = container;
+    const mounts = this.#mounts(container, variables);
+    const environment = new Map(variables).set(mountsVariable, mountsJson(mounts));
+    const workingDir = container.workingDir ?? image.workingDir;
     const folder = workingDir ? resolvePath(workingDir, mounts) : process.cwd();
     const user = userOf(pod, container);
     const place = this.#network;
@@ -129,7 +140,17 @@ export class PodPreparation {
       environment,
       workingFolder: folder,
       enter: (command) => place?.enter(command, folder, user) ?? command,
+      mounts,
     };
+  }
+
+  /** Its volumes, and the file for its last words. */
+  #mounts(container: Container, variables: ReadonlyMap<string, string>): readonly Mount[] {
+    const source = terminationMessagePath(containerFolder(this.#folder, container.name));
+    const mountPath = container.terminationMessagePath ?? "/dev/termination-log";
+    const words = { mountPath, source, readOnly: false, isFile: true };
+    const subPath = (text: string) => expand(text, variables);
+    return [...mountsOf({ container, folders: this.#volumeFolders, expand: subPath }), words];
   }
 
   get #place() {

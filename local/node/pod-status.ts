@@ -13,7 +13,7 @@ import type { PodPlan } from "./plan.ts";
 export interface StatusInput {
   readonly pod: Pod;
   readonly records: ReadonlyMap<string, ContainerRecord>;
-  readonly plan: Pick<PodPlan, "held" | "outcome">;
+  readonly plan: Pick<PodPlan, "held" | "outcome" | "failure">;
   /** What was written last, where the pod may be older. */
   readonly before?: PodStatus | undefined;
   readonly podIp: string;
@@ -36,6 +36,7 @@ export function podStatus({ pod, records, plan, before, podIp, hostIp, now }: St
   const init = statuses.filter(({ role }) => role !== "app").map(({ status }) => status);
   return {
     phase,
+    ...plan.failure,
     startTime: before?.startTime ?? pod.status?.startTime ?? rfc3339(now),
     hostIP: hostIp,
     hostIPs: [{ ip: hostIp }],

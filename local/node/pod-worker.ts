@@ -5,11 +5,13 @@ import { hostAddress } from "./address.ts";
 import { type ContainerRecord, containersOf } from "./container.ts";
 import { ContainerRunner, containerFolder } from "./container-runner.ts";
 import { ContainerConfigError } from "./environment.ts";
-import { type PodPlan, planPod } from "./plan.ts";
+import { deadlineExceeded, deadlineOf, type PodPlan, planPod } from "./plan.ts";
 import type { PodContext } from "./pod-context.ts";
 import { PodPreparation } from "./pod-preparation.ts";
 import { type PodStatus, podStatus, statusPatch } from "./pod-status.ts";
+import { parseQuantity } from "./quantity.ts";
 import { stopContainers } from "./stop-containers.ts";
+import type { LimitedContainer } from "./usage/memory-limits.ts";
 
 export interface PodWorkerOptions {
   readonly context: PodContext;
@@ -76,6 +78,15 @@ export class PodWorker {
     );
   }
 
+  /** The running containers that have a limit of memory. */
+  memoryLimits(): readonly LimitedContainer[] {
+    return this.#all().flatMap((runner) => {
+      const limitBytes = parseQuantity(runner.container.resources?.limits?.memory ?? "");
+      if (limitBytes === undefined || runner.session === undefined) return [];
+      return [{ session: runner.session, limitBytes, kill: () => runner.killForMemory() }];
+    });
+  }
+
   /** Takes over the processes that an earlier runner started for this pod. */
   adopt(): void {
     const { initContainerStatuses = [], containerStatuses = [] } = this.#pod.status ?? {};
@@ -106,12 +117,16 @@ export class PodWorker {
     if (mounted.kind === "failed") this.#event("FailedMount", `MountVolume.SetUp failed: ${mounted.message}`);
     else if (apart === undefined) await this.#start(this.#plan());
     const plan = this.#plan();
+    if (plan.failure)
+      this.#context.recorder.event(this.#pod, "Normal", plan.failure.reason, plan.failure.message);
     if (plan.outcome) await stopContainers(this.#all(), this.#graceMs(), this.#context.clock);
     this.#tellBackOff(plan);
     await this.#publish(plan);
 
     const now = this.#context.clock.now();
     const times = plan.held.map(({ until }) => until);
+    const deadline = this.#deadline();
+    if (deadline !== undefined && !plan.outcome) times.push(deadline);
     if (mounted.kind === "failed" || apart !== undefined) times.push(now + remountAfter);
     else if (mounted.renewAt !== undefined) times.push(mounted.renewAt);
     if (this.#anyStartFailed()) times.push(now + restartAfter);
@@ -208,7 +223,13 @@ export class PodWorker {
   #plan(): PodPlan {
     const { clock, backOff } = this.#context;
     const { spec } = this.#pod;
+    if ((this.#deadline() ?? Number.POSITIVE_INFINITY) <= clock.now()) return deadlineExceeded;
     return spec ? planPod(spec, this.#records(), clock.now(), backOff) : { start: [], held: [] };
+  }
+
+  #deadline(): number | undefined {
+    const { spec, status } = this.#pod;
+    return spec && deadlineOf(spec, this.#published?.startTime ?? status?.startTime);
   }
 
   #records(): ReadonlyMap<string, ContainerRecord> {
@@ -227,7 +248,7 @@ export class PodWorker {
     this.#context.recorder.event(this.#pod, "Warning", reason, message);
   }
 
-  async #publish(plan: Pick<PodPlan, "held" | "outcome">): Promise<void> {
+  async #publish(plan: Pick<PodPlan, "held" | "outcome" | "failure">): Promise<void> {
     const { client, clock, network } = this.#context;
     const { name, namespace, uid } = this.#pod.metadata;
     const status = podStatus({

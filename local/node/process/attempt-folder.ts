@@ -85,6 +85,20 @@ export function markStopped({ folder }: Pick<Attempt, "folder">): void {
   writeFileSync(join(folder, "stopped"), "");
 }
 
+/** Marks an attempt as ended because it used more memory than its limit. */
+export function markOomKilled({ folder }: Pick<Attempt, "folder">): void {
+  writeFileSync(join(folder, "oom-killed"), "");
+}
+
+export function wasOomKilled({ folder }: Pick<Attempt, "folder">): boolean {
+  return readText(join(folder, "oom-killed")) !== undefined;
+}
+
+/** What the container wrote to its `terminationMessagePath`; of its latest attempt. */
+export function terminationMessagePath(containerFolder: string): string {
+  return join(containerFolder, "termination-log");
+}
+
 export function wasStopped({ folder }: Pick<Attempt, "folder">): boolean {
   return readText(join(folder, "stopped")) !== undefined;
 }

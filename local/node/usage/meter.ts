@@ -4,7 +4,7 @@ import type { ContainerUsage, PodUsages } from "./usage.ts";
 
 /** Clock ticks a second in `/proc/<pid>/stat`: 100 on every Linux that Node runs on. */
 const ticksPerSecond = 100;
-const pageBytes = 4096;
+export const pageBytes = 4096;
 
 /** A container that runs: its processes are those of one session. */
 export interface RunningContainer {

@@ -20,7 +20,8 @@ export class VolumeError extends Error {
 export type VolumeContent =
   | { readonly kind: "files"; readonly files: readonly VolumeFile[] }
   | { readonly kind: "folder" }
-  | { readonly kind: "host"; readonly path: string };
+  /** `type` as `hostPath.type` has it: what must be there, or is made. */
+  | { readonly kind: "host"; readonly path: string; readonly type?: string };
 
 export interface VolumeInput {
   readonly pod: Pod;
@@ -42,7 +43,10 @@ type KeyItems = NonNullable<NonNullable<Volume["configMap"]>["items"]>;
 export function volumeContent(volume: Volume, input: VolumeInput): VolumeContent {
   const { configMap, secret, downwardAPI, projected, emptyDir, hostPath, persistentVolumeClaim } = volume;
   if (emptyDir) return { kind: "folder" };
-  if (hostPath) return { kind: "host", path: hostPath.path };
+  if (hostPath) {
+    const { path, type = "" } = hostPath;
+    return { kind: "host", path, type };
+  }
   if (persistentVolumeClaim) {
     return { kind: "host", path: claimFolder(persistentVolumeClaim.claimName, input.lookup) };
   }
