@@ -3,7 +3,7 @@ import { StatefulSetKind } from "../../../api/core.ts";
 import { controllerReference } from "../pod-facts.ts";
 import { revisionLabel } from "../revision-history.ts";
 
-export const podNameLabel = "statefulset.kubernetes.io/pod-name";
+const podNameLabel = "statefulset.kubernetes.io/pod-name";
 const podIndexLabel = "apps.kubernetes.io/pod-index";
 
 /** The ordinal in a pod's name; -1 for one that is not of this set's. */

@@ -27,8 +27,9 @@ async function start(script: string): Promise<{ attempt: Attempt; ended: Promise
 }
 
 test("a stat line is read though the program's name holds spaces and parentheses", () => {
-  const line = `12 (a) b (c) S 1 12 12 0 -1 4194304 ${Array.from({ length: 12 }, (_, index) => index).join(" ")} 777 0 0`;
-  expect(parseStat(line)).toEqual({ pid: 12, state: "S", parent: 1, session: 12, startTime: "777" });
+  const line = `12 (a) b (c) S 1 12 12 0 -1 4194304 ${Array.from({ length: 12 }, (_, index) => index).join(" ")} 777 0 9`;
+  const identity = { pid: 12, state: "S", parent: 1, session: 12, startTime: "777" };
+  expect(parseStat(line)).toEqual({ ...identity, ticks: 4 + 5 + 6 + 7, residentPages: 9 });
 });
 
 test("whoever waits learns the exit code, also who did not start it", async () => {
