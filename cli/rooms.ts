@@ -13,7 +13,8 @@ import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { createRegistry } from "../lib/metrics.ts";
 import { startCa } from "../mesh/ca/run.ts";
-import { createPolicyFilters, policyKinds } from "../mesh/policy-filters.ts";
+import { startPolicies } from "../mesh/policies.ts";
+import { policyKinds } from "../mesh/policy-filters.ts";
 import { attemptsService } from "../mesh/signals/attempts-service.ts";
 import { admitBy } from "../mesh/signals/authorize.ts";
 import { serveReports } from "../mesh/signals/report-server.ts";
@@ -85,13 +86,22 @@ async function start(
   });
   atEnd(() => ca.close());
 
-  const policies = createPolicyFilters(() => informers.snapshot(), defaultMesh);
+  const policies = await startPolicies({
+    informers,
+    clock,
+    patchStatus: createPatchStatus(client),
+    logger: logger.child({ room: "policy" }),
+    base: defaultMesh,
+    jwksAllow: (process.env.FAIRLEAD_JWKS_ALLOW ?? "").split(",").filter((block) => block !== ""),
+  });
+  atEnd(() => policies.close());
   const mesh = await startMesh({
     informers,
     logger: logger.child({ room: "mesh" }),
     clock,
     policyFilters: policies.filtersOf,
     policyKinds,
+    onPolicyChange: policies.onChange,
   });
   atEnd(() => mesh.close());
   atEnd(

@@ -20,6 +20,8 @@ export interface MeshOptions {
   readonly policyFilters?: PolicyFiltersOf;
   /** Kinds whose changes may change what `policyFilters` answers. */
   readonly policyKinds?: readonly Kind[];
+  /** Tells of other changes of what `policyFilters` answers; returns what removes the listener. */
+  readonly onPolicyChange?: (listener: () => void) => () => void;
   /** What records requests; `mesh/build/telemetry.ts` by default. */
   readonly telemetry?: Telemetry;
   /** Milliseconds from the ACK of the routes that no longer use a cluster to its removal. */

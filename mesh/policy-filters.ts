@@ -1,17 +1,18 @@
 import { type Pod, PodKind } from "../api/core.ts";
 import {
-  type AuthorizationPolicy,
   AuthorizationPolicyKind,
   CanaryKind,
   type RequestAuthentication,
   RequestAuthenticationKind,
 } from "../api/kinds.ts";
-import type { Kind, Problem } from "../api/resource.ts";
+import type { Kind } from "../api/resource.ts";
 import type { Snapshot } from "../kube/contract.ts";
+import { type KeySource, keySourceOf } from "../policy/compile/authentication.ts";
 import { compilePolicies } from "../policy/compile/compile.ts";
 import type { MeshSettings } from "../policy/compile/mesh.ts";
 import type { Workload } from "../policy/compile/select.ts";
 import { httpFilters, networkFilters } from "../policy/envoy/filters.ts";
+import type { KeyStore } from "../policy/jwks/store.ts";
 import type { PolicyFilters, PolicyFiltersOf } from "./build/workload-filters.ts";
 import type { Proxy } from "./model/proxy.ts";
 
@@ -20,12 +21,10 @@ const selectorLabels = ["app", "name", "app.kubernetes.io/name"];
 const suffix = "-primary";
 
 interface Compiled {
-  /** The lists that it was compiled from: a snapshot keeps a list's identity while its kind does not change. */
-  readonly authorization: readonly AuthorizationPolicy[];
-  readonly authentication: readonly RequestAuthentication[];
+  /** What it was compiled from: a snapshot keeps a list's identity while its kind does not change. */
+  readonly inputs: readonly unknown[];
   readonly text: string;
   readonly filters: PolicyFilters;
-  readonly problems: readonly Problem[];
 }
 
 /** The kinds that policies are made of: watch them all. */
@@ -36,36 +35,53 @@ export const policyKinds: readonly Kind[] = [
   PodKind,
 ];
 
+export interface PolicySource {
+  readonly snapshot: () => Snapshot;
+  /** The same object while nothing of it changes. */
+  readonly settings: () => MeshSettings;
+  /** The keys that were fetched. */
+  readonly keys?: Pick<KeyStore, "keysOf" | "version">;
+}
+
 /**
  * The policies in force at each proxy, as Envoy filters: the same arrays while nothing that matters changes, so
  * that a policy elsewhere rebuilds no listener.
  */
-export function createPolicyFilters(
-  snapshot: () => Snapshot,
-  mesh: MeshSettings,
-): { readonly filtersOf: PolicyFiltersOf; readonly problems: () => readonly Problem[] } {
+export function createPolicyFilters({ snapshot, settings, keys }: PolicySource): PolicyFiltersOf {
   const byWorkload = new Map<string, Compiled>();
 
-  const filtersOf: PolicyFiltersOf = (proxy) => {
+  return (proxy) => {
     const now = snapshot();
+    const mesh = settings();
     const authorization = now.list(AuthorizationPolicyKind);
     const authentication = now.list(RequestAuthenticationKind);
+    const inputs = [authorization, authentication, mesh, keys?.version];
     const workload = workloadOf(now, proxy);
     const key = JSON.stringify([workload.namespace, workload.labels, workload.targetLabels]);
     const before = byWorkload.get(key);
-    if (before?.authorization === authorization && before.authentication === authentication)
-      return before.filters;
-    const http = compilePolicies({ authorization, authentication }, workload, mesh, "http");
+    if (before && inputs.every((input, index) => input === before.inputs[index])) return before.filters;
+    const http = compilePolicies({ authorization, authentication }, workload, mesh, "http", keys?.keysOf);
     const tcp = compilePolicies({ authorization, authentication: [] }, workload, mesh, "tcp");
-    const text = JSON.stringify([http.policy, tcp.policy]);
+    const { pathNormalization: paths } = mesh;
+    const text = JSON.stringify([http.policy, tcp.policy, paths]);
     const filters =
       before?.text === text
         ? before.filters
-        : { http: httpFilters(http.policy), network: networkFilters(tcp.policy) };
-    byWorkload.set(key, { authorization, authentication, text, filters, problems: http.problems });
+        : {
+            http: httpFilters(http.policy, { strict: paths === "STRICT" }),
+            network: networkFilters(tcp.policy),
+            paths,
+          };
+    byWorkload.set(key, { inputs, text, filters });
     return filters;
   };
-  return { filtersOf, problems: () => [...byWorkload.values()].flatMap(({ problems }) => problems) };
+}
+
+/** Where the keys of all rules are fetched from. */
+export function keySources(authentication: readonly RequestAuthentication[]): readonly KeySource[] {
+  return authentication.flatMap(({ spec }) =>
+    (spec?.jwtRules ?? []).flatMap((rule) => keySourceOf(rule) ?? []),
+  );
 }
 
 /** The workload that a proxy stands in front of: the API server's word, the node's own only where there is no pod. */

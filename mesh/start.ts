@@ -123,6 +123,11 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     schedule.urgent();
   }
 
+  function policiesChanged(): void {
+    builder.invalidateOwn();
+    schedule.soon();
+  }
+
   function tell(): void {
     for (const listener of statusListeners) listener();
   }
@@ -135,12 +140,8 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
         else schedule.soon();
       }),
     ),
-    ...policyKinds.map((kind) =>
-      informers.onChange(kind, () => {
-        builder.invalidateOwn();
-        schedule.soon();
-      }),
-    ),
+    ...policyKinds.map((kind) => informers.onChange(kind, policiesChanged)),
+    ...(options.onPolicyChange ? [options.onPolicyChange(policiesChanged)] : []),
   ];
 
   return {

@@ -9,12 +9,13 @@ import { HTTPFaultSchema } from "../../envoy/generated/envoy/extensions/filters/
 import { RouterSchema } from "../../envoy/generated/envoy/extensions/filters/http/router/v3/router_pb.js";
 import {
   HttpConnectionManager_ForwardClientCertDetails as ClientCertificate,
-  HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
   HttpConnectionManagerSchema,
   type HttpFilter,
   HttpFilterSchema,
   HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
 } from "../../envoy/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { pathSettings } from "../../policy/envoy/path.ts";
+import type { PathNormalization } from "../../policy/path/normalize.ts";
 import { typed } from "./any.ts";
 import { faultFilter } from "./route.ts";
 import { durationFromMs } from "./values.ts";
@@ -25,6 +26,8 @@ export interface HttpManagerInput {
   readonly routes: MessageInitShape<typeof HttpConnectionManagerSchema>["routeSpecifier"];
   /** Before fault, cors and the router. */
   readonly filters: readonly HttpFilter[];
+  /** Inbound: how paths are normalised before the filters see them, BASE by default. */
+  readonly paths?: PathNormalization;
   /** Between cors and the router. */
   readonly lastFilters?: readonly HttpFilter[];
   readonly accessLogs: AccessLog[];
@@ -34,7 +37,7 @@ export interface HttpManagerInput {
 
 /**
  * Builds the HTTP connection manager as a network filter, with Istio's settings: no idle timeout of streams, dot
- * segments resolved (BASE normalisation), WebSocket upgrades, the server's own `server` header.
+ * segments resolved (BASE normalisation unless another is given), WebSocket upgrades, the server's own `server` header.
  *
  * Inbound, the client's certificate is appended to x-forwarded-client-cert.
  *
@@ -42,6 +45,7 @@ export interface HttpManagerInput {
  */
 export function httpManager(input: HttpManagerInput): Filter {
   const { direction, statPrefix, routes, filters, lastFilters = [], accessLogs, attemptLogs } = input;
+  const { paths = "BASE" } = input;
   const manager = typed(HttpConnectionManagerSchema, {
     statPrefix,
     ...(routes && { routeSpecifier: routes }),
@@ -54,8 +58,7 @@ export function httpManager(input: HttpManagerInput): Filter {
     ],
     accessLog: accessLogs,
     useRemoteAddress: false,
-    normalizePath: true,
-    pathWithEscapedSlashesAction: EscapedSlashes.KEEP_UNCHANGED,
+    ...pathSettings(paths),
     serverHeaderTransformation: ServerHeader.PASS_THROUGH,
     streamIdleTimeout: durationFromMs(0),
     upgradeConfigs: [{ upgradeType: "websocket" }],

@@ -227,6 +227,7 @@ function httpChain(port: InboundPort, { proxy, policies, telemetry }: InboundCon
       },
     },
     filters: policies.http,
+    ...(policies.paths && { paths: policies.paths }),
     accessLogs: telemetry.inboundAccessLogs(proxy.facts, port.service),
     attemptLogs: [],
   });

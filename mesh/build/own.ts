@@ -110,7 +110,7 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
         ...parts.get("clusters", of, () => inboundClusters(proxy, ports)),
       ],
       [
-        ...parts.get("inbound", [...of, model.mutualTls, filters.http, filters.network], () =>
+        ...parts.get("inbound", [...of, model.mutualTls, filters.http, filters.network, filters.paths], () =>
           inboundListeners(model, proxy, ports, filters),
         ),
         ...outboundListeners(model, proxy, parts),

@@ -1,6 +1,7 @@
 import type { AccessLog } from "../../envoy/generated/envoy/config/accesslog/v3/accesslog_pb.js";
 import type { Filter } from "../../envoy/generated/envoy/config/listener/v3/listener_components_pb.js";
 import type { HttpFilter } from "../../envoy/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import type { PathNormalization } from "../../policy/path/normalize.ts";
 import type { Proxy } from "../model/proxy.ts";
 import type { WorkloadFacts } from "../model/workload.ts";
 
@@ -11,6 +12,8 @@ import type { WorkloadFacts } from "../model/workload.ts";
 export interface PolicyFilters {
   readonly http: readonly HttpFilter[];
   readonly network: readonly Filter[];
+  /** How paths of requests are normalised before policies see them; BASE where it is not given. */
+  readonly paths?: PathNormalization;
 }
 
 export const noPolicies: PolicyFilters = { http: [], network: [] };

@@ -46,11 +46,7 @@ export function compileAuthentication(
   const rules = policies.flatMap((policy) =>
     (policy.spec?.jwtRules ?? []).map((rule, index) => {
       const problem = (field: string, message: string) =>
-        problems.push({
-          resource: refOf(policy),
-          field: `/spec/jwtRules/${index}/${field}`,
-          message: `${message}; tokens of \`${rule.issuer}\` are refused`,
-        });
+        problems.push({ resource: refOf(policy), field: `/spec/jwtRules/${index}/${field}`, message });
       return {
         issuer: rule.issuer ?? "",
         audiences: rule.audiences ?? [],
@@ -75,14 +71,17 @@ function keys(
   problem: (field: string, message: string) => void,
 ): string | undefined {
   const source = keySourceOf(rule);
-  if (source === undefined) return readKeys(rule.jwks ?? "", (message) => problem("jwks", message));
-  const fetched = keysOf(source);
-  if (fetched?.jwks === undefined)
-    problem(
-      source.uri === undefined ? "issuer" : "jwksUri",
-      fetched?.problem ?? "its keys were not fetched yet",
-    );
-  return fetched?.jwks;
+  if (source === undefined)
+    return readKeys(rule.jwks ?? "", (message) => problem("jwks", `${message}; ${refused(rule)}`));
+  const fetched = keysOf(source) ?? { problem: "its keys were not fetched yet" };
+  const what = fetched.jwks === undefined ? refused(rule) : "the keys that came last are used";
+  if (fetched.problem !== undefined)
+    problem(source.uri === undefined ? "issuer" : "jwksUri", `${fetched.problem}; ${what}`);
+  return fetched.jwks;
+}
+
+function refused({ issuer }: Rule): string {
+  return `tokens of \`${issuer ?? ""}\` are refused`;
 }
 
 /** The inline key set, undefined where there is none that can be read. */

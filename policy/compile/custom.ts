@@ -20,7 +20,7 @@ export function compileCustom(
   protocol: Protocol,
 ): { readonly custom: CustomStage[]; readonly problems: Problem[] } {
   const problems: Problem[] = [];
-  const { authorizers, invalid } = readAuthorizers(mesh.extensionProviders);
+  const { authorizers, invalid } = usableAuthorizers(mesh);
   const byProvider = Map.groupBy(policies, providerOf);
   const tooMany = byProvider.size > 1 && !mesh.severalAuthorizers;
   const custom = [...byProvider]
@@ -38,6 +38,21 @@ export function compileCustom(
       return [{ provider, authorizer, rules: { present: true, rules: rules.sort(byId) } }];
     });
   return { custom, problems };
+}
+
+/** The providers that can be asked: one whose service is unknown would keep a proxy from taking its listener. */
+function usableAuthorizers({ extensionProviders, isKnownService = () => true }: MeshSettings) {
+  const { authorizers, invalid } = readAuthorizers(extensionProviders);
+  const lost = [...authorizers.values()].filter(({ host, port }) => !isKnownService(host, port));
+  return {
+    authorizers: new Map([...authorizers].filter(([, authorizer]) => !lost.includes(authorizer))),
+    invalid: new Map([
+      ...invalid,
+      ...lost.map(
+        ({ name, host, port }) => [name, `there is no service \`${host}\` with port ${port}`] as const,
+      ),
+    ]),
+  };
 }
 
 function providerOf({ spec }: AuthorizationPolicy): string {

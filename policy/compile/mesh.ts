@@ -11,6 +11,8 @@ export interface MeshSettings {
   readonly extensionProviders: readonly unknown[];
   /** Whether one workload may have CUSTOM policies of several providers. */
   readonly severalAuthorizers: boolean;
+  /** Whether the mesh knows a host's port; by default all are thought to be there. */
+  readonly isKnownService?: (host: string, port: number) => boolean;
 }
 
 export const defaultMesh: MeshSettings = {
