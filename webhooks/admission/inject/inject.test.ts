@@ -5,7 +5,7 @@ import fastJsonPatch from "fast-json-patch";
 import { describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
 import type { Pod } from "../../../api/core.ts";
-import { injectionConfig } from "./config.ts";
+import { type InjectionConfig, injectionConfig } from "./config.ts";
 import { inject } from "./inject.ts";
 import type { Container } from "./pod.ts";
 
@@ -20,8 +20,9 @@ function patched(
   pod: Pod,
   labels: Record<string, string> | undefined = enabled,
   namespace = "shop",
+  installation = config,
 ): { pod: Pod; warnings: readonly string[] } {
-  const result = inject(pod, namespace, labels, config);
+  const result = inject(pod, namespace, labels, installation);
   if (result.kind !== "patch") throw new Error(result.kind === "refused" ? result.message : "unchanged");
   const operations = JSON.parse(JSON.stringify(result.operations)) as fastJsonPatch.Operation[];
   const copy = JSON.parse(JSON.stringify(pod)) as Pod;
@@ -45,15 +46,21 @@ function sidecarOf({ spec }: Pod): Container {
 
 describe("goldens", () => {
   test.for(globSync(`${import.meta.dirname}/testdata/*.in.yaml`))("%s", async (input) => {
-    const { pod, namespaceLabels } = parse(readFileSync(input, "utf8")) as {
+    const {
+      pod,
+      namespaceLabels,
+      interception = "NONE",
+    } = parse(readFileSync(input, "utf8")) as {
       pod: Pod;
       namespaceLabels: Record<string, string>;
+      interception?: InjectionConfig["interception"];
     };
-    const result = patched(pod, namespaceLabels);
+    const installation = { ...config, interception };
+    const result = patched(pod, namespaceLabels, "shop", installation);
     await expect(stringify(result, { aliasDuplicateObjects: false })).toMatchFileSnapshot(
       resolve(input.replace(".in.", ".out.")),
     );
-    expect(inject(result.pod, "shop", namespaceLabels, config)).toEqual({ kind: "unchanged" });
+    expect(inject(result.pod, "shop", namespaceLabels, installation)).toEqual({ kind: "unchanged" });
   });
 });
 
@@ -156,5 +163,59 @@ describe("a pod's author", () => {
     const volumes = [{ name: "istio-token", hostPath: { path: "/etc" } }];
     const result = inject(podWith({}, { volumes }), "shop", enabled, config);
     expect(result).toEqual({ kind: "refused", message: expect.stringContaining("`istio-token`") });
+  });
+});
+
+describe("where iptables redirect", () => {
+  const redirecting = { ...config, interception: "REDIRECT" as const };
+  const flagsOf = (annotations: Record<string, string>): readonly string[] => {
+    const { pod } = patched(podWith({ annotations }), enabled, "shop", redirecting);
+    const [init] = pod.spec?.initContainers ?? [];
+    expect(init?.name).toBe("istio-init");
+    return init?.args?.slice(10) ?? [];
+  };
+
+  test("everything goes through the sidecar but the sidecar's own ports", () => {
+    expect(flagsOf({})).toEqual(["-i", "*", "-x", "", "-b", "*", "-d", "15090,15021,15020"]);
+  });
+
+  test("an empty annotation means none", () => {
+    const prefix = "traffic.sidecar.istio.io/";
+    const flags = flagsOf({ [`${prefix}includeInboundPorts`]: "", [`${prefix}includeOutboundIPRanges`]: "" });
+    expect(flags).toEqual(["-i", "", "-x", "", "-b", "", "-d", "15090,15021,15020"]);
+  });
+
+  test("applications need no proxy variables", () => {
+    const { pod } = patched(podWith(), enabled, "shop", redirecting);
+    expect(pod.spec?.containers[0]?.env).toBeUndefined();
+    expect(sidecarOf(pod).env).toContainEqual({ name: "ISTIO_META_INTERCEPTION_MODE", value: "REDIRECT" });
+  });
+
+  test.for<[string, string]>([
+    ["includeOutboundIPRanges", "10.0.0.0/40"],
+    ["excludeOutboundIPRanges", "*"],
+    ["includeInboundPorts", "http"],
+    ["excludeInboundPorts", "70000"],
+    ["excludeInterfaces", "eth0 -j ACCEPT"],
+    ["kubevirtInterfaces", "-x"],
+  ])("%s: %j is refused", ([name, value]) => {
+    const annotations = { [`traffic.sidecar.istio.io/${name}`]: value };
+    const result = inject(podWith({ annotations }), "shop", enabled, redirecting);
+    expect(result).toEqual({ kind: "refused", message: expect.stringContaining(name) });
+  });
+
+  test("nobody may run as the sidecar's user or group, whose connections pass by", () => {
+    const containers = [{ name: "web", image: "web", securityContext: { runAsUser: 1337 } }];
+    for (const spec of [
+      { containers },
+      { securityContext: { runAsUser: 1337 } },
+      { securityContext: { runAsGroup: 1337 } },
+    ]) {
+      const result = inject(podWith({}, spec), "shop", enabled, redirecting);
+      expect(result).toEqual({
+        kind: "refused",
+        message: expect.stringContaining("runs as user or group 1337"),
+      });
+    }
   });
 });

@@ -107,10 +107,12 @@ function findObstacle(spec: PodSpec, { interception }: InjectionConfig): string 
     if (containers.some(({ name }) => name === initName))
       return `container \`${initName}\` is the sidecar's name: rename it, or opt out with the label sidecar.istio.io/inject: "false"`;
     const same = containers.find(
-      ({ securityContext }) => (securityContext?.runAsUser ?? spec.securityContext?.runAsUser) === proxyUser,
+      ({ securityContext }) =>
+        (securityContext?.runAsUser ?? spec.securityContext?.runAsUser) === proxyUser ||
+        (securityContext?.runAsGroup ?? spec.securityContext?.runAsGroup) === proxyUser,
     );
     if (same !== undefined)
-      return `container \`${same.name}\` runs as user ${proxyUser}, which is the sidecar's: what it sends would pass the mesh by`;
+      return `container \`${same.name}\` runs as user or group ${proxyUser}, which is the sidecar's: what it sends would pass the mesh by`;
   }
   if ([...(spec.initContainers ?? []), ...spec.containers].some(({ name }) => name === sidecarName)) {
     return `container \`${sidecarName}\` is the sidecar's name: rename it, or opt out with the label sidecar.istio.io/inject: "false"`;
