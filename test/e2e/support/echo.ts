@@ -1,0 +1,28 @@
+/**
+ * Says who it is and whom it sees: HTTP on each port of `HTTP_PORTS` as JSON `{pod, peer, headers}`, TCP on each of
+ * `TCP_PORTS` as a line `<pod> <peer>` before anything is said, then all that it is told.
+ */
+import { createServer as createHttp } from "node:http";
+import { createServer as createTcp } from "node:net";
+import { hostname } from "node:os";
+
+const portsOf = (name: string) => (process.env[name] ?? "").split(",").filter(Boolean).map(Number);
+const host = process.env.HOST ?? "0.0.0.0";
+
+for (const port of portsOf("HTTP_PORTS")) {
+  const server = createHttp(({ socket, headers }, response) => {
+    const answer = { pod: hostname(), peer: socket.remoteAddress, port, headers };
+    response.setHeader("content-type", "application/json");
+    response.end(`${JSON.stringify(answer)}\n`);
+  });
+  server.keepAliveTimeout = 300_000;
+  server.listen(port, host);
+}
+for (const port of portsOf("TCP_PORTS")) {
+  createTcp((socket) => {
+    socket.on("error", () => undefined);
+    socket.write(`${hostname()} ${socket.remoteAddress}\n`);
+    socket.pipe(socket);
+  }).listen(port, host);
+}
+process.on("SIGTERM", () => process.exit(0));
