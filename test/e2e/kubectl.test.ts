@@ -54,7 +54,7 @@ describe.skipIf(missing !== undefined)(`kubectl on a control plane${missing ? ` 
     );
     expect(await kubectlOut("get", "deploy", ...n)).toMatch(/^shop-primary\s+2\/2\s+2\s+2\s+\S+$/m);
     expect(await kubectlOut("get", "pods", ...n)).toMatch(/^shop-primary-\S+\s+2\/2\s+Running\s+0\s+\S+$/m);
-    expect(await kubectlOut("get", "pods", ...n, "-o", "wide")).toMatch(/\s127\.\d+\.\d+\.\d+\s/);
+    expect(await kubectlOut("get", "pods", ...n, "-o", "wide")).toMatch(/\s(127|10)\.\d+\.\d+\.\d+\s/);
     expect(await kubectlOut("get", "svc,virtualservice", ...n, "-o", "name")).toBe(
       "service/shop\nservice/shop-canary\nservice/shop-primary\nvirtualservice.networking.istio.io/shop\n",
     );

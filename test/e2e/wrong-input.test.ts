@@ -9,6 +9,8 @@ import * as manifests from "../../cli/demo/manifests.ts";
 import { apply } from "../../cli/demo/release.ts";
 import { startWorld, type World } from "../../cli/demo/world.ts";
 import { programFile } from "../../cli/up/program-file.ts";
+import { hostAddress } from "../../local/node/address.ts";
+import { podRange } from "../../local/node/network/open.ts";
 import { freeSubnet } from "../../local/subnet.ts";
 import { until } from "../../local/testing/until.ts";
 import { envoyMissing } from "../support/envoy.ts";
@@ -162,13 +164,17 @@ describe("a control plane that cannot start says what to do, in one line, and en
       const subnet = await freeSubnet(6443, undefined, 200);
       writeFileSync(join(dataDir, "subnet"), `${subnet}\n`);
       const server = createServer();
-      await new Promise<void>((resolve) => server.listen(port, `127.${subnet}.0.1`, resolve));
+      // In network namespaces the address is made at the start: only who listens everywhere can be in its way.
+      const mode = process.env.FAIRLEAD_NETWORK === "netns" ? "netns" : "loopback";
+      const address = hostAddress(podRange(subnet, mode));
+      const everywhere = mode === "netns";
+      await new Promise<void>((resolve) => server.listen(port, everywhere ? "0.0.0.0" : address, resolve));
       try {
         for (const [, options, prefix] of ways) {
           expect(await up(dataDir, options)).toEqual({
             code: 1,
             out: "",
-            err: `${prefix}127.${subnet}.0.1:${port} is in use by process ${process.pid} (node): stop it, or name another data folder (\`--data\`)\n`,
+            err: `${prefix}${address}:${port} is in use by process ${process.pid} (node): stop it${everywhere ? "" : ", or name another data folder (`--data`)"}\n`,
           });
         }
       } finally {

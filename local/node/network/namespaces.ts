@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { EndpointSliceKind, ServiceKind } from "../../../api/core.ts";
 import type { Informers } from "../../../kube/contract.ts";
@@ -82,7 +82,11 @@ export async function openNamespaces({
     rulesBefore = rules;
   }
 
-  const network: NamespaceNetwork = {
+  async function stopFollowing(): Promise<void> {
+    for (const end of ends.splice(0).reverse()) await end();
+  }
+
+  return {
     mode: "netns",
     range,
     attach: (pod) => openSandbox({ pod, node, gateway, nameserver: gateway }),
@@ -106,14 +110,20 @@ export async function openNamespaces({
       );
     },
     async close() {
-      for (const end of ends.splice(0).reverse()) await end();
+      await stopFollowing();
+      // Nothing is connected, so nothing needs it: a start that failed leaves nothing behind.
+      if (!hasPods(dataDir)) await destroyNamespaces(dataDir);
     },
     async destroy() {
-      await network.close();
+      await stopFollowing();
       await destroyNamespaces(dataDir);
     },
   };
-  return network;
+}
+
+function hasPods(dataDir: string): boolean {
+  const pods = join(dataDir, "pods");
+  return existsSync(pods) && readdirSync(pods, { withFileTypes: true }).some((item) => item.isDirectory());
 }
 
 /** The namespaces that a control plane which is gone has left: pods are found there, and none is added. */

@@ -21,9 +21,9 @@ export function uplinkOf(range: Network): string {
  * them. Its rules and settings are its own, so that the machine's firewall and forwarding stay as they are.
  */
 const setUp = `
-host=$1 gateway=$2 uplink=$3 machine=$4
+host=$1 gateway=$2 uplink=$3 machine=$4 hardware=$5
 ip link set lo up
-ip link add ${bridge} type bridge
+ip link add ${bridge} address "$hardware" type bridge
 ip address add "$gateway/16" dev ${bridge}
 ip link set ${bridge} up
 ip link add uplink type veth peer name "$uplink" netns "$machine"
@@ -52,7 +52,7 @@ export async function openNodeNamespace(folder: string, range: Network): Promise
     folder,
     namespaces: ["--net"],
     script: setUp,
-    args: [host, gateway, uplink, String(process.pid)],
+    args: [host, gateway, uplink, String(process.pid), hardwareAddressOf(gateway)],
   });
   await run("ip", ["address", "replace", `${host}/32`, "dev", uplink]);
   await run("ip", ["link", "set", uplink, "up"]);
@@ -68,6 +68,12 @@ export async function openNodeNamespace(folder: string, range: Network): Promise
 /** Takes this machine's end of a link away, and with it the other end. */
 export async function removeLink(name: string): Promise<void> {
   await run("ip", ["link", "del", name]).catch(() => undefined);
+}
+
+/** A bridge without an address of its own changes it with the pods that come and go, and answers get lost. */
+function hardwareAddressOf(ip: string): string {
+  const parts = ip.split(".").map((part) => Number(part).toString(16).padStart(2, "0"));
+  return ["0a", "58", ...parts].join(":");
 }
 
 async function linkExists(name: string): Promise<boolean> {

@@ -17,8 +17,8 @@ interface ServicePort {
 const serviceNameLabel = "kubernetes.io/service-name";
 
 /**
- * What kube-proxy's iptables mode makes of Services: input for `iptables-restore` that replaces the tables `nat` and
- * `filter` of the node's namespace.
+ * What kube-proxy's iptables mode makes of Services: input for `iptables-restore` that replaces the tables `nat`,
+ * `filter` and `raw` of the node's namespace.
  *
  * A connection to a ClusterIP goes to one ready endpoint by chance, or, where none is ready, to one that is ending but
  * still serves; where there is none at all it is refused. A pod that reaches itself is seen under the node's address.
@@ -58,6 +58,11 @@ export function serviceRules(services: readonly Service[], slices: readonly Endp
     ...refused.flatMap((port) =>
       ["FORWARD", "OUTPUT"].map((chain) => `-A ${chain} ${matchOf(port)} -j REJECT`),
     ),
+    "COMMIT",
+    "*raw",
+    // Two questions from one port at one moment would be one connection, and one of them lost.
+    "-A PREROUTING -p udp -m udp --dport 53 -m addrtype --dst-type LOCAL -j CT --notrack",
+    "-A OUTPUT -p udp -m udp --sport 53 -j CT --notrack",
     "COMMIT",
     "*nat",
     ...[...chains].map((chain) => `:${chain} - [0:0]`),
