@@ -41,14 +41,7 @@ export interface RuleSettings {
  */
 export function createRule(rule: RuleName, settings: RuleSettings, seed: number): Rule {
   const { base, threshold } = settings;
-  const thresholds: ThresholdSettings = {
-    interval: base.interval / 1000,
-    window: 60,
-    minSuccess: base.minSuccess ?? 0,
-    maxDuration: base.maxDuration ?? Number.POSITIVE_INFINITY,
-    bounds: base.bounds,
-    steps: base.steps,
-  };
+  const thresholds = thresholdsOf(base);
   switch (rule) {
     case "fairlead":
     case "fairlead-5s":
@@ -73,4 +66,16 @@ export function createRule(rule: RuleName, settings: RuleSettings, seed: number)
     case "group-sequential":
       return groupSequentialRule(thresholds);
   }
+}
+
+/** What rules that know thresholds alone are told, on checks that look back a minute. */
+export function thresholdsOf(base: JudgeBase): ThresholdSettings {
+  return {
+    interval: base.interval / 1000,
+    window: 60,
+    minSuccess: base.minSuccess ?? 0,
+    maxDuration: base.maxDuration ?? Number.POSITIVE_INFINITY,
+    bounds: base.bounds,
+    steps: base.steps,
+  };
 }

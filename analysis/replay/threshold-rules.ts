@@ -27,6 +27,17 @@ export function flaggerRule(settings: ThresholdSettings, threshold: number): Rul
   });
 }
 
+/** Flagger's rule as it is carried out here: no data holds, and the check that reaches the threshold rolls back at once. */
+export function ownThresholdRule(settings: ThresholdSettings, threshold: number): Rule {
+  let failed = 0;
+  return eachInterval(settings, ({ success, p99 }, move) => {
+    if (Number.isNaN(success) || Number.isNaN(p99)) return "hold";
+    if (success >= settings.minSuccess && p99 <= settings.maxDuration) return move;
+    failed += 1;
+    return failed >= threshold ? "roll back" : "hold";
+  });
+}
+
 /** Argo Rollouts' background analysis of the success rate: more than `limit` failures abort; steps go on meanwhile. */
 export function argoRule(settings: ThresholdSettings, limit: number): Rule {
   let failed = 0;

@@ -5,7 +5,7 @@ import { type PollRow, pollCounters, type RunRecord } from "../record/format.ts"
 import { exposedAt } from "../record/replay.ts";
 
 /** Columns of a picture at most, and how much of the primary's past is shown. */
-const mostBins = 240;
+const mostBins = 160;
 const shownPast: Milliseconds = 30_000;
 
 /** What an arm answered in a part of the run; undefined where it got no requests. */
@@ -46,7 +46,7 @@ export interface RunView {
   readonly weights: readonly { readonly t: number; readonly weight: Percent }[];
 }
 
-/** Sums a record's polls into at most 240 parts of equal width, from shortly before the first weight to its end. */
+/** Sums a record's polls into at most 160 parts of equal width, from shortly before the first weight to its end. */
 export function viewRun(record: RunRecord): RunView {
   const { rows, head } = record;
   const began = exposedAt(record) ?? 0;
@@ -69,7 +69,7 @@ export function viewRun(record: RunRecord): RunView {
       .toSorted(([a], [b]) => a - b)
       .map(([number, group]) => ({
         from: seconds(start + number * width),
-        to: seconds(start + (number + 1) * width),
+        to: Math.min(seconds(start + (number + 1) * width), seconds(end)),
         canary: viewArm(group, head.bounds, "canary"),
         primary: viewArm(group, head.bounds, "primary"),
         evidence: viewEvidence(group),

@@ -192,7 +192,7 @@ function evidencePicture(
       },
     );
   }
-  return picture("Evidence", `nats; values above ${top.toFixed(1)} are drawn there`, {
+  return picture("Evidence", `nats; what is above ${top.toFixed(1)} or below −2 is drawn there`, {
     y: [-2, top],
     format: (value) => String(value),
     lines,

@@ -12,7 +12,7 @@ p{margin:4px 0}
 .banner{margin:16px 0 4px;padding:12px 16px;border-radius:8px;border-left:5px solid var(--soft);background:var(--panel)}
 .banner b{font-size:17px}
 .banner.good{border-color:var(--good)}.banner.bad{border-color:var(--harm)}.banner.wait{border-color:var(--amber)}
-.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(180px,1fr));gap:10px 24px;margin:16px 0}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(210px,1fr));gap:10px 24px;margin:16px 0}
 .facts div{border-top:1px solid var(--line);padding-top:4px}
 .facts span{display:block;color:var(--soft);font-size:12px}
 svg{display:block;width:100%;height:auto;overflow:visible}
@@ -32,6 +32,7 @@ svg .line.harm,svg .limit.harm{stroke:var(--harm)}svg .fill.harm,svg .label.harm
 svg .line.safe,svg .limit.safe{stroke:var(--safe)}svg .fill.safe,svg .label.safe{fill:var(--safe)}
 svg .limit.amber{stroke:var(--amber)}svg .label.amber{fill:var(--amber)}
 svg .limit.wanted{stroke:var(--soft)}svg .label.wanted{fill:var(--soft)}
+svg rect{shape-rendering:crispEdges}
 svg .none{fill:var(--good);opacity:.55}svg .amber{fill:var(--amber)}svg .rollback{fill:var(--harm)}
 svg .passed{fill:var(--good)}svg .failed{fill:var(--harm)}svg .inconclusive{fill:var(--amber)}
 table{border-collapse:collapse;width:100%;font-size:13.5px}
