@@ -65,12 +65,12 @@ export async function startTestController(
     events,
     kill() {
       alive = false;
-      analyst.close();
+      void analyst.close();
       informers.close();
     },
     async close() {
       alive = false;
-      analyst.close();
+      await analyst.close();
       await controller.close();
       informers.close();
     },

@@ -6,7 +6,8 @@ import { enableCompileCache, flushCompileCache } from "node:module";
 enableCompileCache();
 // the repository holds TypeScript, the package JavaScript
 const here = ["./start.js", "./start.ts"].find((name) => existsSync(new URL(name, import.meta.url)));
-const { startAgent } = await import(here);
-// a sidecar may live for months and end by SIGKILL
+const { loadAgent } = await import(here);
+const run = await loadAgent(process.argv.slice(2));
+// now that all is loaded: a sidecar may live for months and end by SIGKILL
 flushCompileCache();
-process.exit(await startAgent(process.env, process.argv.slice(2)));
+process.exit(await run(process.env));

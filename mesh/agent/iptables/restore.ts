@@ -68,6 +68,6 @@ function isOurs(rule: string): boolean {
     / -j CONNMARK /.test(rule) ||
     / -m owner .* -j MARK /.test(rule) ||
     / -m mark --mark \S+ -j RETURN$/.test(rule) ||
-    / --ctstate INVALID -j DROP$/.test(rule)
+    rule.endsWith(" --ctstate INVALID -j DROP")
   );
 }
