@@ -1,4 +1,4 @@
-import { startAgent } from "../../mesh/agent/start.ts";
+import { loadAgent } from "../../mesh/agent/start.ts";
 
 /**
  * `fairlead agent`: the sidecar process that the injector adds to a pod, which ends with the pod; `fairlead agent iptables`:
@@ -8,6 +8,7 @@ import { startAgent } from "../../mesh/agent/start.ts";
  *
  * @returns the exit code
  */
-export function agent(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
-  return startAgent(env, argv);
+export async function agent(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
+  const run = await loadAgent(argv);
+  return run(env);
 }
