@@ -190,7 +190,9 @@ describe.skipIf(prometheusMissing)(
     test.for(["sum(", "x{a=b}", "rate(x)", "", "1 > 2", "nofunction(x)", "x{a=~'('}"])(
       "what it refuses we refuse: %s",
       async (query) => {
-        const answer = await fetch(`${prometheus.address}/api/v1/query?${new URLSearchParams({ query }).toString()}`);
+        const answer = await fetch(
+          `${prometheus.address}/api/v1/query?${new URLSearchParams({ query }).toString()}`,
+        );
         const ours = await answerApi("/api/v1/query", new URLSearchParams({ query }), source, end);
         expect([answer.status, ours?.status]).toEqual([400, 400]);
         expect(ours?.body).toMatchObject({ status: "error", errorType: "bad_data" });
