@@ -7,8 +7,8 @@ import type { NetworkMode } from "../local/node/network/pod-network.ts";
 import { portProblem } from "../local/subnet.ts";
 import { agentCommand } from "../mesh/agent/command.ts";
 import { type OpenCluster, openConnection } from "./open-cluster.ts";
-import { ports } from "./ports.ts";
-import { type Rooms, startRooms } from "./rooms.ts";
+import { type Access, type Rooms, startRooms } from "./rooms/all.ts";
+import { ports } from "./rooms/ports.ts";
 import { accountToken } from "./up/account-token.ts";
 import { install } from "./up/install.ts";
 import { recordsFolder } from "./up/state.ts";
@@ -25,8 +25,8 @@ export interface ControlPlaneOptions {
   /** Of an API server that is there already, whose pods this machine is to run; default an embedded one. */
   readonly kubeconfig?: string;
   /**
-   * With `kubeconfig`: the service account (`namespace/name`) that controller and mesh use instead of its user; the
-   * webhooks use the one whose name ends in `-webhooks`, as the Helm chart names them.
+   * With `kubeconfig`: `namespace/name` of the service accounts that the rooms use instead of its user, as the Helm
+   * chart names them: `name-controller`, `name-mesh` and `name-webhooks`.
    */
   readonly account?: string;
 }
@@ -53,8 +53,17 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<Con
   process.env.ENVOY_BIN = envoy;
   const kubernetes = await startOrAttach(options);
   let rooms: Rooms | undefined;
-  const own = account === undefined ? undefined : openAs(account, kubernetes, logger);
-  const ownWebhooks = account === undefined ? undefined : openAs(`${account}-webhooks`, kubernetes, logger);
+  const opened: OpenCluster[] = [];
+  const accessOf = (room: string): Access => {
+    if (account === undefined) return kubernetes;
+    const access = openAs(`${account}-${room}`, kubernetes, logger);
+    opened.push(access);
+    return access;
+  };
+  const closeAll = async () => {
+    for (const access of opened) await access.close();
+    await kubernetes.close();
+  };
   try {
     const { host } = kubernetes;
     for (const port of Object.values(ports)) {
@@ -63,13 +72,16 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<Con
     }
     await install(kubernetes.client);
     rooms = await startRooms({
-      ...(own ?? kubernetes),
+      access: {
+        controller: accessOf("controller"),
+        mesh: accessOf("mesh"),
+        webhooks: accessOf("webhooks"),
+      },
       logger,
       host,
       addresses: [host],
       records: recordsFolder(options.dataDir),
       webhooks: {
-        ...(ownWebhooks ?? kubernetes),
         at: { url: `https://${host}:${ports.webhooks}` },
         injection: {
           discoveryAddress: `${host}:${ports.tls}`,
@@ -80,18 +92,14 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<Con
     });
   } catch (error) {
     await rooms?.close();
-    await own?.close();
-    await ownWebhooks?.close();
-    await kubernetes.close();
+    await closeAll();
     throw error;
   }
   const { url, kubeconfig } = kubernetes;
   const started = rooms;
   const close = async () => {
     await started.close();
-    await own?.close();
-    await ownWebhooks?.close();
-    await kubernetes.close();
+    await closeAll();
   };
   return {
     url,

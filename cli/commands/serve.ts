@@ -1,81 +1,152 @@
 import { networkInterfaces } from "node:os";
-import type { Command } from "commander";
-import { systemClock } from "../../lib/clock.ts";
+import { type Command, Option } from "commander";
+import type { ControllerSettings } from "../../controller/settings.ts";
 import { createLogger } from "../../lib/log.ts";
-import { ports } from "../ports.ts";
+import type { RegisterOptions } from "../../webhooks/admission/register.ts";
+import { ports } from "../rooms/ports.ts";
 
 interface ServeOptions {
   readonly rooms: string;
   readonly kubeconfig?: string;
+  readonly host: string;
+  readonly mesh: string;
+  readonly meshTokenFile: string;
+  readonly controllers: string;
+  readonly meshProvider: "istio" | "kubernetes";
+  readonly metricsServer?: string;
+  readonly namespace?: string;
+  readonly selectorLabels?: string;
+  readonly includeLabelPrefix?: string;
   readonly discoveryAddress: string;
   readonly webhooks: string;
+  readonly webhooksCertificate?: string;
   readonly proxyImage?: string;
   readonly records?: string;
   readonly logLevel: string;
 }
 
-/** Adds `fairlead serve`: what the images of the Helm chart run. */
+const rooms = ["controller", "mesh", "webhooks", "all"] as const;
+type Room = (typeof rooms)[number];
+
+/** Adds `fairlead serve`: what the image of the Helm chart runs. */
 export function addServe(program: Command): void {
   program
     .command("serve")
     .description("run the control plane in a cluster (what the Helm chart starts)")
     .option(
       "--rooms <which>",
-      "`control` (controller, mesh, certificate authority), `webhooks`, or `all`",
+      "`controller`, `mesh` (with the certificate authority), `webhooks`, or `all`",
       "all",
     )
     .option("--kubeconfig <path>", "default: $KUBECONFIG, else the pod's own account")
+    .option("--host <address>", "address to listen on", "0.0.0.0")
     .option(
-      "--discovery-address <host:port>",
-      "where sidecars reach the mesh",
+      "--mesh <host:port>",
+      "for the controller: where it reaches the mesh",
       `fairlead.istio-system.svc:${ports.tls}`,
     )
     .option(
-      "--webhooks <namespace/service>",
-      "where the API server reaches the webhooks",
+      "--mesh-token-file <path>",
+      "for the controller: its service account's token for audience `fairlead-mesh`",
+      "/var/run/secrets/fairlead/mesh-token",
+    )
+    .addOption(
+      new Option("--mesh-provider <name>", "for the controller: provider of Canaries that name none")
+        .choices(["istio", "kubernetes"])
+        .default("istio"),
+    )
+    .option("--metrics-server <url>", "for the controller: Prometheus of Canaries that name none")
+    .option("--namespace <name>", "for the controller: only Canaries of this namespace")
+    .option(
+      "--selector-labels <names>",
+      "for the controller: labels that tell a target's pods (comma between)",
+    )
+    .option(
+      "--include-label-prefix <prefixes>",
+      "for the controller: labels that generated objects take over (comma between; `*` = all)",
+    )
+    .option(
+      "--controllers <accounts>",
+      "for the mesh: service accounts (namespace/name, comma between) that may read its signals",
+      "istio-system/fairlead-controller",
+    )
+    .option(
+      "--discovery-address <host:port>",
+      "for the webhooks: where sidecars reach the mesh",
+      `fairlead.istio-system.svc:${ports.tls}`,
+    )
+    .option(
+      "--webhooks <service>",
+      "where the API server reaches the webhooks: namespace/service, or an https:// URL",
       "istio-system/fairlead-webhooks",
     )
-    .option("--proxy-image <image>", "image of the sidecar")
-    .option("--records <folder>", "where runs are recorded for `fairlead analysis`; default: they are not")
+    .option(
+      "--webhooks-certificate <folder>",
+      "for the webhooks: folder with tls.crt, tls.key and ca.crt; default a certificate of their own",
+    )
+    .option("--proxy-image <image>", "for the webhooks: image of the sidecar")
+    .option(
+      "--records <folder>",
+      "for the controller: where runs are recorded for `fairlead analysis`; default: they are not",
+    )
     .option("--log-level <level>", "debug, info, warn or error", "info")
     .action(serve);
 }
 
 async function serve(options: ServeOptions): Promise<void> {
-  const { rooms, kubeconfig, discoveryAddress, proxyImage } = options;
-  if (!["all", "control", "webhooks"].includes(rooms))
-    throw new Error(`--rooms \`${rooms}\`: say \`control\`, \`webhooks\` or \`all\``);
-  const [namespace = "", name = ""] = options.webhooks.split("/");
-  if (name === "")
-    throw new Error(
-      `--webhooks \`${options.webhooks}\`: say a namespace and a service, as in \`istio-system/fairlead-webhooks\``,
-    );
+  const room = roomOf(options.rooms);
+  const at = webhooksAt(options.webhooks);
   const logger = createLogger(options.logLevel);
-  const [{ openCluster }, { startRooms }, { startWebhooksAlone }, { defaultMesh }] = await Promise.all([
-    import("../open-cluster.ts"),
-    import("../rooms.ts"),
-    import("../webhooks.ts"),
-    import("../../policy/compile/mesh.ts"),
-  ]);
-  const cluster = await openCluster(kubeconfig, logger);
+  const { openCluster } = await import("../open-cluster.ts");
+  const cluster = await openCluster(options.kubeconfig, logger);
+  const { host } = options;
+  const addresses = host === "0.0.0.0" ? ownAddresses() : [host];
+  const { discoveryAddress, proxyImage } = options;
   const webhooks = {
-    at: { service: { namespace, name, port: 443 } },
+    at,
     injection: { discoveryAddress, ...(proxyImage === undefined ? {} : { image: proxyImage }) },
   };
-  const host = "0.0.0.0";
-  const { trustDomain } = defaultMesh;
-  const started =
-    rooms === "webhooks"
-      ? await startWebhooksAlone({ ...cluster, ...webhooks, host, logger, clock: systemClock, trustDomain })
-      : await startRooms({
-          ...cluster,
-          logger,
-          host,
-          addresses: ownAddresses(),
-          ...(rooms === "all" ? { webhooks } : {}),
-          ...(options.records === undefined ? {} : { records: options.records }),
-        });
-  logger.info({ rooms }, "fairlead serves");
+  const records = options.records === undefined ? {} : { records: options.records };
+  const shared = { ...cluster, logger, host, addresses };
+  const start: Readonly<Record<Room, () => Promise<{ close(): Promise<void> }>>> = {
+    async all() {
+      const { startRooms } = await import("../rooms/all.ts");
+      return startRooms({
+        access: { controller: cluster, mesh: cluster, webhooks: cluster },
+        settings: settingsOf(options),
+        ...records,
+        logger,
+        host,
+        addresses,
+        webhooks,
+      });
+    },
+    async mesh() {
+      const { startMeshAlone } = await import("../rooms/alone.ts");
+      return startMeshAlone({ ...shared, controllers: options.controllers.split(",") });
+    },
+    async controller() {
+      const { startControllerAlone } = await import("../rooms/alone.ts");
+      return startControllerAlone({
+        ...shared,
+        mesh: options.mesh,
+        tokenFile: options.meshTokenFile,
+        settings: settingsOf(options),
+        ...records,
+      });
+    },
+    async webhooks() {
+      const { startWebhooksAlone } = await import("../rooms/webhooks.ts");
+      const { webhooksCertificate: certificateFolder } = options;
+      return startWebhooksAlone({
+        ...shared,
+        ...webhooks,
+        ...(certificateFolder === undefined ? {} : { certificateFolder }),
+      });
+    },
+  };
+  const started = await start[room]();
+  logger.info({ rooms: room }, "fairlead serves");
   await new Promise((done) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, done);
   });
@@ -84,7 +155,35 @@ async function serve(options: ServeOptions): Promise<void> {
   process.exit(0);
 }
 
-/** Under which sidecars may also reach this process. */
+function roomOf(text: string): Room {
+  const room = rooms.find((name) => name === text);
+  if (room === undefined)
+    throw new Error(`--rooms \`${text}\`: say ${rooms.map((name) => `\`${name}\``).join(", ")}`);
+  return room;
+}
+
+function settingsOf(options: ServeOptions): Partial<ControllerSettings> {
+  const { meshProvider, metricsServer, namespace, selectorLabels, includeLabelPrefix } = options;
+  return {
+    meshProvider,
+    ...(metricsServer !== undefined && { metricsServer }),
+    ...(namespace !== undefined && { namespace }),
+    ...(selectorLabels !== undefined && { selectorLabels: selectorLabels.split(",") }),
+    ...(includeLabelPrefix !== undefined && { includeLabelPrefixes: includeLabelPrefix.split(",") }),
+  };
+}
+
+function webhooksAt(text: string): RegisterOptions["at"] {
+  if (/^https:\/\/[^/]+$/.test(text)) return { url: text };
+  const [, namespace, name] = /^([a-z0-9-]+)\/([a-z0-9-]+)$/.exec(text) ?? [];
+  if (namespace === undefined || name === undefined)
+    throw new Error(
+      `--webhooks \`${text}\`: say a namespace and a service, as in \`istio-system/fairlead-webhooks\`, or a URL such as \`https://10.0.0.1:${ports.webhooks}\``,
+    );
+  return { service: { namespace, name, port: 443 } };
+}
+
+/** Under which others may reach this process. */
 function ownAddresses(): string[] {
   return Object.values(networkInterfaces()).flatMap((list = []) =>
     list.filter(({ internal, family }) => !internal && family === "IPv4").map(({ address }) => address),

@@ -44,7 +44,7 @@ export function addUp(program: Command): void {
     )
     .option(
       "--account <namespace/name>",
-      "with --kubeconfig: the service account that the control plane uses",
+      "with --kubeconfig: the service accounts that the control plane uses, as the Helm chart names them (name-controller, name-mesh, name-webhooks)",
     )
     .option(...networkOption)
     .option(

@@ -5,6 +5,8 @@ import { fileURLToPath } from "node:url";
 /** The Kubernetes that a demo runs on; without a kubeconfig an embedded one of its own. */
 export interface DemoCluster {
   readonly kubeconfig?: string;
+  /** `namespace/name` of the service accounts that the control plane uses; its user's rights where absent. */
+  readonly account?: string;
   /** For people. */
   readonly words: string;
   stop(): Promise<void>;
@@ -12,8 +14,13 @@ export interface DemoCluster {
 
 /** What a checkout's `test/cluster` offers. */
 interface ClusterStarter {
-  startCluster(options: { readonly controllers: boolean; readonly say: (line: string) => void }): Promise<{
+  startCluster(options: {
+    readonly controllers: boolean;
+    readonly accounts: boolean;
+    readonly say: (line: string) => void;
+  }): Promise<{
     readonly kubeconfig: string;
+    readonly account?: string;
     stop(): Promise<void>;
   }>;
 }
@@ -37,9 +44,10 @@ export async function openCluster(choice: string, say: (line: string) => void): 
       "--cluster `real` needs a checkout of fairlead, whose tests build Kubernetes: name a kubeconfig",
     );
   const kubernetes: ClusterStarter = await import(starter.href);
-  const cluster = await kubernetes.startCluster({ controllers: true, say });
+  const cluster = await kubernetes.startCluster({ controllers: true, accounts: true, say });
   return {
     kubeconfig: cluster.kubeconfig,
+    ...(cluster.account !== undefined && { account: cluster.account }),
     words: "a kube-apiserver with kube-controller-manager and etcd",
     stop: () => cluster.stop(),
   };

@@ -46,15 +46,18 @@ export interface WorldOptions {
   readonly yes: boolean;
   /** Of the cluster whose pods and control plane run here; default an embedded one. */
   readonly kubeconfig?: string;
+  /** With `kubeconfig`: `namespace/name` of the service accounts that the control plane uses. */
+  readonly account?: string;
   /** The pods' data path; default what `FAIRLEAD_NETWORK` says. */
   readonly network?: NetworkChoice;
 }
 
 /** Starts `fairlead up` as a user would; rejects with its own last words when it ends before it is ready. */
-async function startUp(folder: string, { kubeconfig, network }: WorldOptions): Promise<Up> {
+async function startUp(folder: string, { kubeconfig, account, network }: WorldOptions): Promise<Up> {
   const options = [
     ...["--foreground", "--yes", "-o", "json", "--data", join(folder, "state")],
     ...(kubeconfig === undefined ? [] : ["--kubeconfig", kubeconfig]),
+    ...(account === undefined ? [] : ["--account", account]),
     ...(network === undefined ? [] : ["--network", network]),
   ];
   const child = spawn(process.execPath, [programFile, "up", ...options], {

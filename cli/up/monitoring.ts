@@ -11,8 +11,8 @@ export interface MonitoringOptions {
   readonly port: number;
   /** The control plane's own metrics in Prometheus' text form. */
   readonly text: () => string;
-  /** What the mesh's proxies report; `names` are its metrics. */
-  readonly series: SeriesSource & { readonly names: readonly string[] };
+  /** What the mesh's proxies report; `names` are its metrics. Absent where the mesh is another process. */
+  readonly series?: SeriesSource & { readonly names: readonly string[] };
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -64,6 +64,7 @@ async function answer(
   };
   if (pathname === "/healthz") return send(200, "text/plain", "ok\n");
   if (pathname === "/metrics") return send(200, textType, text());
+  if (series === undefined) return send(404, "text/plain", "ask for /metrics or /healthz\n");
   if (pathname === "/federate")
     return send(200, textType, writeExposition(series.names, series, clock.now()));
   const parameters = request.method === "POST" ? await readForm(request) : searchParams;

@@ -1,6 +1,6 @@
 import { NamespaceKind, type Secret, SecretKind } from "../../api/core.ts";
 import type { Client } from "../../kube/contract.ts";
-import { isAlreadyExists, isNotFound } from "../../kube/error.ts";
+import { isAlreadyExists, isConflict, isNotFound } from "../../kube/error.ts";
 import { type Authority, type AuthorityFiles, createRoot, readAuthority } from "./authority.ts";
 
 /** Istio's names: a plugged-in authority, and the one that is made where there is none. */
@@ -35,6 +35,34 @@ export async function loadAuthority(
   }
 }
 
+/**
+ * An authority of a part of the control plane, in a Secret of that name, which may be there and empty, as a Helm chart
+ * makes it: its account then needs no right to create Secrets. Of several replicas the first to write wins.
+ *
+ * @throws Error where what the Secret holds cannot be used; ApiError where the API server does not answer
+ */
+export async function loadPartAuthority(
+  client: Client,
+  namespace: string,
+  name: string,
+  trustDomain: string,
+  now: number,
+): Promise<Authority> {
+  for (;;) {
+    const stored = await client.get(SecretKind, namespace, name);
+    if (stored?.data?.["ca-key.pem"] !== undefined) return readStored(stored);
+    const files = createRoot(trustDomain, now);
+    const fresh = secretOf(namespace, files);
+    try {
+      if (stored) await client.replace(SecretKind, { ...stored, data: { ...stored.data, ...fresh.data } });
+      else await createSecret(client, { ...fresh, metadata: { name, namespace } });
+      return readAuthority(files);
+    } catch (error) {
+      if (!isAlreadyExists(error) && !isConflict(error)) throw error;
+    }
+  }
+}
+
 /** A fresh embedded API server may not have the control plane's namespace yet. */
 async function createSecret(client: Client, secret: Secret): Promise<void> {
   try {
@@ -49,7 +77,11 @@ async function createSecret(client: Client, secret: Secret): Promise<void> {
 
 async function readSecret(client: Client, namespace: string, name: string): Promise<Authority | undefined> {
   const secret = await client.get(SecretKind, namespace, name);
-  if (!secret) return undefined;
+  return secret && readStored(secret);
+}
+
+function readStored(secret: Secret): Authority {
+  const { namespace, name } = secret.metadata;
   try {
     return readAuthority(filesOf(secret));
   } catch (cause) {

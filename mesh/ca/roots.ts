@@ -6,7 +6,7 @@ import type { Logger } from "../../lib/log.ts";
 
 /** Istio's name: mounted by every sidecar as volume `istiod-ca-cert`. */
 export const rootConfigMap = "istio-ca-root-cert";
-const rootFile = "root-cert.pem";
+export const rootFile = "root-cert.pem";
 
 /**
  * Keeps ConfigMap `istio-ca-root-cert` in every namespace, and puts it right when somebody changes or deletes it.

@@ -4,7 +4,7 @@ import type { Client, Informers } from "../../kube/contract.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { authenticate } from "./authenticate.ts";
-import { loadAuthority } from "./authority-secret.ts";
+import { loadAuthority, loadPartAuthority } from "./authority-secret.ts";
 import { writeCertificateRequest } from "./csr.ts";
 import { issueCertificate, type WorkloadFacts } from "./issue.ts";
 import { publishRoots } from "./roots.ts";
@@ -47,19 +47,23 @@ export interface Ca {
 }
 
 /**
- * A certificate by the mesh's authority for a part of the control plane that runs alone, e.g. the webhooks.
+ * A serving certificate for a part of the control plane that runs alone, by an authority of its own in Secret `secret`:
+ * it needs no right to the mesh's key.
  *
  * @throws Error where the stored authority cannot be used; ApiError where the API server does not answer
  */
-export async function serveCertificateOnly({
+export async function startServingCertificate({
   client,
   clock,
   logger,
   trustDomain = "cluster.local",
   namespace = "istio-system",
   addresses,
-}: Omit<CaOptions, "informers">): Promise<Pick<Ca, "rootPem" | "servingCertificate" | "close">> {
-  const loaded = await loadAuthority(client, namespace, trustDomain, clock.now());
+  secret,
+}: Omit<CaOptions, "informers"> & { readonly secret: string }): Promise<
+  Pick<Ca, "rootPem" | "servingCertificate" | "close">
+> {
+  const loaded = await loadPartAuthority(client, namespace, secret, trustDomain, clock.now());
   const names = { dns: ownNames(namespace), ips: addresses };
   const serving = serveOwnCertificate({ authority: () => loaded, names, clock, logger });
   return { rootPem: loaded.rootPem, servingCertificate: serving.current, close: serving.close };

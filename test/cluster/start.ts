@@ -10,7 +10,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici";
 import type { Connection } from "../../kube/contract.ts";
-import { buildParts, type ClusterParts } from "./build.ts";
+import { buildHelm, buildParts, type ClusterParts } from "./build.ts";
+import { chartAccount, installAccounts } from "./chart.ts";
 
 export interface ClusterOptions {
   /** Runs kube-controller-manager too. Default false. */
@@ -19,6 +20,8 @@ export interface ClusterOptions {
   readonly controllerNames?: string;
   /** More flags for kube-apiserver. */
   readonly apiServerFlags?: readonly string[];
+  /** Puts the Helm chart's service accounts and their roles into it: {@link Cluster.account}. Default false. */
+  readonly accounts?: boolean;
   readonly say?: (line: string) => void;
 }
 
@@ -32,6 +35,8 @@ export interface Cluster {
   /** Path of a kubeconfig for the same user. */
   readonly kubeconfig: string;
   readonly parts: ClusterParts;
+  /** `namespace/name` of the chart's service accounts, without the room behind it, where they were asked for. */
+  readonly account?: string;
   /** Process ids by part. */
   readonly pids: Readonly<Record<"etcd" | "apiServer" | "controllerManager", number | undefined>>;
   /** Ends every process and removes the folder. */
@@ -48,6 +53,7 @@ const controllersOfLaptops =
  */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const parts = await buildParts(options.say);
+  if (options.accounts === true) await buildHelm(options.say);
   const folder = await mkdtemp(join(tmpdir(), "fairlead-cluster-"));
   const started: Part[] = [];
   const stop = async () => {
@@ -104,7 +110,9 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       ]);
       started.push(controllerManager);
     }
+    if (options.accounts === true) await installAccounts({ kubectl: parts.kubectl, kubeconfig });
     return {
+      ...(options.accounts === true && { account: chartAccount }),
       url,
       ca,
       token,

@@ -8,11 +8,12 @@ import type { Canary, VirtualService } from "../../api/kinds.ts";
 import * as manifests from "../../cli/demo/manifests.ts";
 import { type RequestLine, readRecord } from "../../cli/demo/record.ts";
 import { apply, readCanary } from "../../cli/demo/release.ts";
-import { startWorld, type World } from "../../cli/demo/world.ts";
+import type { World } from "../../cli/demo/world.ts";
 import { until } from "../../local/testing/until.ts";
 import { envoyMissing } from "../support/envoy.ts";
-import { followJournal } from "./support/journal.ts";
 import { deployShop, untilPhase } from "./support/shop.ts";
+import { openWorld } from "./support/world.ts";
+import { followWrites } from "./support/writes.ts";
 
 /** One stored version of the route. */
 interface RouteVersion {
@@ -40,11 +41,11 @@ describe.skipIf(envoyMissing !== undefined)(
     let onCanary: (status: NonNullable<Canary["status"]>) => void = () => undefined;
 
     beforeAll(async () => {
-      world = await startWorld({ yes: true });
+      world = await openWorld();
       record = join(world.folder, "requests.ndjson");
       faultFile = join(world.folder, "fault");
       await deployShop(world.client);
-      journal = followJournal(join(world.folder, "state"), (object, at) => {
+      journal = await followWrites(world, (object, at) => {
         if (object.kind === "VirtualService" && object.metadata.name === "shop") {
           const version = { at, ...routeOf(object as VirtualService) };
           routes.push(version);

@@ -9,6 +9,7 @@ import { processesNaming } from "../../local/testing/processes.ts";
 import { until } from "../../local/testing/until.ts";
 import { envoyMissing } from "../support/envoy.ts";
 import { describeProcesses } from "./support/processes.ts";
+import { cluster } from "./support/world.ts";
 
 interface Line {
   readonly start: number;
@@ -45,11 +46,15 @@ afterAll(() => {
 /** Starts the demo in a process group of its own, as a shell does. `marker` is in the environment of all that it starts. */
 function startDemo(...options: string[]) {
   const marker = `demo-test-${process.pid}-${++started}`;
-  const child = spawn(process.execPath, [programFile, "demo", "--yes", "--json", ...options], {
-    env: { ...process.env, FAIRLEAD_TEST: marker },
-    stdio: ["ignore", "pipe", "pipe"],
-    detached: true,
-  });
+  const child = spawn(
+    process.execPath,
+    [programFile, "demo", "--yes", "--json", "--cluster", cluster, ...options],
+    {
+      env: { ...process.env, FAIRLEAD_TEST: marker },
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    },
+  );
   const lines: string[] = [];
   let rest = "";
   child.stdout.on("data", (chunk: Buffer) => {

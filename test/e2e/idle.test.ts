@@ -2,10 +2,11 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startWorld, type World } from "../../cli/demo/world.ts";
+import type { World } from "../../cli/demo/world.ts";
 import { envoyMissing } from "../support/envoy.ts";
 import { controlPlaneProcesses, processorSeconds, residentBytes } from "./support/processes.ts";
 import { deployShop } from "./support/shop.ts";
+import { openWorld } from "./support/world.ts";
 
 /** Certificates issued, leases taken, caches filled: what follows a start is over by then. */
 const settling = 15_000;
@@ -17,7 +18,7 @@ describe.skipIf(envoyMissing !== undefined)(
     let world: World;
 
     beforeAll(async () => {
-      world = await startWorld({ yes: true });
+      world = await openWorld();
       await deployShop(world.client);
     });
     afterAll(() => world?.stop());

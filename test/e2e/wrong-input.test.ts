@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as manifests from "../../cli/demo/manifests.ts";
 import { apply } from "../../cli/demo/release.ts";
-import { startWorld, type World } from "../../cli/demo/world.ts";
+import type { World } from "../../cli/demo/world.ts";
 import { programFile } from "../../cli/up/program-file.ts";
 import { hostAddress } from "../../local/node/address.ts";
 import { podRange } from "../../local/node/network/open.ts";
@@ -16,6 +16,7 @@ import { until } from "../../local/testing/until.ts";
 import { envoyMissing } from "../support/envoy.ts";
 import { createKubectl, type Kubectl, kubectlMissing } from "./support/kubectl.ts";
 import { deployShop, untilPhase } from "./support/shop.ts";
+import { openWorld } from "./support/world.ts";
 
 const { namespace } = manifests;
 const missing = envoyMissing ?? kubectlMissing;
@@ -25,7 +26,7 @@ describe.skipIf(missing !== undefined)(`wrong manifests${missing ? ` (${missing}
   let kubectl: Kubectl;
 
   beforeAll(async () => {
-    world = await startWorld({ yes: true });
+    world = await openWorld();
     kubectl = createKubectl(world.ready.kubeconfig, world.folder);
     await deployShop(world.client, canary("shop", {}));
   });
@@ -183,7 +184,7 @@ describe("a control plane that cannot start says what to do, in one line, and en
     });
 
     test("a data folder in use", async () => {
-      const world = await startWorld({ yes: true });
+      const world = await openWorld();
       try {
         const dataDir = join(world.folder, "state");
         expect(await up(dataDir, attached)).toEqual({
@@ -212,7 +213,7 @@ describe("a control plane that cannot start says what to do, in one line, and en
 
     test.skipIf(process.getuid?.() !== 0).for([
       ["4k", /^error: .*no space left on the disk of .*\/state: free some, or name another data folder/],
-      ["64k", /^error: .*the data directory cannot be written: ENOSPC.*: free some space/],
+      ["192k", /^error: .*the data directory cannot be written: ENOSPC.*: free some space/],
     ] as const)("a disk of %s (needs root for its tmpfs)", async ([size, message]) => {
       const disk = join(folder, `disk-${size}`);
       mkdirSync(disk);

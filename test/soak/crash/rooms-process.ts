@@ -1,6 +1,7 @@
 /** The control plane's rooms as a process of their own, killed at a write of the controller; the API server and the pods go on. */
-import { ports } from "../../../cli/ports.ts";
-import { startRooms } from "../../../cli/rooms.ts";
+
+import { startRooms } from "../../../cli/rooms/all.ts";
+import { ports } from "../../../cli/rooms/ports.ts";
 import { createClient } from "../../../kube/client.ts";
 import type { Connection } from "../../../kube/contract.ts";
 import { createRecorder } from "../../../kube/events.ts";
@@ -33,11 +34,13 @@ async function start({ connection, host }: RoomsTask): Promise<void> {
     process.send?.({ kind: "write", number, what }),
   );
   process.on("message", ({ kill }: CountFromHere) => counting.countFromHere(kill));
-  await startRooms({
+  const access = {
     client,
-    controllerClient: counting.client,
     informers: createInformers(client, logger),
     recorder: createRecorder(client, logger),
+  };
+  await startRooms({
+    access: { controller: { ...access, client: counting.client }, mesh: access, webhooks: access },
     logger,
     host,
     addresses: [host],
