@@ -1,6 +1,6 @@
 /** What a client of the API notices, verb by verb, over TLS. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { at, listAt, objectAt, textAt } from "./json.ts";
+import { at, listAt, numberAt, objectAt, textAt } from "./json.ts";
 import { configMap, deployment, startTestServer, type TestServer } from "./testing.ts";
 
 let api: TestServer;
@@ -131,7 +131,9 @@ test("lists are cut into pages and selected by labels and fields", async () => {
       textAt(item, "metadata", "name"),
     );
   const first = await api.call("GET", `${maps}?labelSelector=page&limit=2`);
-  expect(first.body.metadata).toMatchObject({ remainingItemCount: 3 });
+  expect(first.body.metadata).not.toHaveProperty("remainingItemCount");
+  const whole = await api.call("GET", `${maps}?limit=2`);
+  expect(numberAt(whole.body, "metadata", "remainingItemCount")).toBeGreaterThanOrEqual(3);
   const next = await names(
     `labelSelector=page&limit=3&continue=${textAt(first.body, "metadata", "continue")}`,
   );
@@ -154,7 +156,7 @@ test("lists are cut into pages and selected by labels and fields", async () => {
   expect(await names("fieldSelector=metadata.name%3Dpage-4")).toEqual(["page-4"]);
   expect(await api.call("GET", `${maps}?fieldSelector=spec.nope%3D1`)).toMatchObject({
     status: 400,
-    body: { message: "field label not supported: spec.nope" },
+    body: { message: expect.stringContaining(`"spec.nope" is not a known field selector`) },
   });
 });
 

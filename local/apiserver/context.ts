@@ -64,8 +64,10 @@ export interface WriteOptions {
   readonly fieldManager: string;
   /** The object comes out of server-side apply: its managedFields are set already. */
   readonly applied?: true;
-  /** The object comes out of a patch. */
-  readonly patched?: true;
+  /** The object comes out of a patch; `shown` is how a refusal shows it, where that is not the patched object. */
+  readonly patched?: { readonly shown?: string };
+  /** What a strict reader says of the body besides unknown fields. */
+  readonly strictFaults?: readonly string[];
   /** The subresource under which managers are remembered, where it is not the target's. */
   readonly trackedAs?: string;
   /** Texts for `Warning` headers are added here. */

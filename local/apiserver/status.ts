@@ -109,7 +109,9 @@ export function invalid(
   faults: readonly FieldError[],
 ): StatusError {
   const lines = faults.map(({ field, message }) => (field === "" ? message : `${field}: ${message}`));
-  const text = lines.length === 1 ? lines[0] : `[${lines.join(", ")}]`;
+  // What is said twice is a cause twice, and stands in the message once.
+  const said = [...new Set(lines)];
+  const text = said.length === 1 ? said[0] : `[${said.join(", ")}]`;
   const qualifiedKind = group === "" ? kind : `${kind}.${group}`;
   return new StatusError(422, "Invalid", `${qualifiedKind} "${name}" is invalid: ${text}`, {
     ...(name === "" ? {} : { name }),
@@ -142,6 +144,7 @@ export function methodNotAllowed(): StatusError {
     405,
     "MethodNotAllowed",
     "the server does not allow this method on the requested resource",
+    {},
   );
 }
 
@@ -160,6 +163,17 @@ export function unsupportedMediaType(accepted: readonly string[]): StatusError {
 
 export function tooLarge(limit: number): StatusError {
   return new StatusError(413, "RequestEntityTooLarge", `Request entity too large: limit is ${limit}`);
+}
+
+/** 504: the version asked for is yet to come; clients try again. */
+export function tooLargeVersion(asked: number, current: number): StatusError {
+  const causes = [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }];
+  return new StatusError(
+    504,
+    "Timeout",
+    `Timeout: Too large resource version: ${asked}, current: ${current}`,
+    { causes, retryAfterSeconds: 1 },
+  );
 }
 
 /** 410: the version asked for is no longer in the history; the client lists again. */

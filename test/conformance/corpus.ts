@@ -16,6 +16,8 @@ export interface Step {
   readonly base64?: string;
   /** Sends that many bytes of one JSON text, for limits. */
   readonly size?: number;
+  /** Sends an object whose annotations have that many bytes. */
+  readonly annotations?: number;
   /** Sends lists nested that deep. */
   readonly nesting?: number;
   readonly headers?: Readonly<Record<string, string>>;

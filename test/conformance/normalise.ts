@@ -10,12 +10,12 @@ const patterns: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** Fields whose value is the server's own affair wherever they stand. */
-const fields: Readonly<Record<string, (value: unknown) => unknown>> = {
-  resourceVersion: (value) => (value === "" || value === "0" ? value : "<version>"),
-  continue: (value) => (value === "" ? value : "<continue>"),
-  nodePort: () => "<node-port>",
-  caBundle: () => "<ca>",
-};
+const fields = new Map<string, (value: unknown) => unknown>([
+  ["resourceVersion", (value) => (value === "" || value === "0" ? value : "<version>")],
+  ["continue", (value) => (value === "" ? value : "<continue>")],
+  ["nodePort", () => "<node-port>"],
+  ["caBundle", () => "<ca>"],
+]);
 
 /** A copy of `value` with everything named alike that may differ. `own` are texts of this server, with their names. */
 export function normalise(value: unknown, own: ReadonlyMap<string, string>): unknown {
@@ -25,7 +25,7 @@ export function normalise(value: unknown, own: ReadonlyMap<string, string>): unk
   const entries = Object.entries(value).map(([name, item]): [string, unknown] => {
     if (name === "managedFields" && Array.isArray(item))
       return [name, normalise(item.toSorted(byManager), own)];
-    const rule = typeof item === "object" ? undefined : fields[name];
+    const rule = typeof item === "object" ? undefined : fields.get(name);
     return [normaliseText(name, own), rule === undefined ? normalise(item, own) : rule(item)];
   });
   entries.sort(([left], [right]) => (left < right ? -1 : 1));

@@ -88,7 +88,9 @@ async function sendUntil(running: Running, step: Step): Promise<Received> {
 }
 
 async function send(running: Running, step: Step): Promise<Received> {
-  const { statusCode, headers, body } = await open(running, step);
+  const { statusCode, headers, body } = await open(running, step).catch((error: unknown) => {
+    throw new Error(`${step.name}: ${running.server.name} did not answer`, { cause: error });
+  });
   const text = await body.text();
   return { status: statusCode, headers, body: parseBody(text, String(headers["content-type"] ?? "")) };
 }
@@ -137,6 +139,10 @@ function bodyOf(running: Running, step: Step, type: string): string | Buffer | u
     const head = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"big"},"data":{"a":"';
     return `${head}${"x".repeat(step.size - head.length - 3)}"}}`;
   }
+  if (step.annotations !== undefined) {
+    const a = "x".repeat(step.annotations - 1);
+    return JSON.stringify({ metadata: { name: `notes-${step.annotations}`, annotations: { a } } });
+  }
   if (step.nesting !== undefined) return `${"[".repeat(step.nesting)}${"]".repeat(step.nesting)}`;
   if (step.body === undefined) return undefined;
   return filled(running, type.includes("yaml") ? stringify(step.body) : JSON.stringify(step.body));
@@ -181,9 +187,11 @@ async function follow(
         rest += String(chunk);
         const lines = rest.split("\n");
         rest = lines.pop() ?? "";
-        for (const line of lines) if (line !== "") events.push(JSON.parse(line));
+        for (const line of lines) if (line !== "") events.push(parseBody(line, "json"));
         if (events.length >= count) break;
       }
+      // A refusal is one text, without a line's end.
+      if (events.length === 0 && rest !== "") events.push(parseBody(rest, "json"));
     } catch (error) {
       if (!own.signal.aborted && !end.aborted) throw error;
     } finally {

@@ -31,7 +31,7 @@ const controllers = [
 /** Starts a real kube-apiserver, with those controllers that are part of the embedded server too. */
 export async function startReal(say: (line: string) => void): Promise<Server> {
   const cluster = await startCluster({ controllers: true, controllerNames: controllers.join(","), say });
-  const plain = new Agent({ connect: { ca: cluster.ca } });
+  const plain = new Agent({ allowH2: false, connect: { ca: cluster.ca } });
   return {
     name: "real",
     url: cluster.url,
@@ -51,8 +51,8 @@ export async function startEmbedded(): Promise<Server> {
   const dataDir = await mkdtemp(join(tmpdir(), "fairlead-conformance-"));
   const server = await serveKubernetes({ dataDir, host: "127.0.0.1", port: 0, logger: silent });
   const { certificate, key } = server.admin;
-  const admin = new Agent({ connect: { ca: server.ca, cert: certificate, key } });
-  const plain = new Agent({ connect: { ca: server.ca } });
+  const admin = new Agent({ allowH2: false, connect: { ca: server.ca, cert: certificate, key } });
+  const plain = new Agent({ allowH2: false, connect: { ca: server.ca } });
   return {
     name: "embedded",
     url: server.url,

@@ -7,6 +7,8 @@ import type { User } from "./user.ts";
 export interface Impersonation {
   readonly user: User;
   readonly needed: readonly Attributes[];
+  /** Which of Kubernetes' narrower modes it is: their verbs end in this. */
+  readonly mode: "user-info" | "serviceaccount" | "arbitrary-node";
 }
 
 const extraPrefix = "impersonate-extra-";
@@ -23,7 +25,7 @@ export function readImpersonation({ headersDistinct: headers }: IncomingMessage)
   }
   if (username === undefined || username === "") {
     if (asked.length > 0 || uid !== undefined || Object.keys(extra).length > 0)
-      throw badRequest("requested impersonation without impersonating a user");
+      throw badRequest(`requested ${showAsGo(uid, asked, extra)} without impersonating a user name`);
     return undefined;
   }
   const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(username);
@@ -48,7 +50,26 @@ export function readImpersonation({ headersDistinct: headers }: IncomingMessage)
       ...(Object.keys(extra).length === 0 ? {} : { extra }),
     },
     needed,
+    mode:
+      account !== null
+        ? "serviceaccount"
+        : username.startsWith("system:node:")
+          ? "arbitrary-node"
+          : "user-info",
   };
+}
+
+function showAsGo(
+  uid: string | undefined,
+  groups: readonly string[],
+  extra: Record<string, string[]>,
+): string {
+  const list = (values: readonly string[]) =>
+    `[]string{${values.map((value) => JSON.stringify(value)).join(", ")}}`;
+  const pairs = Object.entries(extra).map(([name, values]) => `${JSON.stringify(name)}:${list(values)}`);
+  const shownExtra = pairs.length === 0 ? "(nil)" : `{${pairs.join(", ")}}`;
+  const shownGroups = groups.length === 0 ? "[]string(nil)" : list(groups);
+  return `&user.DefaultInfo{Name:"", UID:${JSON.stringify(uid ?? "")}, Groups:${shownGroups}, Extra:map[string][]string${shownExtra}}`;
 }
 
 function impersonating(group: string, resource: string, name: string, namespace?: string): Attributes {

@@ -5,8 +5,11 @@ import { groupVersion, type Resource, servedVersion } from "../resources/resourc
 const readVerbs = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 
 /** The verbs of a resource itself. */
-export function verbsOf({ stored }: Resource): readonly string[] {
-  return stored ? readVerbs : ["create"];
+export function verbsOf({ stored, strategy }: Resource): readonly string[] {
+  if (!stored) return ["create"];
+  return strategy.deletesOneByOne === true
+    ? readVerbs.filter((verb) => verb !== "deletecollection")
+    : readVerbs;
 }
 
 /** A resource's subresources in one version, status and scale included. */

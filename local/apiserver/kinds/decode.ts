@@ -15,6 +15,8 @@ export class FieldTypeError extends Error {
 interface Place {
   readonly parent: Place | undefined;
   readonly step: string | number;
+  /** The step is a map's key: paths have it, Go's messages do not. */
+  readonly key?: true;
   /** The struct whose field this is, for Go's message. */
   readonly struct: GoStruct | undefined;
 }
@@ -105,7 +107,7 @@ function readType(value: unknown, type: GoType, place: Place, report: Report): u
       const read: JsonObject = {};
       for (const name of Object.keys(value).sort()) {
         const item = value[name];
-        const at = { parent: place, step: name, struct: place.struct };
+        const at: Place = { parent: place, step: name, struct: place.struct, key: true };
         setField(read, name, item === null ? emptyItem(type.value) : readType(item, type.value, at, report));
       }
       return read;
@@ -171,7 +173,8 @@ function pathOf({ parent, step }: Place): string {
 }
 
 /** The fields' names only, as Go's message has them. */
-function namesOf({ parent, step }: Place): string {
+function namesOf({ parent, step, key }: Place): string {
   if (parent === undefined) return String(step);
+  if (key === true) return namesOf(parent);
   return typeof step === "number" ? namesOf(parent) : `${namesOf(parent)}.${step}`;
 }

@@ -2,11 +2,6 @@ import { fieldOf, type JsonObject, setField } from "../json.ts";
 import type { ListShape, MapShape, Shape } from "./shape.ts";
 import { asList, asMap, isBare, itemStep, narrowed } from "./walk.ts";
 
-/** A configuration that cannot be merged, e.g. because a key is there twice. */
-export class MergeError extends Error {
-  override readonly name = "MergeError";
-}
-
 /** `live` with `applied` merged over it; undefined where nothing is left. Changes neither. */
 export function mergeObjects(live: unknown, applied: unknown, shape: Shape): unknown {
   if (applied === undefined) return mergeKind(live, applied, narrowed(shape, live));
@@ -50,8 +45,8 @@ function mergeItems(
   applied: readonly unknown[],
   list: ListShape,
 ): unknown[] | undefined {
-  const left = indexed(live, list, true);
-  const right = indexed(applied, list, false);
+  const left = indexed(live, list);
+  const right = indexed(applied, list);
   const shared = right.steps.filter((step) => left.items.has(step));
   let nextShared = shared.shift();
   const done = new Set<string>();
@@ -103,18 +98,15 @@ interface Indexed {
   readonly items: ReadonlyMap<string, unknown>;
 }
 
-function indexed(list: readonly unknown[], shape: ListShape, duplicatesAllowed: boolean): Indexed {
+function indexed(list: readonly unknown[], shape: ListShape): Indexed {
   const steps: string[] = [];
   const kept: unknown[] = [];
   const items = new Map<string, unknown>();
   for (const item of list) {
     const step = itemStep(item, shape);
     if (step === undefined) continue;
-    if (items.has(step)) {
-      if (!duplicatesAllowed) throw new MergeError(`duplicate entries for key ${step.slice(2)}`);
-      // Doubled items are not merged with: they stay as they are.
-      items.set(step, undefined);
-    } else items.set(step, item);
+    // Doubled items (of the live object: a configuration has none) are not merged with: they stay as they are.
+    items.set(step, items.has(step) ? undefined : item);
     steps.push(step);
     kept.push(item);
   }

@@ -4,12 +4,14 @@
  *
  * @see https://github.com/kubernetes/kube-openapi/tree/master/pkg/schemaconv
  */
-import { type GoField, type GoStruct, type GoType, structNamed } from "../kinds/types.ts";
+import { type GoField, type GoStruct, type GoType, type Leaf, structNamed } from "../kinds/types.ts";
 import { fieldSchema, type Schema } from "../schema/schema.ts";
 
 /** A value of this shape is one of those that are there: a scalar, a list or a map. */
 export interface Shape {
   readonly scalar: boolean;
+  /** Which scalar; undefined where any will do. */
+  readonly type?: "string" | "boolean" | "numeric";
   readonly list: ListShape | undefined;
   readonly map: MapShape | undefined;
 }
@@ -32,6 +34,24 @@ export interface MapShape {
 }
 
 export const scalar: Shape = { scalar: true, list: undefined, map: undefined };
+
+const scalars = {
+  string: { ...scalar, type: "string" },
+  boolean: { ...scalar, type: "boolean" },
+  numeric: { ...scalar, type: "numeric" },
+} satisfies Record<string, Shape>;
+
+const leafTypes: Readonly<Partial<Record<Leaf, Shape>>> = {
+  string: scalars.string,
+  byte: scalars.string,
+  time: scalars.string,
+  microtime: scalars.string,
+  duration: scalars.string,
+  boolean: scalars.boolean,
+  int32: scalars.numeric,
+  int64: scalars.numeric,
+  double: scalars.numeric,
+};
 
 const noKeys = { keys: [], keyDefaults: new Map<string, unknown>() };
 
@@ -108,7 +128,7 @@ function goShape(type: GoType, field: GoField | undefined): Shape {
     case "leaf":
       return type.leaf === "raw" || type.leaf === "fields" || type.leaf.startsWith("schema-or-")
         ? untyped
-        : scalar;
+        : (leafTypes[type.leaf] ?? scalar);
   }
 }
 
@@ -171,6 +191,12 @@ function schemaShape(schema: Schema, keepsAbove: boolean): Shape {
       return { scalar: false, map: undefined, list: schemaList(schema, keeps) };
     case undefined:
       return keeps ? deduced : untyped;
+    case "integer":
+    case "number":
+      return scalars.numeric;
+    case "string":
+    case "boolean":
+      return scalars[schema.type];
     default:
       return scalar;
   }

@@ -5,6 +5,7 @@
  */
 import { equalJson, isObject, type JsonObject, objectAt, textAt } from "../json.ts";
 import { timestamp } from "../object.ts";
+import { unforeseen } from "../status.ts";
 import { type Comparison, compareObjects } from "./compare.ts";
 import { type Conflict, conflictStatus } from "./conflict.ts";
 import {
@@ -34,6 +35,7 @@ import { fieldsOf } from "./fields-of.ts";
 import { mergeObjects } from "./merge.ts";
 import { removeFields } from "./remove.ts";
 import type { Shape } from "./shape.ts";
+import { typeFaults } from "./typed.ts";
 
 /** What is known of the kind that is written. */
 export interface TrackedKind {
@@ -218,8 +220,7 @@ function applyOnce(
   kind: TrackedKind,
   force: boolean,
 ): JsonObject {
-  const shape = kind.shape(writer.apiVersion);
-  if (shape === undefined) throw new Error(`no type for ${writer.apiVersion}`);
+  const shape = shapeOf(configuration, writer, kind);
   const live = stored === undefined ? kind.empty : withoutManagedFields(stored);
   const entries = readManagedFields(objectAt(stored, "metadata").managedFields) ?? new Map<string, Managed>();
   if (entries.size === 0 && stored !== undefined)
@@ -234,8 +235,8 @@ function applyOnce(
   settle(entries, id, live, isObject(next) ? next : {}, writer.apiVersion, kind, force);
   const own = entries.get(id);
   if (own !== undefined) {
-    const changed = !equalJson(live, next);
-    const time = changed || last?.time === undefined ? timestamp(writer.now) : last.time;
+    // Who only agrees with what is there gets no time: nothing was written.
+    const time = equalJson(live, next) ? last?.time : timestamp(writer.now);
     entries.set(id, { ...own, fields: difference(own.fields, never), time });
     dropEmpty(entries);
   }
@@ -243,6 +244,21 @@ function applyOnce(
   if (writer.manager === "kubectl") renewLastApplied(object, configuration);
   setManagedFields(object, entries);
   return object;
+}
+
+/** The type of a configuration. Throws 500, as Kubernetes does, where the configuration is not of it. */
+function shapeOf(configuration: JsonObject, { apiVersion }: Writer, kind: TrackedKind): Shape {
+  const shape = kind.shape(apiVersion);
+  if (shape === undefined) throw new Error(`no type for ${apiVersion}`);
+  const faults = typeFaults(configuration, shape);
+  if (faults.length === 0) return shape;
+  const { namespace = "", name = "" } = objectAt(configuration, "metadata");
+  const group = apiVersion.includes("/") ? apiVersion : `/${apiVersion}`;
+  const why =
+    faults.length === 1 ? faults.join("") : `errors:\n${faults.map((fault) => `  ${fault}`).join("\n")}`;
+  throw unforeseen(
+    `failed to create typed patch object (${String(namespace)}/${String(name)}; ${group}, Kind=${textAt(configuration, "kind") ?? ""}): ${why}`,
+  );
 }
 
 /** `merged` without what the applier set last time and nobody wants now. */

@@ -5,13 +5,13 @@
  */
 import { equalJson, fieldOf, isObject, type JsonObject, setField } from "../json.ts";
 import type { GoField, GoStruct, GoType } from "../kinds/types.ts";
-import { badRequest, unforeseen } from "../status.ts";
+import { unforeseen } from "../status.ts";
 
 const retainKeys = "$retainKeys";
 const deleteFromPrimitiveList = "$deleteFromPrimitiveList/";
 const setElementOrder = "$setElementOrder/";
 
-/** `target` with `patch` merged in. Does not change its arguments. Throws 400 for directives that make no sense. */
+/** `target` with `patch` merged in. Does not change its arguments. Throws 500, as Kubernetes does, for directives that make no sense. */
 export function strategicMerge(target: unknown, patch: JsonObject, type: GoStruct): JsonObject {
   return mergeObject(isObject(target) ? target : {}, patch, type);
 }
@@ -35,7 +35,7 @@ function mergeObject(target: JsonObject, patch: JsonObject, type: GoType | undef
   if (patch.$patch === "replace") return withoutDirectives(patch);
   if (patch.$patch === "delete") return {};
   if (patch.$patch !== undefined && patch.$patch !== "merge")
-    throw badRequest(`unknown patch type: ${JSON.stringify(patch.$patch)}`);
+    throw unforeseen(`unknown patch type: ${showGoMap(patch.$patch)} in map: ${showGoMap(patch)}`);
   const merged: JsonObject = { ...target };
   for (const [name, value] of Object.entries(patch)) {
     if (name.startsWith("$")) {
@@ -128,7 +128,7 @@ function mergeItem(merged: unknown[], item: unknown, key: string, type: GoType):
 }
 
 /** A map as Go's %v prints it. */
-function showGoMap(value: unknown): string {
+export function showGoMap(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(showGoMap).join(" ")}]`;
   if (!isObject(value)) return String(value);
   const pairs = Object.keys(value).sort();

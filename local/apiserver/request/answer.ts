@@ -43,7 +43,8 @@ export function sendError(response: ServerResponse, error: unknown, logger: Logg
     return;
   }
   if (status.code === 413) response.setHeader("connection", "close");
-  if (status.code === 429) response.setHeader("retry-after", String(status.details?.retryAfterSeconds ?? 1));
+  const retryAfter = status.details?.retryAfterSeconds ?? (status.code === 429 ? 1 : undefined);
+  if (retryAfter !== undefined) response.setHeader("retry-after", String(retryAfter));
   sendJson(response, status.code, JSON.stringify(status.body()));
 }
 

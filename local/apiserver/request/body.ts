@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { parse as parseYaml } from "yaml";
 import { deeperThan } from "../json.ts";
 import { badRequest, tooLarge, unsupportedMediaType } from "../status.ts";
+import { jsonDuplicates, yamlDuplicates } from "./duplicates.ts";
 
 /** As kube-apiserver's `--max-request-bytes`. */
 const bodyLimit = 3_145_728;
@@ -34,6 +35,13 @@ export function parseBody(body: Buffer, type: string): unknown {
   throw unsupportedMediaType(["application/json", "application/yaml"]);
 }
 
+/** What a strict reader would say of a body that was parsed: names that stand twice. */
+export function strictFaults(body: Buffer, type: string, value: unknown): string[] {
+  const text = body.toString("utf8");
+  const yaml = type !== "application/json" && !/^\s*\{/.test(text);
+  return yaml ? yamlDuplicates(text) : jsonDuplicates(text, value);
+}
+
 /** Parses JSON. Throws 400 where it is malformed or nested too deep. */
 export function parseJson(body: Buffer): unknown {
   return checked(() => JSON.parse(body.toString("utf8")));
@@ -43,7 +51,7 @@ export function parseJson(body: Buffer): unknown {
 export function parseYamlBody(body: Buffer): unknown {
   const text = body.toString("utf8");
   if (/^\s*\{/.test(text)) return parseJson(body);
-  return checked(() => parseYaml(text, { maxAliasCount: 100, schema: "core" }));
+  return checked(() => parseYaml(text, { maxAliasCount: 100, schema: "core", uniqueKeys: false }));
 }
 
 function checked(parse: () => unknown): unknown {

@@ -17,17 +17,16 @@ export function requestHandler(context: ApiContext, authenticator: Authenticator
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = readUrl(request);
     const path = resourcePathOf(url.pathname);
-    const user = await identify(request);
+    const asked = attributesOf(request, url, path);
+    const user = await identify(request, asked);
+    permit(user, asked);
     if (path === undefined) {
-      permit(user, { kind: "path", verb: (request.method ?? "GET").toLowerCase(), path: url.pathname });
       return serveOther(context, request, response, url, user);
     }
-    const verb = verbOf(request, path, url.searchParams);
-    const { group, plural, subresource, namespace, name } = path;
-    permit(user, { kind: "resource", verb, group, resource: plural, subresource, namespace, name });
+    const { verb } = asked;
     const target = targetOf(context, path);
     if (target === undefined) {
-      if (context.registry.inGroupVersion(path.group, path.version).length > 0) throw unknownResource();
+      if (context.registry.groupVersions().some(({ group }) => group === path.group)) throw unknownResource();
       return sendText(response, 404, "404 page not found\n");
     }
     await serveResource(context, authenticator, {
@@ -41,13 +40,19 @@ export function requestHandler(context: ApiContext, authenticator: Authenticator
   }
 
   /** Who asks, or whom they ask as. Throws 401 for credentials that are worth nothing. */
-  async function identify(request: IncomingMessage): Promise<User> {
+  async function identify(request: IncomingMessage, asked: Attributes): Promise<User> {
     const asker = await authenticator.authenticate(request);
     if (asker === "invalid") throw unauthorized();
     const user = asker ?? anonymous;
     const impersonated = readImpersonation(request);
-    for (const needed of impersonated?.needed ?? []) permit(user, needed);
-    return impersonated?.user ?? user;
+    if (impersonated === undefined) return user;
+    const { needed, mode } = impersonated;
+    if (needed.some((each) => !authorize(context.store, user, each).allowed)) {
+      // Who may not act as them in general may be allowed to for this request.
+      permit(user, { ...asked, verb: `impersonate-on:${mode}:${asked.verb}` });
+      for (const each of needed) permit(user, { ...each, ...narrower(each, mode) });
+    }
+    return impersonated.user;
   }
 
   function permit(user: User, asked: Attributes): void {
@@ -65,6 +70,20 @@ export function requestHandler(context: ApiContext, authenticator: Authenticator
       if (error instanceof StatusError && error.code === 413) request.destroy();
     });
   };
+}
+
+/** What must be allowed in one of the narrower modes of impersonation. */
+function narrower(needed: Attributes, mode: string): { verb: string; group?: string } {
+  const verb = `impersonate:${mode}`;
+  return needed.kind === "resource" ? { verb, group: "authentication.k8s.io" } : { verb };
+}
+
+function attributesOf(request: IncomingMessage, url: URL, path: ResourcePath | undefined): Attributes {
+  if (path === undefined)
+    return { kind: "path", verb: (request.method ?? "GET").toLowerCase(), path: url.pathname };
+  const { group, plural, subresource, namespace, name } = path;
+  const verb = verbOf(request, path, url.searchParams);
+  return { kind: "resource", verb, group, resource: plural, subresource, namespace, name };
 }
 
 function readUrl({ url = "/" }: IncomingMessage): URL {

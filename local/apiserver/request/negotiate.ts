@@ -37,10 +37,10 @@ export function negotiate(accept: string | undefined): Form {
       if (as === undefined) return plain;
       const known = parameters.get("g") === "meta.k8s.io" && parameters.get("v") === "v1";
       if (known && as === "Table") {
-        return { as: "table", yaml: false, mediaType: "application/json;as=Table;g=meta.k8s.io;v=v1" };
+        return { as: "table", yaml: false, mediaType: "application/json" };
       }
       if (known && (as === "PartialObjectMetadata" || as === "PartialObjectMetadataList")) {
-        return { as: "metadata", yaml: false, mediaType: `application/json;as=${as};g=meta.k8s.io;v=v1` };
+        return { as: "metadata", yaml: false, mediaType: "application/json" };
       }
     } else if (type === "application/yaml" && as === undefined) {
       return { as: "object", yaml: true, mediaType: "application/yaml" };
@@ -49,6 +49,7 @@ export function negotiate(accept: string | undefined): Form {
   throw new StatusError(
     406,
     "NotAcceptable",
-    "only the following media types are accepted: application/json, application/yaml",
+    "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml",
+    {},
   );
 }

@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Authenticator } from "../authentication/authenticate.ts";
 import type { User } from "../authentication/user.ts";
-import type { ApiContext, FieldValidation, Target, WriteOptions } from "../context.ts";
-import { fieldOf } from "../json.ts";
+import type { ApiContext, Target, WriteOptions } from "../context.ts";
+import { fieldOf, listAt } from "../json.ts";
 import { trackedKind, writerOf } from "../managed-fields/kind.ts";
 import { applyConfiguration } from "../managed-fields/track.ts";
 import type { ApiObject } from "../object.ts";
 import { patchType, readApply, readPatch } from "../patch/read-patch.ts";
-import { storeName } from "../resources/resource.ts";
-import { badRequest, methodNotAllowed, unknownResource } from "../status.ts";
+import { groupVersion, storeName } from "../resources/resource.ts";
+import { badRequest, methodNotAllowed, unforeseen, unknownResource } from "../status.ts";
 import { servePodLog } from "../subresources/log.ts";
 import { bind, evict } from "../subresources/pods.ts";
 import { review } from "../subresources/reviews.ts";
@@ -22,8 +22,9 @@ import { getEntry, listPage, readSelectors } from "../verbs/read.ts";
 import { type Change, inVersion, updateObject } from "../verbs/update.ts";
 import { serveWatch } from "../verbs/watch.ts";
 import { sendJson } from "./answer.ts";
-import { contentType, parseBody, readBody } from "./body.ts";
+import { contentType, parseBody, readBody, strictFaults } from "./body.ts";
 import { negotiate } from "./negotiate.ts";
+import { type OptionsKind, readVersion, readWriteOptions } from "./options.ts";
 
 /** A request about a resource, after authentication. */
 export interface ResourceRequest {
@@ -44,8 +45,9 @@ export async function serveResource(
   const { request, target, verb } = asked;
   if (!target.resource.stored) {
     if (verb !== "create" || target.name !== undefined) throw methodNotAllowed();
-    const options = writeOptions(asked);
-    const answer = await review(context, target, await readObject(request), options, authenticator);
+    const { body, strictFaults } = await readStrictly(request);
+    const options = { ...writeOptions(asked), strictFaults };
+    const answer = await review(context, target, body, options, authenticator);
     return sendJson(asked.response, 201, JSON.stringify(answer), options.warnings);
   }
   checkSubresource(target);
@@ -102,31 +104,33 @@ function withNameSelected({ target, query }: ResourceRequest): Target {
   return { ...target, name: undefined };
 }
 
-async function readObject(request: IncomingMessage): Promise<unknown> {
-  const body = await readBody(request);
-  if (body.length === 0) throw badRequest("the request has no body");
-  return parseBody(body, contentType(request));
+/** The body, with what a strict reader says of it. */
+async function readStrictly(
+  request: IncomingMessage,
+): Promise<{ readonly body: unknown; readonly strictFaults: readonly string[] }> {
+  const bytes = await readBody(request);
+  if (bytes.length === 0) throw badRequest("the request has no body");
+  const type = contentType(request);
+  const body = parseBody(bytes, type);
+  return { body, strictFaults: strictFaults(bytes, type, body) };
 }
 
-function writeOptions({ query, user, request }: ResourceRequest): WriteOptions {
-  const dryRun = query.getAll("dryRun");
-  if (dryRun.some((value) => value !== "All" && value !== ""))
-    throw badRequest(`dryRun \`${dryRun.join()}\` is not known: use All`);
-  const validation = query.get("fieldValidation") ?? "Warn";
-  if (!isFieldValidation(validation))
-    throw badRequest(`fieldValidation \`${validation}\` is not known: use Ignore, Warn or Strict`);
+const optionsKinds: Readonly<Record<string, OptionsKind>> = {
+  create: "CreateOptions",
+  update: "UpdateOptions",
+  delete: "DeleteOptions",
+  deletecollection: "DeleteOptions",
+};
+
+function writeOptions({ query, user, request, verb }: ResourceRequest, apply?: boolean): WriteOptions {
+  const kind = optionsKinds[verb] ?? "PatchOptions";
+  const { fieldManager, ...read } = readWriteOptions(
+    query,
+    kind,
+    verb === "patch" ? apply === true : undefined,
+  );
   const agent = (request.headers["user-agent"] ?? "unknown").split("/")[0] ?? "unknown";
-  return {
-    user,
-    dryRun: dryRun.includes("All"),
-    fieldValidation: validation,
-    fieldManager: query.get("fieldManager") ?? agent,
-    warnings: [],
-  };
-}
-
-function isFieldValidation(text: string): text is FieldValidation {
-  return text === "Ignore" || text === "Warn" || text === "Strict";
+  return { user, ...read, fieldManager: fieldManager ?? agent, warnings: [] };
 }
 
 function sendObject(
@@ -148,6 +152,7 @@ async function get(context: ApiContext, asked: ResourceRequest): Promise<void> {
   const { target, query, response } = asked;
   if (target.subresource === "log") return servePodLog(context, target, query, response);
   const { form, table } = forms(context, asked);
+  readVersion(query.get("resourceVersion") ?? "", unforeseen);
   const entry = getEntry(context, target);
   if (target.subresource === "scale")
     return sendJson(response, 200, JSON.stringify(scaleOf(entry.object, target)));
@@ -157,8 +162,8 @@ async function get(context: ApiContext, asked: ResourceRequest): Promise<void> {
 
 async function create(context: ApiContext, asked: ResourceRequest): Promise<void> {
   const { target, request, response } = asked;
-  const body = await readObject(request);
-  const options = writeOptions(asked);
+  const { body, strictFaults } = await readStrictly(request);
+  const options = { ...writeOptions(asked), strictFaults };
   if (target.subresource === undefined) {
     if (target.name !== undefined) throw methodNotAllowed();
     return sendObject(
@@ -188,16 +193,16 @@ async function create(context: ApiContext, asked: ResourceRequest): Promise<void
 async function update(context: ApiContext, asked: ResourceRequest): Promise<void> {
   const { target } = asked;
   if (target.name === undefined) throw methodNotAllowed();
-  const body = await readObject(asked.request);
+  const { body, strictFaults } = await readStrictly(asked.request);
   const { resource, namespace, name, subresource } = target;
   if (resource.strategy.createsOnUpdate === true && subresource === undefined) {
     if (context.store.get(storeName(resource), namespace, name) === undefined) {
-      const options = writeOptions(asked);
+      const options = { ...writeOptions(asked), strictFaults };
       const created = await createObject(context, { ...target, name: undefined }, body, options);
       return sendObject(context, asked, 201, created, options.warnings);
     }
   }
-  await write(context, asked, () => body);
+  await write(context, asked, () => body, { strictFaults });
 }
 
 /** Runs a change through the subresource that it is for, and answers. */
@@ -205,7 +210,7 @@ async function write(
   context: ApiContext,
   asked: ResourceRequest,
   change: Change,
-  how: Pick<WriteOptions, "patched"> = {},
+  how: Pick<WriteOptions, "patched" | "strictFaults"> = {},
 ): Promise<void> {
   const { target } = asked;
   const options = { ...writeOptions(asked), ...how };
@@ -238,7 +243,10 @@ async function patch(context: ApiContext, asked: ResourceRequest): Promise<void>
   if (target.name === undefined) throw methodNotAllowed();
   const type = patchType(contentType(request), target);
   const body = await readBody(request);
-  if (type !== "apply") return write(context, asked, readPatch(type, body, target), { patched: true });
+  if (type !== "apply") {
+    const { change, shown, strictFaults } = readPatch(type, body, target);
+    return write(context, asked, change, { patched: shown === undefined ? {} : { shown }, strictFaults });
+  }
   await apply(context, asked, readApply(body));
 }
 
@@ -248,12 +256,8 @@ async function apply(
   configuration: Record<string, unknown>,
 ): Promise<void> {
   const { target, query } = asked;
-  const options = writeOptions(asked);
-  const manager = query.get("fieldManager") ?? "";
-  if (manager === "")
-    throw badRequest(
-      'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
-    );
+  const options = writeOptions(asked, true);
+  checkApplied(configuration, target);
   const force = query.get("force") === "true";
   const writer = writerOf(target, options, context.now());
   const kind = trackedKind(target);
@@ -267,6 +271,16 @@ async function apply(
   }
   const change: Change = (current) => applyConfiguration(current, configuration, writer, kind, force);
   sendObject(context, asked, 200, await updateObject(context, target, change, applied), options.warnings);
+}
+
+/** What an applied configuration must be, besides of its type. */
+function checkApplied(configuration: Record<string, unknown>, { resource, version }: Target): void {
+  if (listAt(configuration, "metadata", "managedFields").length > 0)
+    throw badRequest("metadata.managedFields must be nil");
+  const { apiVersion = "", kind = "" } = configuration;
+  if (apiVersion === groupVersion(resource.group, version.name) && kind === resource.kind) return;
+  const shown = String(apiVersion).includes("/") ? String(apiVersion) : `/${String(apiVersion)}`;
+  throw badRequest(`invalid object type: ${shown}, Kind=${String(kind)}`);
 }
 
 function named(configuration: Record<string, unknown>, { name }: Target): Record<string, unknown> {
@@ -304,6 +318,7 @@ async function remove(context: ApiContext, asked: ResourceRequest): Promise<void
 
 async function removeCollection(context: ApiContext, asked: ResourceRequest): Promise<void> {
   const { target, query } = asked;
+  if (target.resource.strategy.deletesOneByOne === true) throw methodNotAllowed();
   const { dryRun, ...wanted } = await readDelete(asked);
   const options = { ...writeOptions(asked), dryRun };
   const match = readSelectors(query, target);

@@ -13,7 +13,7 @@ import {
   networkPolicyStrategy,
 } from "./strategies/networking.ts";
 import { podStrategy } from "./strategies/pod.ts";
-import { clusterRoleStrategy, roleBindingStrategy, roleStrategy } from "./strategies/rbac.ts";
+import { roleBindingStrategy, roleStrategy } from "./strategies/rbac.ts";
 import { serviceStrategy } from "./strategies/service.ts";
 import {
   configMapStrategy,
@@ -267,7 +267,7 @@ export function builtinResources({ now, usedClusterIps }: StrategyInputs): Resou
     group("node.k8s.io", "v1").ofCluster("RuntimeClass", "runtimeclasses", runtimeClassStrategy),
     rbac.inNamespace("Role", "roles", roleStrategy),
     rbac.inNamespace("RoleBinding", "rolebindings", roleBindingStrategy),
-    rbac.ofCluster("ClusterRole", "clusterroles", clusterRoleStrategy),
+    rbac.ofCluster("ClusterRole", "clusterroles", roleStrategy),
     rbac.ofCluster("ClusterRoleBinding", "clusterrolebindings", roleBindingStrategy),
     admission.ofCluster(
       "MutatingWebhookConfiguration",

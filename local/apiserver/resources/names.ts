@@ -38,34 +38,88 @@ export function validateMetadata(object: ApiObject, form: NameForm): FieldError[
     faults.push(invalidValue("metadata.name", name, "may not contain '/' or '%'"));
   for (const [key, value] of Object.entries(labels)) {
     faults.push(...validateKey("metadata.labels", key));
-    if (value.length > 63)
-      faults.push(invalidValue("metadata.labels", value, "must be no more than 63 characters"));
-    else if (value !== "" && !qualifiedName.test(value))
-      faults.push(invalidValue("metadata.labels", value, labelValueText));
+    const fault = labelValueFault(value);
+    if (fault !== undefined) faults.push(invalidValue("metadata.labels", value, fault));
   }
   let size = 0;
   for (const [key, value] of Object.entries(annotations)) {
     faults.push(...validateKey("metadata.annotations", key.toLowerCase()));
-    size += key.length + value.length;
+    size += Buffer.byteLength(key) + Buffer.byteLength(value);
   }
   if (size > 262_144) faults.push(tooLong("metadata.annotations", 262_144));
+  faults.push(...validateOwners(object));
+  object.metadata.finalizers?.forEach((finalizer, index) => {
+    faults.push(...validateFinalizer(finalizer, `metadata.finalizers[${index}]`));
+  });
   return faults;
 }
 
+const ownerFields = ["apiVersion", "kind", "name", "uid"] as const;
+
+function validateOwners({ metadata }: ApiObject): FieldError[] {
+  const owners = metadata.ownerReferences ?? [];
+  const faults = owners.flatMap((owner) =>
+    ownerFields
+      .filter((field) => (owner[field] ?? "") === "")
+      .map((field) =>
+        invalidValue(
+          `metadata.ownerReferences.${field}`,
+          owner[field] ?? "",
+          field === "apiVersion" ? "version must not be empty" : "must not be empty",
+        ),
+      ),
+  );
+  const [first, second] = owners.filter(({ controller }) => controller === true);
+  if (first !== undefined && second !== undefined) {
+    faults.push(
+      invalidValue(
+        "metadata.ownerReferences",
+        owners,
+        `Only one reference can have Controller set to true. Found "true" in references for ${first.kind}/${first.name} and ${second.kind}/${second.name}`,
+      ),
+    );
+  }
+  return faults;
+}
+
+const standardFinalizers = new Set(["kubernetes", "orphan", "foregroundDeletion"]);
+
+function validateFinalizer(finalizer: string, field: string): FieldError[] {
+  const faults = labelKeyFaults(finalizer).map((fault) => invalidValue(field, finalizer, fault));
+  if (faults.length > 0 || finalizer.includes("/") || standardFinalizers.has(finalizer)) return faults;
+  // A custom resource's may be a plain domain name too; Kubernetes warns of those.
+  return finalizer.includes(".")
+    ? []
+    : [invalidValue(field, finalizer, "name is neither a standard finalizer name nor is it fully qualified")];
+}
+
 function validateKey(field: string, key: string): FieldError[] {
+  return labelKeyFaults(key).map((fault) => invalidValue(field, key, fault));
+}
+
+/** Why `value` cannot be a label's; undefined where it can. */
+export function labelValueFault(value: string): string | undefined {
+  if (value.length > 63) return "must be no more than 63 bytes";
+  return value === "" || qualifiedName.test(value) ? undefined : labelValueText;
+}
+
+/** Why `key` cannot be a label's (a qualified name); empty where it can. */
+export function labelKeyFaults(key: string): string[] {
   const slash = key.indexOf("/");
   const prefix = slash < 0 ? undefined : key.slice(0, slash);
   const name = slash < 0 ? key : key.slice(slash + 1);
-  if (name === "") return [invalidValue(field, key, "name part must be non-empty")];
-  if (prefix !== undefined && !subdomain.test(prefix))
-    return [invalidValue(field, key, `prefix part ${subdomainText}`)];
-  if (name.length > 63) return [invalidValue(field, key, "name part must be no more than 63 characters")];
-  return qualifiedName.test(name) ? [] : [invalidValue(field, key, qualifiedNameText)];
+  const faults: string[] = [];
+  if (prefix === "") faults.push("prefix part must be non-empty");
+  else if (prefix !== undefined && !subdomain.test(prefix)) faults.push(`prefix part ${subdomainText}`);
+  if (name === "") faults.push("name part must be non-empty");
+  else if (name.length > 63) faults.push("name part must be no more than 63 bytes");
+  if (!qualifiedName.test(name)) faults.push(qualifiedNameText);
+  return faults;
 }
 
 /** What is wrong with `name` as a DNS label; undefined where it is one. */
 export function labelFault(field: string, name: string): FieldError | undefined {
-  if (name.length > 63) return invalidValue(field, name, "must be no more than 63 characters");
+  if (name.length > 63) return invalidValue(field, name, "must be no more than 63 bytes");
   if (label.test(name)) return undefined;
   return invalidValue(field, name, subdomain.test(name) ? "must not contain dots" : labelText);
 }

@@ -60,6 +60,8 @@ export interface Strategy {
   readonly answersDeleted?: boolean;
   /** False for kinds without metadata.generation. */
   readonly countsGeneration?: boolean;
+  /** Refuses DELETE of the whole collection. */
+  readonly deletesOneByOne?: boolean;
   /** PUT of an object that does not exist creates it. */
   readonly createsOnUpdate?: boolean;
   /** PUT must name the resourceVersion that it replaces. */

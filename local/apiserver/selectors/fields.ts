@@ -30,7 +30,6 @@ const selectable = new Map<string, readonly string[]>([
   ["namespaces", ["status.phase"]],
   ["nodes", ["spec.unschedulable"]],
   ["services", ["spec.clusterIP", "spec.type"]],
-  ["replicasets.apps", ["status.replicas"]],
   ["jobs.batch", ["status.successful"]],
 ]);
 
@@ -46,12 +45,19 @@ export function parseFieldSelector(text: string, resource: Resource): FieldMatch
       if (match === null) throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
       const field = (match[1] ?? "").trim();
       if (field !== "metadata.name" && field !== "metadata.namespace" && !extra.includes(field)) {
-        throw badRequest(`field label not supported: ${field}`);
+        throw badRequest(unknownField(field, extra, resource));
       }
       return { path: pathOf(field), wanted: unescape(match[3] ?? ""), equal: match[2] !== "!=" };
     });
   return (object) =>
     terms.every(({ path, wanted, equal }) => ((textAt(object, ...path) ?? "") === wanted) === equal);
+}
+
+/** Kinds with fields of their own tell which one is wrong, all others which two there are. */
+function unknownField(field: string, extra: readonly string[], { custom }: Resource): string {
+  return extra.length > 0 || custom
+    ? `field label not supported: ${field}`
+    : `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`;
 }
 
 function pathOf(field: string): string[] {

@@ -1,16 +1,9 @@
 import { isObject, listAt, objectAt } from "../json.ts";
 import { badRequest } from "../status.ts";
+import { type Operator, parseRequirements, type Requirement, SelectorError } from "./label-parser.ts";
 
 /** Tells whether an object with these labels is selected. */
 export type LabelMatch = (labels: Readonly<Record<string, unknown>>) => boolean;
-
-type Operator = "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt";
-
-interface Requirement {
-  readonly key: string;
-  readonly operator: Operator;
-  readonly values: readonly string[];
-}
 
 function matches({ key, operator, values }: Requirement, labels: Readonly<Record<string, unknown>>): boolean {
   const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
@@ -39,36 +32,12 @@ function every(requirements: readonly Requirement[]): LabelMatch {
 
 /** Reads `labelSelector` of a query: `a=b,c!=d,e in (f,g),h notin (i),j,!k`. Throws 400 where it cannot be read. */
 export function parseLabelSelector(text: string): LabelMatch {
-  const terms = text.match(/(?:[^,(]|\([^)]*\))+/g) ?? [];
-  return every(terms.map((term) => parseTerm(term.trim(), text)));
-}
-
-function parseTerm(term: string, whole: string): Requirement {
-  const set = /^([^\s!=<>()]+)\s+(in|notin)\s*\(([^()]*)\)$/.exec(term);
-  if (set !== null) {
-    const values = (set[3] ?? "").split(",").map((value) => value.trim());
-    return { key: set[1] ?? "", operator: set[2] === "in" ? "In" : "NotIn", values };
+  try {
+    return every(parseRequirements(text));
+  } catch (error) {
+    if (error instanceof SelectorError) throw badRequest(error.message);
+    throw error;
   }
-  const comparison = /^([^\s!=<>()]+)\s*(==|=|!=|>|<)\s*([^\s!=<>()]*)$/.exec(term);
-  if (comparison !== null) {
-    const operators: Record<string, Operator> = {
-      "=": "In",
-      "==": "In",
-      "!=": "NotIn",
-      ">": "Gt",
-      "<": "Lt",
-    };
-    return {
-      key: comparison[1] ?? "",
-      operator: operators[comparison[2] ?? "="] ?? "In",
-      values: [comparison[3] ?? ""],
-    };
-  }
-  const presence = /^(!?)\s*([^\s!=<>(),]+)$/.exec(term);
-  if (presence !== null) {
-    return { key: presence[2] ?? "", operator: presence[1] === "!" ? "DoesNotExist" : "Exists", values: [] };
-  }
-  throw badRequest(`unable to parse requirement: found '${term}' in label selector '${whole}'`);
 }
 
 /** Reads a LabelSelector object (`matchLabels`, `matchExpressions`). An empty one selects everything. */

@@ -1,6 +1,6 @@
 import type { ApiContext, Target, WriteOptions } from "../context.ts";
 import { required } from "../field-errors.ts";
-import { cloneJson, ensureObject, listAt, textAt } from "../json.ts";
+import { cloneJson, ensureObject, listAt, objectAt, textAt } from "../json.ts";
 import { storeName } from "../resources/resource.ts";
 import { scheduledCondition } from "../resources/strategies/pod.ts";
 import { conflict, invalid, notFound } from "../status.ts";
@@ -49,7 +49,7 @@ export async function evict(
   body: unknown,
   options: WriteOptions,
 ): Promise<object> {
-  const { dryRun, ...asked } = readDeleteOptions(body, new URLSearchParams());
+  const { dryRun, ...asked } = readDeleteOptions(objectAt(body, "deleteOptions"), new URLSearchParams());
   await deleteObject(context, { ...target, subresource: undefined }, asked, {
     ...options,
     dryRun: dryRun || options.dryRun,

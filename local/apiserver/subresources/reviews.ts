@@ -4,11 +4,11 @@ import { issuer } from "../authentication/tokens.ts";
 import type { User } from "../authentication/user.ts";
 import { type Attributes, authorize, rulesOf } from "../authorization/authorize.ts";
 import type { ApiContext, Target, WriteOptions } from "../context.ts";
-import { required } from "../field-errors.ts";
+import { invalidValue } from "../field-errors.ts";
 import { isObject, type JsonObject, listAt, objectAt, textAt } from "../json.ts";
 import { trackedKind, writerOf } from "../managed-fields/kind.ts";
 import { trackUpdate } from "../managed-fields/track.ts";
-import { timestamp } from "../object.ts";
+import { type ApiObject, timestamp } from "../object.ts";
 import { badRequest, invalid, methodNotAllowed } from "../status.ts";
 import { decode, judgeUnknownFields } from "../verbs/decode.ts";
 
@@ -22,7 +22,9 @@ export async function review(
 ): Promise<JsonObject> {
   const unknown: string[] = [];
   const object = decode(body, target, (path) => unknown.push(path));
-  judgeUnknownFields(unknown, options.fieldValidation, options.warnings, target);
+  judgeUnknownFields(unknown, options, target);
+  if (target.resource.kind === "SelfSubjectRulesReview")
+    return rulesReview(context.store, object, options.user);
   trackUpdate(undefined, object, writerOf(target, options, context.now()), trackedKind(target));
   const { kind, apiVersion, metadata, spec } = object;
   const { uid: _u, resourceVersion: _r, creationTimestamp: _c, name, ...rest } = metadata;
@@ -54,18 +56,19 @@ async function statusOf(
       return tokenStatus(spec, authenticator);
     case "SelfSubjectReview":
       return { userInfo: asker };
-    case "SelfSubjectRulesReview":
-      return rulesStatus(store, asker, textAt(spec, "namespace") ?? "");
     case "SelfSubjectAccessReview":
-      checkAttributes(resource, spec);
+      checkAttributes(resource.group, spec);
       return verdict(store, asker, spec);
     case "LocalSubjectAccessReview":
       if ((textAt(spec, "resourceAttributes", "namespace") ?? "") !== (namespace ?? "")) {
-        throw badRequest("spec.resourceAttributes.namespace must match namespace");
+        const asked = textAt(spec, "resourceAttributes", "namespace") ?? "";
+        throw invalid({ group: resource.group, kind: "" }, "", [
+          invalidValue("spec.resourceAttributes.namespace", asked, "must match metadata.namespace"),
+        ]);
       }
-      return verdict(store, subjectOf(resource, spec), spec);
+      return verdict(store, subjectOf(resource.group, spec), spec);
     case "SubjectAccessReview":
-      return verdict(store, subjectOf(resource, spec), spec);
+      return verdict(store, subjectOf(resource.group, spec), spec);
     default:
       throw methodNotAllowed();
   }
@@ -74,6 +77,17 @@ async function statusOf(
 function verdict(store: ApiContext["store"], user: User, spec: JsonObject): JsonObject {
   const { allowed, reason } = authorize(store, user, readAttributes(spec));
   return { allowed, ...(reason === "" ? {} : { reason }) };
+}
+
+/** What the asker may do in a namespace. The answer carries nothing of the question. */
+function rulesReview(
+  store: ApiContext["store"],
+  { kind, apiVersion, spec }: ApiObject,
+  asker: User,
+): JsonObject {
+  const namespace = textAt(spec, "namespace") ?? "";
+  if (namespace === "") throw badRequest("no namespace on request");
+  return { kind, apiVersion, metadata: {}, spec: {}, status: rulesStatus(store, asker, namespace) };
 }
 
 function rulesStatus(store: ApiContext["store"], user: User, namespace: string): JsonObject {
@@ -102,34 +116,32 @@ async function tokenStatus(spec: JsonObject, authenticator: Authenticator): Prom
   return { authenticated: true, user: found.user, audiences: found.audiences };
 }
 
-type Named = Pick<Target["resource"], "group" | "kind">;
-
-function checkAttributes(named: Named, spec: JsonObject): void {
+function checkAttributes(group: string, spec: JsonObject): void {
   const both = isObject(spec.resourceAttributes) && isObject(spec.nonResourceAttributes);
   const none = !isObject(spec.resourceAttributes) && !isObject(spec.nonResourceAttributes);
   if (!both && !none) return;
   const message = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
-  throw invalid(named, "", [
+  const { path: Path = "", verb: Verb = "" } = objectAt(spec, "nonResourceAttributes");
+  // Kubernetes names no kind here, and shows a struct without JSON names.
+  throw invalid({ group, kind: "" }, "", [
     both
-      ? {
-          type: "FieldValueInvalid",
-          field: "spec.nonResourceAttributes",
-          message: `Invalid value: "": cannot be specified in combination with resourceAttributes`,
-        }
-      : {
-          type: "FieldValueInvalid",
-          field: "spec.resourceAttributes",
-          message: `Invalid value: null: ${message}`,
-        },
+      ? invalidValue(
+          "spec.nonResourceAttributes",
+          { Path, Verb },
+          "cannot be specified in combination with resourceAttributes",
+        )
+      : invalidValue("spec.resourceAttributes", null, message),
   ]);
 }
 
-function subjectOf(named: Named, spec: JsonObject): User {
-  checkAttributes(named, spec);
+function subjectOf(group: string, spec: JsonObject): User {
+  checkAttributes(group, spec);
   const username = textAt(spec, "user") ?? "";
   const groups = listAt(spec, "groups").map(String);
   if (username === "" && groups.length === 0)
-    throw invalid(named, "", [required("spec.user", "at least one of user or group must be specified")]);
+    throw invalid({ group, kind: "" }, "", [
+      invalidValue("spec.user", "", "at least one of user or group must be specified"),
+    ]);
   return { username, groups };
 }
 

@@ -1,4 +1,5 @@
 import { randomInt, randomUUID } from "node:crypto";
+import { checkEscalation } from "../authorization/escalation.ts";
 import type { ApiContext, Target, WriteOptions } from "../context.ts";
 import { trackedKind, writerOf } from "../managed-fields/kind.ts";
 import { trackUpdate } from "../managed-fields/track.ts";
@@ -21,7 +22,7 @@ export async function createObject(
   const { resource } = target;
   const unknown: string[] = [];
   let object = decode(body, target, (path) => unknown.push(path));
-  judgeUnknownFields(unknown, options.fieldValidation, options.warnings, target);
+  judgeUnknownFields(unknown, options, target);
   if (object.metadata.resourceVersion !== "")
     throw unforeseen("resourceVersion should not be set on objects to be created");
   placeInNamespace(target, object);
@@ -31,9 +32,8 @@ export async function createObject(
   }
   checkNamespace(context, target, object);
   prepareMetadata(context, target, object);
-  if (context.store.get(storeName(resource), object.metadata.namespace, object.metadata.name) !== undefined) {
-    throw alreadyExists(resource, object.metadata.name);
-  }
+  const there = context.store.get(storeName(resource), object.metadata.namespace, object.metadata.name);
+  if (there !== undefined) throw refuseSecond(resource, there.object);
   resource.strategy.admit?.(object, context.store);
   const admission = { operation: "CREATE" as const, target, user: options.user, dryRun: options.dryRun };
   const identity = { ...object.metadata };
@@ -45,9 +45,10 @@ export async function createObject(
   }
   resource.strategy.prepareForCreate?.(object);
   if (resource.custom && target.version.status) delete object.status;
+  checkEscalation(context.store, options.user, target, object, undefined);
   validateObject(target, object, undefined);
   await context.admission.validate({ ...admission, object, old: undefined }, options.warnings);
-  if (options.dryRun) return object;
+  if (options.dryRun) return withoutVersion(object);
   try {
     const entry = await context.store.put(storeName(resource), toStorage(object, target), "absent");
     return inVersion(entry.object, target);
@@ -55,6 +56,19 @@ export async function createObject(
     if (error instanceof StaleError) throw alreadyExists(resource, object.metadata.name);
     throw error;
   }
+}
+
+function refuseSecond(resource: Target["resource"], { metadata }: ApiObject): StatusError {
+  const refusal = alreadyExists(resource, metadata.name);
+  if (metadata.deletionTimestamp === undefined) return refusal;
+  const { code, reason, message, details } = refusal;
+  return new StatusError(code, reason, `object is being deleted: ${message}`, details);
+}
+
+/** What was never stored has no version. */
+function withoutVersion(object: ApiObject): ApiObject {
+  const { resourceVersion: _version, ...metadata } = object.metadata;
+  return { ...object, metadata: metadata as ApiObject["metadata"] };
 }
 
 function placeInNamespace({ resource, namespace }: Target, object: ApiObject): void {

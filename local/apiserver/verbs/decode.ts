@@ -1,12 +1,13 @@
-import type { FieldValidation, Target } from "../context.ts";
+import type { Target, WriteOptions } from "../context.ts";
+import { invalidValue } from "../field-errors.ts";
 import { cloneJson, fieldOf, isObject, type JsonObject } from "../json.ts";
 import { decodeStruct, FieldTypeError } from "../kinds/decode.ts";
-import { structNamed } from "../kinds/types.ts";
+import { rootType, structNamed } from "../kinds/types.ts";
 import type { ApiObject } from "../object.ts";
 import { groupVersion } from "../resources/resource.ts";
 import { setSchemaDefaults } from "../schema/defaults.ts";
 import { prune } from "../schema/prune.ts";
-import { badRequest, StatusError } from "../status.ts";
+import { badRequest, invalid, StatusError } from "../status.ts";
 
 /**
  * Takes a client's body as an object of the target's kind: read as Go reads a built-in kind, pruned and defaulted
@@ -18,19 +19,15 @@ import { badRequest, StatusError } from "../status.ts";
 export function decode(body: unknown, target: Target, report: (path: string) => void): ApiObject {
   const { resource, version } = target;
   const wanted = groupVersion(resource.group, version.name);
-  if (!isObject(body)) throw cannotHandle(target, "json: cannot unmarshal value into an object");
-  const { apiVersion = wanted, kind = resource.kind } = body;
-  if (kind === "") throw badRequest("Object 'Kind' is missing");
-  if (apiVersion !== wanted || kind !== resource.kind) {
-    throw badRequest(
-      `${String(kind)} in version ${JSON.stringify(versionOf(String(apiVersion)))} cannot be handled as a ${resource.kind}: the API version in the data (${String(apiVersion)}) does not match the expected API version (${wanted})`,
-    );
-  }
+  // Go reads null as nothing set.
+  const given = body === null ? {} : body;
+  if (!isObject(given)) throw cannotHandle(target, "json: cannot unmarshal value into an object");
+  checkType(given, target, wanted);
   try {
     const read =
       version.type === undefined
-        ? readCustom(body, target, report)
-        : decodeStruct(body, version.type, report);
+        ? readCustom(given, target, report)
+        : decodeStruct(given, version.type, report);
     return { ...read, kind: resource.kind, apiVersion: wanted, metadata: withIdentity(read.metadata) };
   } catch (error) {
     if (error instanceof FieldTypeError)
@@ -91,24 +88,44 @@ function withIdentity(value: unknown): ApiObject["metadata"] {
   };
 }
 
-function versionOf(apiVersion: string): string {
-  return apiVersion.split("/").at(-1) ?? "";
+/** Throws 400 for a body that says it is another kind or version than the path's. */
+function checkType(body: JsonObject, { resource, version }: Target, wanted: string): void {
+  const { apiVersion = wanted, kind = resource.kind } = body;
+  if (kind === "") throw badRequest("Object 'Kind' is missing");
+  if (apiVersion !== wanted) {
+    throw badRequest(
+      `the API version in the data (${String(apiVersion)}) does not match the expected API version (${wanted})`,
+    );
+  }
+  if (kind === resource.kind) return;
+  const { group } = resource;
+  const known = rootType(group, version.name, String(kind)) !== undefined;
+  const why = known
+    ? `converting (${version.name}.${String(kind)}) to (${group.split(".")[0] || "core"}.${resource.kind}): unknown conversion`
+    : `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(wanted)} in scheme "pkg/runtime/scheme.go:111"`;
+  throw badRequest(
+    `${String(kind)} in version ${JSON.stringify(version.name)} cannot be handled as a ${resource.kind}: ${why}`,
+  );
 }
 
 /** Warns about or refuses fields that nobody knows, by the request's `fieldValidation`. */
 export function judgeUnknownFields(
   paths: readonly string[],
-  validation: FieldValidation,
-  warnings: string[],
+  { fieldValidation, warnings, strictFaults = [], patched }: WriteOptions,
   target: Target,
+  body?: unknown,
 ): void {
-  if (paths.length === 0 || validation === "Ignore") return;
-  const sorted = paths.map((path) => `unknown field ${JSON.stringify(path)}`);
-  if (validation === "Warn") {
-    warnings.push(...sorted);
+  if (fieldValidation === "Ignore" || paths.length + strictFaults.length === 0) return;
+  const faults = [...strictFaults, ...paths.map((path) => `unknown field ${JSON.stringify(path)}`)];
+  if (fieldValidation === "Warn") {
+    warnings.push(...faults);
     return;
   }
-  throw cannotHandle(target, `strict decoding error: ${sorted.join(", ")}`);
+  const why = `strict decoding error: ${faults.join(", ")}`;
+  if (patched === undefined) throw cannotHandle(target, why);
+  throw invalid({ group: "", kind: "" }, "", [
+    invalidValue("patch", patched.shown ?? JSON.stringify(body), why),
+  ]);
 }
 
 function cannotHandle({ resource, version }: Target, why: string): StatusError {

@@ -1,8 +1,10 @@
 import type { ApiContext, Target, WriteOptions } from "../context.ts";
+import { notSupported } from "../field-errors.ts";
 import { cloneJson, isObject, listAt, numberAt, textAt } from "../json.ts";
 import { type ApiObject, timestamp } from "../object.ts";
+import { refuseOptions } from "../request/options.ts";
 import { storeName } from "../resources/resource.ts";
-import { badRequest, conflict, modified, notFound } from "../status.ts";
+import { badRequest, conflict, forbidden, modified, notFound } from "../status.ts";
 import { StaleError } from "../storage/store.ts";
 import { inVersion, mayGo } from "./update.ts";
 
@@ -26,8 +28,11 @@ export function readDeleteOptions(
   const orphan = isObject(body) && body.orphanDependents === true ? "Orphan" : undefined;
   const policy = query.get("propagationPolicy") ?? textAt(body, "propagationPolicy") ?? orphan;
   if (policy !== undefined && policy !== "Background" && policy !== "Foreground" && policy !== "Orphan") {
-    throw badRequest(`invalid propagationPolicy \`${policy}\`: use Background, Foreground or Orphan`);
+    const allowed = ["Foreground", "Background", "Orphan", "nil"];
+    refuseOptions("DeleteOptions", [notSupported("propagationPolicy", policy, allowed)]);
+    throw badRequest(`propagationPolicy ${policy} is not known`);
   }
+  checkType(body);
   const uid = textAt(body, "preconditions", "uid");
   const resourceVersion = textAt(body, "preconditions", "resourceVersion");
   const dryRun =
@@ -40,6 +45,16 @@ export function readDeleteOptions(
     ...(uid === undefined ? {} : { uid }),
     ...(resourceVersion === undefined ? {} : { resourceVersion }),
   };
+}
+
+/** Throws 400 for a body that says it is something else. */
+function checkType(body: unknown): void {
+  const kind = textAt(body, "kind") ?? "";
+  if (kind === "" || kind === "DeleteOptions") return;
+  const version = textAt(body, "apiVersion") ?? "";
+  throw badRequest(
+    `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(version)} in scheme "pkg/runtime/scheme.go:111"`,
+  );
 }
 
 /** `gone`: removed now. Otherwise it is marked and waits for finalizers or its grace period. */
@@ -61,6 +76,8 @@ export async function deleteObject(
     const stored = context.store.get(storeName(resource), target.namespace, name)?.object;
     if (stored === undefined) throw notFound(resource, name);
     checkPreconditions(target, stored, asked);
+    if (resource.group === "" && resource.plural === "namespaces" && lasting.has(name))
+      throw forbidden(resource, name, "this namespace may not be deleted");
     if (attempt === 1) {
       const admission = {
         operation: "DELETE" as const,
@@ -91,6 +108,8 @@ export async function deleteObject(
     }
   }
 }
+
+const lasting = new Set(["default", "kube-system", "kube-public"]);
 
 function sameFinalizers(left: ApiObject, right: ApiObject): boolean {
   return (left.metadata.finalizers ?? []).join() === (right.metadata.finalizers ?? []).join();
@@ -134,7 +153,8 @@ function marked(stored: ApiObject, { resource }: Target, asked: DeleteOptions, n
   }
   if (metadata.deletionTimestamp === undefined) {
     metadata.deletionTimestamp = timestamp(now + grace * 1000);
-    metadata.deletionGracePeriodSeconds = grace;
+    if (resource.plural !== "namespaces" || resource.group !== "")
+      metadata.deletionGracePeriodSeconds = grace;
     if (resource.strategy.countsGeneration !== false) metadata.generation = (metadata.generation ?? 0) + 1;
   } else if (grace < (metadata.deletionGracePeriodSeconds ?? 0)) {
     // A second deletion may only shorten the wait.

@@ -2,6 +2,7 @@ import { stringify as stringifyYaml } from "yaml";
 import type { Target } from "../context.ts";
 import { type ApiObject, partialMetadata } from "../object.ts";
 import type { Form } from "../request/negotiate.ts";
+import { groupVersion } from "../resources/resource.ts";
 import { type TableOptions, tableOf } from "../table/table.ts";
 import { listType, type Page } from "./read.ts";
 import { inVersion } from "./update.ts";
@@ -17,6 +18,17 @@ const metaVersion = "meta.k8s.io/v1";
 function objectJson({ object, json }: Encoded, target: Target): string {
   const shown = inVersion(object, target);
   return shown === object ? json : JSON.stringify(shown);
+}
+
+/** An object's JSON inside a list: Kubernetes' own kinds leave out what the list says already. */
+function itemJson(entry: Encoded, target: Target): string {
+  const json = objectJson(entry, target);
+  if (target.resource.custom) return json;
+  const { resource, version } = target;
+  const head = `{"kind":"${resource.kind}","apiVersion":"${groupVersion(resource.group, version.name)}",`;
+  if (json.startsWith(head)) return `{${json.slice(head.length)}`;
+  const { kind: _kind, apiVersion: _version, ...rest } = inVersion(entry.object, target);
+  return JSON.stringify(rest);
 }
 
 /** One object in the form that the client asked for. */
@@ -56,6 +68,6 @@ export function encodeList(page: Page, target: Target, form: Form, table: TableO
   }
   const { apiVersion, kind } = listType(target);
   const head = `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":${JSON.stringify(metadata)},"items":[`;
-  const json = `${head}${page.entries.map((entry) => objectJson(entry, target)).join(",")}]}\n`;
+  const json = `${head}${page.entries.map((entry) => itemJson(entry, target)).join(",")}]}\n`;
   return form.yaml ? stringifyYaml(JSON.parse(json)) : json;
 }

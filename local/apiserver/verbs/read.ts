@@ -1,10 +1,11 @@
 import type { ApiContext, Target } from "../context.ts";
 import { objectAt } from "../json.ts";
 import type { ApiObject } from "../object.ts";
+import { checkListOptions, readInteger, readVersion } from "../request/options.ts";
 import { groupVersion, storeName } from "../resources/resource.ts";
 import { parseFieldSelector } from "../selectors/fields.ts";
 import { parseLabelSelector } from "../selectors/labels.ts";
-import { badRequest, expired, notFound } from "../status.ts";
+import { badRequest, expired, notFound, tooLargeVersion } from "../status.ts";
 import type { Entry } from "../storage/store.ts";
 
 /** The stored object of a target. Throws 404. */
@@ -38,30 +39,35 @@ export interface Page {
 /** One page of a list, by `limit` and `continue`. All pages carry the first page's resourceVersion. */
 export function listPage(context: ApiContext, target: Target, query: URLSearchParams): Page {
   const match = readSelectors(query, target);
-  const limit = Number(query.get("limit") ?? 0);
-  if (!Number.isInteger(limit) || limit < 0) throw badRequest("limit must be a whole number, 0 or more");
+  checkListOptions(query, false);
+  const limit = Math.max(readInteger(query, "limit"), 0);
   const token = query.get("continue") ?? "";
   const from = token === "" ? undefined : readContinue(token);
   checkVersion(context, query);
-  let entries = context.store
-    .list(storeName(target.resource), target.namespace)
-    .filter(({ object }) => match(object));
-  if (from !== undefined) entries = entries.filter(({ object }) => keyOf(object) > from.after);
+  const all = context.store.list(storeName(target.resource), target.namespace);
+  const rest = from === undefined ? all : all.filter(({ object }) => keyOf(object) > from.after);
   const resourceVersion = from?.resourceVersion ?? String(context.store.revision);
-  if (limit === 0 || entries.length <= limit) return { entries, resourceVersion };
-  const page = entries.slice(0, limit);
-  const last = page.at(-1);
-  const next = JSON.stringify({
-    v: "meta.k8s.io/v1",
-    rv: resourceVersion,
-    after: last === undefined ? "" : keyOf(last.object),
-  });
+  const entries: Entry[] = [];
+  let read = 0;
+  while (read < rest.length && (limit === 0 || entries.length < limit)) {
+    const entry = rest[read++];
+    if (entry !== undefined && match(entry.object)) entries.push(entry);
+  }
+  const last = entries.at(-1);
+  // There is a next page wherever there is more, be it selected or not.
+  if (read === rest.length || last === undefined) return { entries, resourceVersion };
+  const next = JSON.stringify({ v: "meta.k8s.io/v1", rv: resourceVersion, after: keyOf(last.object) });
   return {
-    entries: page,
+    entries,
     resourceVersion,
     continue: Buffer.from(next).toString("base64url"),
-    remaining: entries.length - limit,
+    // How many of the rest would be selected is not counted.
+    ...(isSelective(query) ? {} : { remaining: rest.length - read }),
   };
+}
+
+function isSelective(query: URLSearchParams): boolean {
+  return (query.get("labelSelector") ?? "") !== "" || (query.get("fieldSelector") ?? "") !== "";
 }
 
 function keyOf({ metadata }: ApiObject): string {
@@ -75,23 +81,22 @@ function readContinue(token: string): { after: string; resourceVersion: string }
   } catch {
     // Answered below, like any other token that is not ours.
   }
-  throw badRequest("continue key is not valid: use the value of the last list's metadata.continue");
+  const [first = ""] = Buffer.from(token, "base64url").toString("latin1");
+  const shown = `\\u${first.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  throw badRequest(
+    `invalid continue token: continue key is not valid: invalid character '${/[ -~]/.test(first) ? first : shown}' looking for beginning of value`,
+  );
 }
 
 /** `resourceVersion` of a list: anything up to now is served from now; the future is a timeout, an exact past is gone. */
 function checkVersion(context: ApiContext, query: URLSearchParams): void {
   const text = query.get("resourceVersion") ?? "";
-  const how = query.get("resourceVersionMatch") ?? "";
-  if (how !== "" && how !== "Exact" && how !== "NotOlderThan") {
-    throw badRequest(`resourceVersionMatch \`${how}\` is not supported: use Exact or NotOlderThan`);
-  }
-  if (text === "" || text === "0") return;
-  if (!/^\d+$/.test(text)) throw badRequest(`invalid resource version ${JSON.stringify(text)}`);
-  if (Number(text) > context.store.revision)
-    throw badRequest(`Too large resource version: ${text}, current: ${context.store.revision}`);
-  if (how === "Exact" && Number(text) !== context.store.revision) {
+  const asked = readVersion(text, (why) => badRequest(`invalid resource version: ${why}`));
+  if (asked > 0 && query.has("continue"))
+    throw badRequest("specifying resource version is not allowed when using continue");
+  if (asked > context.store.revision) throw tooLargeVersion(asked, context.store.revision);
+  if (query.get("resourceVersionMatch") === "Exact" && asked !== context.store.revision)
     throw expired("The resourceVersion for the provided list is too old.");
-  }
 }
 
 /** A list's `apiVersion` and `kind`. */

@@ -1,3 +1,4 @@
+import { checkEscalation } from "../authorization/escalation.ts";
 import type { ApiContext, Target, WriteOptions } from "../context.ts";
 import { invalidValue } from "../field-errors.ts";
 import { cloneJson, equalJson, isObject, type JsonObject, listAt } from "../json.ts";
@@ -51,8 +52,9 @@ async function updateOnce(
   const { resource } = target;
   const old = inVersion(stored, target);
   const unknown: string[] = [];
-  let object = decodeChanged(change(cloneJson(old)), target, options, (path) => unknown.push(path));
-  judgeUnknownFields(unknown, options.fieldValidation, options.warnings, target);
+  const changed = change(cloneJson(old));
+  let object = decodeChanged(changed, target, options, (path) => unknown.push(path));
+  judgeUnknownFields(unknown, options, target, changed);
   checkIdentity(target, object, old);
   keepIdentity(object, old.metadata);
   resource.strategy.setDefaults?.(object);
@@ -67,6 +69,7 @@ async function updateOnce(
     resource.strategy.setDefaults?.(object);
   }
   prepare(target, object, old);
+  checkEscalation(context.store, options.user, target, object, old);
   validateObject(target, object, old);
   await context.admission.validate({ ...admission, object, old }, options.warnings);
   keepTimesOfManagers(object, old);
@@ -88,7 +91,7 @@ function decodeChanged(
   try {
     return decode(body, target, report);
   } catch (error) {
-    if (patched !== true || !(error instanceof UnreadableError)) throw error;
+    if (patched === undefined || !(error instanceof UnreadableError)) throw error;
     const value = JSON.stringify(body);
     throw invalid({ group: "", kind: "" }, "", [invalidValue("patch", value, error.why)]);
   }

@@ -20,7 +20,9 @@ export function validateObject(
         ? "label"
         : "subdomain";
   const faults: FieldError[] = [...validateMetadata(object, form)];
-  if (old?.metadata.deletionTimestamp !== undefined) faults.push(...newFinalizers(object, old));
+  // Kubernetes checks this twice, and says it twice.
+  if (old?.metadata.deletionTimestamp !== undefined)
+    faults.push(...newFinalizers(object, old), ...newFinalizers(object, old));
   if (version.schema !== undefined) faults.push(...validateSchema(object, version.schema));
   faults.push(...(resource.strategy.validate?.(object, old) ?? []));
   if (faults.length > 0) throw invalid(resource, object.metadata.name, faults);

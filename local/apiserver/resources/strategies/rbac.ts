@@ -42,9 +42,17 @@ function validateRules(role: ApiObject): FieldError[] {
 
 const common = { countsGeneration: false, createsOnUpdate: true };
 
-export const roleStrategy: Strategy = { ...common, validate: validateRules };
+/** An empty list of rules is stored as none, and read again as null. */
+function emptyRules(role: ApiObject): void {
+  if (Array.isArray(role.rules) && role.rules.length === 0) role.rules = null;
+}
 
-export const clusterRoleStrategy: Strategy = { ...common, validate: validateRules };
+export const roleStrategy: Strategy = {
+  ...common,
+  prepareForCreate: emptyRules,
+  prepareForUpdate: emptyRules,
+  validate: validateRules,
+};
 
 export const roleBindingStrategy: Strategy = {
   ...common,
@@ -59,11 +67,14 @@ export const roleBindingStrategy: Strategy = {
   validate(binding, old) {
     const faults: FieldError[] = [];
     const { kind, name } = objectAt(binding, "roleRef");
-    const kinds = binding.kind === "ClusterRoleBinding" ? ["ClusterRole"] : ["ClusterRole", "Role"];
+    const kinds = binding.kind === "ClusterRoleBinding" ? ["ClusterRole"] : ["Role", "ClusterRole"];
     if (!kinds.includes(String(kind))) faults.push(notSupported("roleRef.kind", kind, kinds));
     if (name === "" || name === undefined) faults.push(required("roleRef.name"));
-    if (old !== undefined && !equalJson(old.roleRef, binding.roleRef))
-      faults.push(invalidValue("roleRef", binding.roleRef, "cannot change roleRef"));
+    if (old !== undefined && !equalJson(old.roleRef, binding.roleRef)) {
+      // As Go shows a struct without JSON names.
+      const shown = { APIGroup: objectAt(binding, "roleRef").apiGroup, Kind: kind, Name: name };
+      faults.push(invalidValue("roleRef", shown, "cannot change roleRef"));
+    }
     listAt(binding, "subjects").forEach((subject, index) => {
       faults.push(...validateSubject(subject, `subjects[${index}]`, binding.kind === "ClusterRoleBinding"));
     });
@@ -75,7 +86,7 @@ function validateSubject(subject: unknown, field: string, namespaceNeeded: boole
   const kind = textAt(subject, "kind") ?? "";
   const faults: FieldError[] = [];
   if ((textAt(subject, "name") ?? "") === "") faults.push(required(`${field}.name`));
-  const kinds = ["Group", "ServiceAccount", "User"];
+  const kinds = ["ServiceAccount", "User", "Group"];
   if (!kinds.includes(kind)) faults.push(notSupported(`${field}.kind`, kind, kinds));
   if (kind === "ServiceAccount" && namespaceNeeded && (textAt(subject, "namespace") ?? "") === "")
     faults.push(required(`${field}.namespace`));

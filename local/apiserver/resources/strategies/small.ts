@@ -46,6 +46,7 @@ export const namespaceStrategy: Strategy = {
   },
   answersDeleted: true,
   countsGeneration: false,
+  deletesOneByOne: true,
 };
 
 export const nodeStrategy: Strategy = {
@@ -157,7 +158,7 @@ function validateData(
   if (total > mostBytes)
     faults.push({
       type: "FieldValueTooLong",
-      field: "",
+      field: "[]",
       message: `Too long: may not be more than ${mostBytes} bytes`,
     });
   return faults;
