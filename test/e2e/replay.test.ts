@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RuleName } from "../../analysis/replay/create-rule.ts";
 import { type ReplayResult, replay } from "../../analysis/replay/replay.ts";
 import { readTrace } from "../../analysis/replay/trace.ts";
+import { readCanary } from "../../api/canary/read.ts";
 
 const python = join(homedir(), ".cache/fairlead/reference-venv/bin/python");
 const reference = new URL("../reference/sim_canary.py", import.meta.url).pathname;
@@ -54,6 +55,30 @@ const scenarios: readonly (readonly [scenario: string, seed: number, ...options:
   ["errors 10%", 123, "--rate", "1", "--seconds", "1800"],
 ];
 
+/** Seeds of each scenario: one in CI; more, and others, by `REPLAY_SEEDS=9000-9004`. */
+const [from, to] = (process.env.REPLAY_SEEDS ?? "").split("-").map(Number);
+const seeds = (usual: number): readonly number[] =>
+  from && to ? Array.from({ length: to - from + 1 }, (_, index) => from + index) : [usual];
+
+/** The Canary of the rule that looks at the canary alone. */
+const { value: againstThreshold } = readCanary({
+  apiVersion: "flagger.app/v1beta1",
+  kind: "Canary",
+  metadata: { name: "replay", namespace: "default" },
+  spec: {
+    targetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "replay" },
+    service: { port: 80 },
+    analysis: {
+      ...{ interval: "60s", threshold: 5, stepWeight: 5, maxWeight: 50 },
+      metrics: [
+        { name: "request-success-rate", thresholdRange: { min: 99 } },
+        { name: "request-duration", thresholdRange: { max: 500 } },
+      ],
+      sequential: { compare: "threshold" },
+    },
+  },
+});
+
 describe.skipIf(!existsSync(python))(
   "the reference (needs its virtual environment: test/reference/README.md)",
   () => {
@@ -63,21 +88,26 @@ describe.skipIf(!existsSync(python))(
     });
     afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-    test.for(scenarios)("%s, seed %i", async ([scenario, seed, ...options]) => {
+    test.for(
+      scenarios.flatMap(([name, seed, ...options]) =>
+        seeds(seed).map((one) => [name, one, ...options] as const),
+      ),
+    )("%s, seed %i", async ([scenario, seed, ...options]) => {
       const file = join(folder, `${seed}.ndjson`);
       const made = await run(python, [reference, "trace", scenario, "--seed", String(seed), ...options], {
         maxBuffer: 1e9,
       });
       await writeFile(file, made.stdout);
       const trace = readTrace(readFileSync(file, "utf8"));
-      for (const [rule, method] of methods) {
+      const compare = async (method: string, found: ReplayResult) => {
         const { stdout } = await run(python, [reference, "replay", file, "--method", method]);
         const { verdict, t, logE, weights } = JSON.parse(stdout) as ReplayResult;
-        const found = replay(trace, rule);
-        expect({ rule, ...found, logE: null }).toEqual({ rule, verdict, t, weights, logE: null });
+        expect({ method, ...found, logE: null }).toEqual({ method, verdict, t, weights, logE: null });
         if (logE === null) expect(found.logE).toBeNull();
         else expect(Math.abs((found.logE ?? Number.NaN) - logE)).toBeLessThan(1e-6);
-      }
+      };
+      for (const [rule, method] of methods) await compare(method, replay(trace, rule));
+      await compare("compare: threshold", replay(trace, "fairlead", againstThreshold));
       rmSync(file);
     });
   },
