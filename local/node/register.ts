@@ -66,13 +66,21 @@ export function nodeObject({ name, address, now, kubeletPort }: NodeFacts): Node
   };
 }
 
-/** Creates the Node, or brings the one that is there up to date. */
+/** What an API server puts on a new Node; a node lifecycle controller would take it off. */
+const notReadyTaint = "node.kubernetes.io/not-ready";
+
+/** Creates the Node, or brings the one that is there up to date. It is ready: pods may be put on it. */
 export async function registerNode(client: Client, node: Node): Promise<void> {
   const { name } = node.metadata;
   await client.create(NodeKind, node).catch((error: unknown) => {
     if (!isAlreadyExists(error)) throw error;
   });
-  await client.patch(NodeKind, undefined, name, { kind: "merge", body: { status: node.status } }, "status");
+  const body = { status: node.status };
+  const stored = await client.patch(NodeKind, undefined, name, { kind: "merge", body }, "status");
+  const taints = stored.spec?.taints ?? [];
+  const others = taints.filter(({ key }) => key !== notReadyTaint);
+  if (others.length === taints.length) return;
+  await client.patch(NodeKind, undefined, name, { kind: "merge", body: { spec: { taints: others } } });
 }
 
 /** As Go names it. */

@@ -3,10 +3,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type LocalKubernetes, startKubernetes } from "../../local/index.ts";
+import type { LocalKubernetes } from "../../local/index.ts";
 import { processesNaming } from "../../local/testing/processes.ts";
 import { until } from "../../local/testing/until.ts";
 import { createKubectl, type Kubectl, kubectlMissing } from "./support/kubectl.ts";
+import { startMachine } from "./support/machine.ts";
 
 describe.skipIf(kubectlMissing !== undefined)("pods", () => {
   let folder: string;
@@ -16,11 +17,7 @@ describe.skipIf(kubectlMissing !== undefined)("pods", () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "fairlead-pods-"));
     const program = { command: ["sh", "-c"], args: ["echo $GREETING"], env: { GREETING: "hello" } };
-    kubernetes = await startKubernetes({
-      dataDir: join(folder, "data"),
-      backOff: { initial: 300, maximum: 1000, resetAfter: 60_000 },
-      images: new Map([["example/hello", program]]),
-    });
+    kubernetes = await startMachine(folder, { images: new Map([["example/hello", program]]) });
     kubectl = createKubectl(kubernetes.kubeconfig, folder);
   });
   afterAll(async () => {
@@ -278,7 +275,7 @@ describe.skipIf(kubectlMissing !== undefined)("pods", () => {
     const echo = (word: string) => ({ exec: { command: ["sh", "-c", `echo ${word} >>${record}`] } });
     const container = {
       ...{ name: "main", image: "process://sleep", args: ["1000"] },
-      lifecycle: { postStart: echo("started"), preStop: { sleep: { seconds: 100 } } },
+      lifecycle: { postStart: echo("started"), preStop: { exec: { command: ["sleep", "100"] } } },
     };
     await apply(podOf("hooked", { containers: [container], terminationGracePeriodSeconds: 2 }));
     await run("wait", "--for=condition=Ready", "pod/hooked", "--timeout=20s");
