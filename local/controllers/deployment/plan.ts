@@ -1,6 +1,7 @@
 import type { Deployment, Pod, ReplicaSet } from "../../../api/core.ts";
 import { isOver } from "../pod-facts.ts";
 import { type RolloutLimits, rolloutLimits } from "./limits.ts";
+import { planProportionalScaling, wasScaled } from "./proportional-scaling.ts";
 import { newReplicaSet } from "./replica-set.ts";
 import { replicaSetAnnotations, revisionOf } from "./revision.ts";
 import { planRollingUpdate, type Scale, wanted } from "./rolling-update.ts";
@@ -98,6 +99,9 @@ function planScale(
 ): readonly Scale[] {
   const { deployment } = input;
   const { replicas = 1, strategy, paused = false } = deployment.spec ?? {};
+  if (strategy?.type !== "Recreate" && wasScaled(deployment, fresh ? [...old, fresh] : old)) {
+    return planProportionalScaling(deployment, fresh, old, limits);
+  }
   if (paused) return scalePaused(fresh, old, replicas);
   if (strategy?.type === "Recreate") {
     const running = old.filter((replicaSet) => wanted(replicaSet) > 0);

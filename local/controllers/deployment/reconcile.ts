@@ -11,8 +11,9 @@ import { createQueue } from "../../../kube/queue.ts";
 import { controllerOf } from "../../../kube/snapshot.ts";
 import { type Controller, type ControllerContext, queueKey, splitKey } from "../context.ts";
 import { Dependents, watchDependents } from "../dependents.ts";
+import { rolloutLimits } from "./limits.ts";
 import { type DeploymentPlan, planDeployment } from "./plan.ts";
-import { revisionAnnotation } from "./revision.ts";
+import { revisionAnnotation, sizeAnnotations } from "./revision.ts";
 import { wanted } from "./rolling-update.ts";
 import type { DeploymentStatus } from "./status.ts";
 import { equalTemplates } from "./template-hash.ts";
@@ -94,7 +95,8 @@ export function startDeployments(context: ControllerContext): Controller {
   }
 
   async function scale(deployment: Deployment, replicaSet: ReplicaSet, replicas: number): Promise<void> {
-    await patchReplicaSet(replicaSet, { spec: { replicas } });
+    const annotations = sizeAnnotations(deployment, rolloutLimits(deployment).surge);
+    await patchReplicaSet(replicaSet, { metadata: { annotations }, spec: { replicas } });
     scaled(deployment, replicaSet, wanted(replicaSet), replicas);
   }
 

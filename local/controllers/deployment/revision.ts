@@ -23,13 +23,20 @@ export function replicaSetAnnotations(
   revision: number,
   surge: number,
 ): Record<string, string> {
-  const { replicas = 1 } = deployment.spec ?? {};
   const copied = Object.entries(deployment.metadata.annotations ?? {}).filter(
     ([name]) => !notCopied.has(name),
   );
   return {
     ...Object.fromEntries(copied),
     [revisionAnnotation]: String(revision),
+    ...sizeAnnotations(deployment, surge),
+  };
+}
+
+/** What a ReplicaSet is scaled for: by these a later change of `replicas` is noticed and shared out. */
+export function sizeAnnotations({ spec }: Deployment, surge: number): Record<string, string> {
+  const { replicas = 1 } = spec ?? {};
+  return {
     [desiredReplicasAnnotation]: String(replicas),
     [maxReplicasAnnotation]: String(replicas + surge),
   };
