@@ -45,9 +45,9 @@ export const benchmark: Benchmark = {
     const stops: (() => Promise<void>)[] = [];
     try {
       const cluster = await startCluster({ say });
-      stops.push(cluster.stop);
+      stops.push(() => cluster.stop());
       const own = await startEmbedded();
-      stops.push(own.stop);
+      stops.push(() => own.stop());
       say("filling both");
       const sides: Side[] = [
         { name: "embedded", bench: await open(own.connection), pids: [own.pid] },

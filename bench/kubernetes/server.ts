@@ -10,3 +10,4 @@ const server = await serveKubernetes({
 });
 const { url, ca, admin } = server;
 process.stdout.write(`${JSON.stringify({ url, ca, certificate: admin.certificate, key: admin.key })}\n`);
+process.once("SIGTERM", () => void server.close());

@@ -142,7 +142,8 @@ function sendObject(
 ): void {
   const { form, table } = forms(context, asked);
   const shown = inVersion(object, asked.target);
-  const text = encodeObject({ object: shown, json: JSON.stringify(shown) }, asked.target, form, table);
+  const encoded = { apiVersion: shown.apiVersion, object: shown, json: JSON.stringify(shown) };
+  const text = encodeObject(encoded, asked.target, form, table);
   const { deprecation } = asked.target.version;
   const all = deprecation === undefined ? warnings : [deprecation, ...warnings];
   sendJson(asked.response, code, text, all, form.mediaType);

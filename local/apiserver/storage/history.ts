@@ -1,17 +1,41 @@
 import type { ApiObject } from "../object.ts";
+import type { Entry } from "./entry.ts";
 
 export type ChangeType = "ADDED" | "MODIFIED" | "DELETED";
 
 /** One committed change of one resource. */
-export interface Change {
+export class Change {
   readonly type: ChangeType;
   readonly resource: string;
-  readonly revision: number;
-  readonly object: ApiObject;
-  /** `object` as JSON, in its storage version. */
-  readonly json: string;
+  /** The object after the change, or its last state. */
+  readonly entry: Entry;
+  readonly #before: Entry | undefined;
+
+  /** @param before the entry that was replaced or removed; undefined for ADDED */
+  constructor(type: ChangeType, resource: string, entry: Entry, before: Entry | undefined) {
+    this.type = type;
+    this.resource = resource;
+    this.entry = entry;
+    this.#before = before;
+  }
+
+  get revision(): number {
+    return this.entry.revision;
+  }
+
+  get object(): ApiObject {
+    return this.entry.object;
+  }
+
   /** What it was before; undefined for ADDED. */
-  readonly before: ApiObject | undefined;
+  get before(): ApiObject | undefined {
+    return this.#before?.object;
+  }
+}
+
+interface Shared {
+  readonly change: Change;
+  readonly bytes: Map<string, Buffer>;
 }
 
 const most = 4096;
@@ -29,6 +53,7 @@ export class History {
   /** The newest revision that has been dropped: a watch from before it cannot be served. */
   #droppedRevision: number;
   readonly #wake = new Set<() => void>();
+  #shared: Shared | undefined;
 
   constructor(revision: number) {
     this.#droppedRevision = revision;
@@ -41,7 +66,7 @@ export class History {
 
   push(change: Change): void {
     this.#changes.push(change);
-    this.#bytes += change.json.length;
+    this.#bytes += change.entry.json.length;
     // Dropped in blocks, so that a push stays cheap.
     if (this.#changes.length > most * 1.25 || this.#bytes > mostBytes * 1.25) this.#drop();
   }
@@ -49,9 +74,9 @@ export class History {
   #drop(): void {
     let count = Math.max(0, this.#changes.length - most);
     let bytes = this.#bytes;
-    for (let index = 0; index < count; index++) bytes -= this.#changes[index]?.json.length ?? 0;
+    for (let index = 0; index < count; index++) bytes -= this.#changes[index]?.entry.json.length ?? 0;
     while (bytes > mostBytes && count < this.#changes.length)
-      bytes -= this.#changes[count++]?.json.length ?? 0;
+      bytes -= this.#changes[count++]?.entry.json.length ?? 0;
     const last = this.#changes[count - 1];
     if (last !== undefined) this.#droppedRevision = last.revision;
     this.#changes = this.#changes.slice(count);
@@ -72,6 +97,20 @@ export class History {
   /** The change at `position`; `"gone"` where it has been dropped, undefined where it is still to come. */
   read(position: number): Change | "gone" | undefined {
     return position < this.#start ? "gone" : this.#changes[position - this.#start];
+  }
+
+  /**
+   * The bytes of `change` in the form called `form`, made once for all watchers of that form. Only the last change's are
+   * kept: watchers that are up to date read it one after the other.
+   */
+  bytesOf(change: Change, form: string, encode: () => Buffer): Buffer {
+    if (this.#shared?.change !== change) this.#shared = { change, bytes: new Map() };
+    const { bytes } = this.#shared;
+    const known = bytes.get(form);
+    if (known !== undefined) return known;
+    const made = encode();
+    bytes.set(form, made);
+    return made;
   }
 
   /** The position of the first change after `revision`; undefined where changes after it have been dropped. */

@@ -6,14 +6,11 @@
  */
 import { isObject } from "../json.ts";
 import { type ApiObject, isApiObject } from "../object.ts";
-import { type Change, type ChangeType, History } from "./history.ts";
+import { type Entry, entryOf, keyOf } from "./entry.ts";
+import { Change, History } from "./history.ts";
 import { Journal } from "./journal.ts";
 
-/** An object with its JSON, encoded once. Never change `object`: it is shared. */
-export interface Entry {
-  readonly object: ApiObject;
-  readonly json: string;
-}
+export type { Entry } from "./entry.ts";
 
 /** What the caller believes is stored: `absent` to create, a resourceVersion to replace or remove. */
 export type Expected = "absent" | { readonly resourceVersion: string };
@@ -33,8 +30,6 @@ interface Collection {
   /** Keys in list order; undefined when it must be sorted again. */
   order: string[] | undefined;
 }
-
-const keyOf = (namespace: string | undefined, name: string): string => `${namespace ?? ""}/${name}`;
 
 // After a start the counter jumps, so that a version given out before the crash is never given out again.
 const restartGap = 1000;
@@ -95,19 +90,17 @@ export class Store {
     const collection = this.#collection(resource);
     const key = keyOf(object.metadata.namespace, object.metadata.name);
     const before = this.#check(collection, key, expected);
-    const revision = ++this.#revision;
-    object.metadata.resourceVersion = String(revision);
-    const entry: Entry = { object, json: JSON.stringify(object) };
+    object.metadata.resourceVersion = String(++this.#revision);
+    const entry = entryOf(object);
     if (!collection.entries.has(key)) collection.order = undefined;
     collection.entries.set(key, entry);
-    const type: ChangeType = before === undefined ? "ADDED" : "MODIFIED";
     try {
       await this.#append(`{"resource":${JSON.stringify(resource)},"object":${entry.json}}`);
     } catch (error) {
       this.#undo(collection, key, entry, before);
       throw error;
     }
-    this.#publish({ type, resource, revision, object, json: entry.json, before: before?.object });
+    this.#publish(new Change(before === undefined ? "ADDED" : "MODIFIED", resource, entry, before));
     return entry;
   }
 
@@ -130,14 +123,7 @@ export class Store {
       this.#undo(collection, key, undefined, before);
       throw error;
     }
-    this.#publish({
-      type: "DELETED",
-      resource,
-      revision,
-      object: last,
-      json: JSON.stringify(last),
-      before: before?.object,
-    });
+    this.#publish(new Change("DELETED", resource, entryOf(last), before));
     return last;
   }
 
@@ -173,7 +159,7 @@ export class Store {
     const right =
       expected === "absent"
         ? found === undefined
-        : found?.object.metadata.resourceVersion === expected.resourceVersion;
+        : found !== undefined && String(found.revision) === expected.resourceVersion;
     if (!right) throw new StaleError(found?.object);
     return found;
   }
@@ -204,12 +190,9 @@ export class Store {
     if (typeof record.resource !== "string") return;
     const { entries } = this.#collection(record.resource);
     if (isApiObject(record.object)) {
-      const { object } = record;
-      entries.set(keyOf(object.metadata.namespace, object.metadata.name), {
-        object,
-        json: JSON.stringify(object),
-      });
-      this.#revision = Math.max(this.#revision, Number(object.metadata.resourceVersion));
+      const entry = entryOf(record.object);
+      entries.set(entry.key, entry);
+      this.#revision = Math.max(this.#revision, entry.revision);
     } else if (isObject(record.removed)) {
       const { namespace, name } = record.removed;
       entries.delete(keyOf(typeof namespace === "string" ? namespace : undefined, String(name)));

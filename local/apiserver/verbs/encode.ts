@@ -1,23 +1,22 @@
 import { stringify as stringifyYaml } from "yaml";
 import type { Target } from "../context.ts";
-import { type ApiObject, partialMetadata } from "../object.ts";
+import { partialMetadata } from "../object.ts";
 import type { Form } from "../request/negotiate.ts";
 import { groupVersion } from "../resources/resource.ts";
+import type { Entry } from "../storage/entry.ts";
 import { type TableOptions, tableOf } from "../table/table.ts";
 import { listType, type Page } from "./read.ts";
 import { inVersion } from "./update.ts";
 
-interface Encoded {
-  readonly object: ApiObject;
-  readonly json: string;
-}
+type Encoded = Pick<Entry, "apiVersion" | "json" | "object">;
 
 const metaVersion = "meta.k8s.io/v1";
 
 /** An object's JSON in the version that the target names; the stored text where it is the same. */
-function objectJson({ object, json }: Encoded, target: Target): string {
-  const shown = inVersion(object, target);
-  return shown === object ? json : JSON.stringify(shown);
+function objectJson(encoded: Encoded, target: Target): string {
+  // Asked of the entry, so that its object need not be parsed.
+  if (encoded.apiVersion === groupVersion(target.resource.group, target.version.name)) return encoded.json;
+  return JSON.stringify(inVersion(encoded.object, target));
 }
 
 /** An object's JSON inside a list: Kubernetes' own kinds leave out what the list says already. */

@@ -17,12 +17,16 @@ export function getEntry(context: ApiContext, { resource, namespace, name = "" }
 
 export type Match = (object: ApiObject) => boolean;
 
+/** The test of a query without selectors. */
+export const everything: Match = () => true;
+
 /** The selectors of a query as one test. Throws 400 where they cannot be read. */
 export function readSelectors(query: URLSearchParams, { resource, namespace }: Target): Match {
   const labelText = query.get("labelSelector") ?? "";
   const fieldText = query.get("fieldSelector") ?? "";
   const labels = labelText === "" ? undefined : parseLabelSelector(labelText);
   const fields = fieldText === "" ? undefined : parseFieldSelector(fieldText, resource);
+  if (namespace === undefined && labels === undefined && fields === undefined) return everything;
   return (object) =>
     (namespace === undefined || object.metadata.namespace === namespace) &&
     (labels?.(objectAt(object, "metadata", "labels")) ?? true) &&
@@ -38,25 +42,27 @@ export interface Page {
 
 /** One page of a list, by `limit` and `continue`. All pages carry the first page's resourceVersion. */
 export function listPage(context: ApiContext, target: Target, query: URLSearchParams): Page {
-  const match = readSelectors(query, target);
+  // The store gives those of the namespace, so it need not be asked again.
+  const match = readSelectors(query, { ...target, namespace: undefined });
   checkListOptions(query, false);
   const limit = Math.max(readInteger(query, "limit"), 0);
   const token = query.get("continue") ?? "";
   const from = token === "" ? undefined : readContinue(token);
   checkVersion(context, query);
   const all = context.store.list(storeName(target.resource), target.namespace);
-  const rest = from === undefined ? all : all.filter(({ object }) => keyOf(object) > from.after);
+  const rest = from === undefined ? all : all.filter(({ key }) => key > from.after);
   const resourceVersion = from?.resourceVersion ?? String(context.store.revision);
   const entries: Entry[] = [];
   let read = 0;
   while (read < rest.length && (limit === 0 || entries.length < limit)) {
     const entry = rest[read++];
-    if (entry !== undefined && match(entry.object)) entries.push(entry);
+    // Without selectors no object is looked at, which would parse those that are not in use.
+    if (entry !== undefined && (match === everything || match(entry.object))) entries.push(entry);
   }
   const last = entries.at(-1);
   // There is a next page wherever there is more, be it selected or not.
   if (read === rest.length || last === undefined) return { entries, resourceVersion };
-  const next = JSON.stringify({ v: "meta.k8s.io/v1", rv: resourceVersion, after: keyOf(last.object) });
+  const next = JSON.stringify({ v: "meta.k8s.io/v1", rv: resourceVersion, after: last.key });
   return {
     entries,
     resourceVersion,
@@ -68,10 +74,6 @@ export function listPage(context: ApiContext, target: Target, query: URLSearchPa
 
 function isSelective(query: URLSearchParams): boolean {
   return (query.get("labelSelector") ?? "") !== "" || (query.get("fieldSelector") ?? "") !== "";
-}
-
-function keyOf({ metadata }: ApiObject): string {
-  return `${metadata.namespace ?? ""}/${metadata.name}`;
 }
 
 function readContinue(token: string): { after: string; resourceVersion: string } {

@@ -4,10 +4,11 @@ import type { ApiObject } from "../object.ts";
 import type { Form } from "../request/negotiate.ts";
 import { groupVersion, storeName } from "../resources/resource.ts";
 import { badRequest, expired } from "../status.ts";
+import type { Entry } from "../storage/entry.ts";
 import type { Change, History } from "../storage/history.ts";
 import type { TableOptions } from "../table/table.ts";
 import { encodeObject } from "./encode.ts";
-import { type Match, readSelectors } from "./read.ts";
+import { everything, type Match, readSelectors } from "./read.ts";
 
 const bookmarkEvery = 60_000;
 const tooOld = "too old resource version";
@@ -46,7 +47,7 @@ export function serveWatch(
 
 interface Start {
   /** Sent first, as ADDED. */
-  readonly initial: readonly { object: ApiObject; json: string }[];
+  readonly initial: readonly Entry[];
   /** Where in the history to go on. */
   readonly position: number;
   /** Changes up to this revision are already in `initial`. */
@@ -74,7 +75,7 @@ function startOf(
   if (asked > revision) throw expired(`Too large resource version: ${asked}, current: ${revision}`);
   if (sendInitial || ((text === "" || asked === 0) && !query.has("sendInitialEvents"))) {
     const entries = context.store.list(storeName(target.resource), target.namespace);
-    const initial = entries.filter(({ object }) => match(object));
+    const initial = match === everything ? entries : entries.filter(({ object }) => match(object));
     return { initial, position: history.end, revision, marksEnd: sendInitial };
   }
   const from = text === "" ? revision : asked;
@@ -149,7 +150,7 @@ class Watch {
       this.#context.closing.removeEventListener("abort", end);
       done();
     });
-    for (const { object, json } of this.#start.initial) this.#send("ADDED", object, json);
+    for (const entry of this.#start.initial) response.write(this.#encode("ADDED", entry));
     if (this.#start.marksEnd) this.#bookmark({ "k8s.io/initial-events-end": "true" });
     pump();
   }
@@ -171,29 +172,40 @@ class Watch {
   }
 
   /** A change of an object may bring it into the selection or take it out of it. */
-  #sendChange({ type, object, json, before }: Change): void {
-    const was = before !== undefined && this.#match(before);
-    const is = type !== "DELETED" && this.#match(object);
-    if (is) this.#send(was ? "MODIFIED" : "ADDED", object, json);
-    else if (was) this.#sendGone(type, object, json, before);
+  #sendChange(change: Change): void {
+    const { type } = change;
+    const match = this.#match;
+    // A watch of everything looks at no object.
+    const was =
+      type !== "ADDED" && (match === everything || (change.before !== undefined && match(change.before)));
+    const is = type !== "DELETED" && (match === everything || match(change.object));
+    if (is) this.#send(was ? "MODIFIED" : "ADDED", change);
+    else if (was && type === "DELETED") this.#send("DELETED", change);
+    else if (was && change.before !== undefined) this.#sendGone(change.before, change.object);
   }
 
-  #sendGone(type: string, object: ApiObject, json: string, before: ApiObject): void {
-    if (type === "DELETED") {
-      this.#send("DELETED", object, json);
-      return;
+  /** It has left the selection: its last state in it, as of now. */
+  #sendGone(before: ApiObject, { metadata: { resourceVersion } }: ApiObject): void {
+    const object = { ...before, metadata: { ...before.metadata, resourceVersion } };
+    const { apiVersion } = object;
+    this.#response.write(this.#encode("DELETED", { object, apiVersion, json: JSON.stringify(object) }));
+  }
+
+  #send(type: string, change: Change): void {
+    const { as, mediaType } = this.#form;
+    const { resource, version } = this.#target;
+    const encode = () => Buffer.from(this.#encode(type, change.entry));
+    // Tables show ages by the watch's own clock.
+    if (as === "table") this.#response.write(encode());
+    else {
+      const form = `${type} ${groupVersion(resource.group, version.name)} ${mediaType}`;
+      this.#response.write(this.#history.bytesOf(change, form, encode));
     }
-    const last = {
-      ...before,
-      metadata: { ...before.metadata, resourceVersion: object.metadata.resourceVersion },
-    };
-    this.#send("DELETED", last, JSON.stringify(last));
   }
 
-  #send(type: string, object: ApiObject, json: string): void {
-    this.#response.write(
-      `{"type":"${type}","object":${encodeObject({ object, json }, this.#target, this.#form, this.#table)}}\n`,
-    );
+  #encode(type: string, encoded: Pick<Entry, "apiVersion" | "json" | "object">): string {
+    const json = encodeObject(encoded, this.#target, this.#form, this.#table);
+    return `{"type":"${type}","object":${json}}\n`;
   }
 
   #bookmark(annotations?: Record<string, string>): void {
