@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { memoryFlags } from "../../cli/up/program-file.ts";
 import type { Connection } from "../../kube/contract.ts";
 import { kubernetesVersion } from "../../test/cluster/build.ts";
 import { startCluster } from "../../test/cluster/start.ts";
@@ -20,17 +21,17 @@ const explain = `
 The embedded API server against a real kube-apiserver ${kubernetesVersion} with its etcd, by the same client in one run.
 
 Both keep their data on the same disk, and neither answers a write before it is fsynced (writes that come together may
-share one). Both get the same writes. The client speaks HTTP/1.1 over TLS with a service account's token and asks for JSON. It takes ConfigMaps of
-1 KB, Deployments and VirtualServices in turn; 1 and ${inFlights[1]} requests are in flight. The servers take turns; every figure is
-the median of ${rounds} rounds after one that warms both up.
+share one). Both get the same writes. The client speaks HTTP/1.1 over TLS with a service account's token and asks for
+JSON. It takes ConfigMaps of 1 KB, Deployments and VirtualServices in turn, with 1 and with ${inFlights[1]} requests in flight. The
+servers take turns; every figure is the median of ${rounds} rounds after one that warms both up.
 
 createRatio getRatio      requests a second of ours / of the real one, the worse of 1 and ${inFlights[1]} in flight;
 listRatio patchRatio      a list is one of ${listed} objects, a patch is a JSON merge patch
 watchRatio                the same of events a second at ${watchers} watchers of one resource while it is patched
 <verb>Ratio1, <verb>Ratio${inFlights[1]}  the same by requests in flight
-<verb>PerSecond16         requests (events) a second of ours with ${inFlights[1]} in flight; realCreatePerSecond16 and so on: of the real one
-rssMb, realRssMb          resident memory at the end of the same run: the embedded server's process; kube-apiserver and
-                          etcd together. rssPeakMb and realRssPeakMb: the highest of the run
+<verb>PerSecond${inFlights[1]}         requests (events) a second of ours with ${inFlights[1]} in flight; real<Verb>PerSecond${inFlights[1]}: of the real one
+rssMb, realRssMb          resident memory at the end of the same run: the embedded server's process, with the flags of
+                          \`fairlead up\`; kube-apiserver and etcd together. rssPeakMb and realRssPeakMb: the highest
 `;
 
 interface Side {
@@ -86,7 +87,7 @@ const open = async (connection: Connection): Promise<Bench> => openBench(await p
 
 async function startEmbedded() {
   const folder = await mkdtemp(join(tmpdir(), "fairlead-bench-"));
-  const child = spawn(process.execPath, [join(import.meta.dirname, "server.ts"), folder], {
+  const child = spawn(process.execPath, [...memoryFlags, join(import.meta.dirname, "server.ts"), folder], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const lines = createInterface({ input: child.stdout });

@@ -9,7 +9,7 @@ import { askVersion } from "../../local/envoy/version.ts";
 import { readUpConfig } from "../up/config.ts";
 import { chooseNetwork, type NetworkChoice, networkOption } from "../up/network.ts";
 import { prepareEnvoy } from "../up/prepare-envoy.ts";
-import { programFile } from "../up/program-file.ts";
+import { memoryFlags, programFile } from "../up/program-file.ts";
 import {
   defaultDataDir,
   readUpState,
@@ -122,6 +122,7 @@ async function startInBackground(dataDir: string, options: UpOptions): Promise<v
   const child = spawn(
     process.execPath,
     [
+      ...memoryFlags,
       ...[programFile, "up", "--foreground", "--yes", "--data", dataDir, "--log-level", options.logLevel],
       ...["--network", options.network],
       ...(options.kubeconfig === undefined ? [] : ["--kubeconfig", resolve(options.kubeconfig)]),

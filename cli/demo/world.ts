@@ -10,7 +10,7 @@ import { createLogger } from "../../lib/log.ts";
 import type { NetworkMode } from "../../local/node/network/pod-network.ts";
 import type { NetworkChoice } from "../up/network.ts";
 import { prepareEnvoy } from "../up/prepare-envoy.ts";
-import { programFile } from "../up/program-file.ts";
+import { memoryFlags, programFile } from "../up/program-file.ts";
 
 /** What `fairlead up --foreground -o json` says on stdout once everything serves. */
 export interface Ready {
@@ -60,7 +60,7 @@ async function startUp(folder: string, { kubeconfig, account, network }: WorldOp
     ...(account === undefined ? [] : ["--account", account]),
     ...(network === undefined ? [] : ["--network", network]),
   ];
-  const child = spawn(process.execPath, [programFile, "up", ...options], {
+  const child = spawn(process.execPath, [...memoryFlags, programFile, "up", ...options], {
     stdio: ["ignore", "pipe", "pipe"],
     // Ctrl-C reaches the demo alone, which then stops things in order.
     detached: true,
