@@ -5,6 +5,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { connect } from "node:tls";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect, onTestFinished, test } from "vitest";
 import { textAt } from "../../local/apiserver/json.ts";
 import { configMap, startTestServer, type TestServer } from "../../local/apiserver/testing.ts";
@@ -63,8 +66,7 @@ test("kill -9 in the middle of 10,000 writes loses no acknowledged one, and the 
 test("100 watchers get 5,000 changes each: none lost, twice or out of order", async () => {
   const api = await startTestServer();
   onTestFinished(() => api.close());
-  const list = await api.call("GET", maps);
-  const from = textAt(list.body, "metadata", "resourceVersion") ?? "";
+  const from = await revisionOf(api);
   const changes = 5000;
   const watchers = Array.from({ length: 100 }, (_, index) => follow(api, from, changes, index));
   const names = Array.from({ length: 16 }, (_, index) => `busy-${index}`);
@@ -104,4 +106,71 @@ async function follow(api: TestServer, from: string, count: number, index: numbe
     if (seen.length === count) done.abort();
   }
   return seen;
+}
+
+async function revisionOf(api: TestServer): Promise<string> {
+  return textAt((await api.call("GET", maps)).body, "metadata", "resourceVersion") ?? "";
+}
+
+test("a watch from too long ago gets 410", async () => {
+  const api = await startTestServer();
+  onTestFinished(() => api.close());
+  const from = await revisionOf(api);
+  // A history of 4,096 changes and a quarter more is kept at most.
+  for (let batch = 0; batch < 52; batch++) {
+    const writes = Array.from({ length: 100 }, (_, index) =>
+      api.call("POST", maps, { body: configMap(`fill-${batch}-${index}`) }),
+    );
+    expect((await Promise.all(writes)).every(({ status }) => status === 201)).toBe(true);
+  }
+  expect(await api.call("GET", `${maps}?watch=1&resourceVersion=${from}`)).toMatchObject({
+    status: 410,
+    body: { reason: "Expired" },
+  });
+});
+
+test("a client that does not read is cut off, and is not buffered for", async () => {
+  const api = await startTestServer();
+  onTestFinished(() => api.close());
+  const { url, ca, admin } = api.server;
+  const { hostname, port } = new URL(url);
+  const socket = connect({
+    host: hostname,
+    port: Number(port),
+    ca,
+    cert: admin.certificate,
+    key: admin.key,
+    servername: "localhost",
+  });
+  await new Promise((resolve) => socket.once("secureConnect", resolve));
+  socket.write(`GET ${maps}?watch=1&resourceVersion=${await revisionOf(api)} HTTP/1.1\r\nhost: x\r\n\r\n`);
+  await new Promise((resolve) => socket.once("data", resolve));
+  socket.pause();
+  const before = held();
+  const filler = "x".repeat(200_000);
+  await api.call("POST", maps, { body: configMap("fat") });
+  for (let index = 0; index < 300; index++) {
+    const { status } = await api.call("PATCH", `${maps}/fat`, {
+      body: { data: { filler: `${index}${filler}` } },
+      contentType: "application/merge-patch+json",
+    });
+    expect(status).toBe(200);
+  }
+  // 60 MB went by; the history holds 16 MiB of them and the client's socket a few.
+  expect(held() - before).toBeLessThan(80_000_000);
+  let text = "";
+  socket.on("data", (chunk: Buffer) => {
+    text = (text + chunk.toString("latin1")).slice(-4000);
+  });
+  socket.resume();
+  await expect.poll(() => text.includes('"code":410'), { timeout: 5000 }).toBe(true);
+  socket.destroy();
+});
+
+/** Bytes that are still referenced, garbage left out. */
+function held(): number {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
 }
