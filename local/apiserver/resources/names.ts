@@ -117,6 +117,12 @@ export function labelKeyFaults(key: string): string[] {
   return faults;
 }
 
+/** Why `name` is no DNS subdomain; undefined where it is one. */
+export function subdomainFault(name: string): string | undefined {
+  if (name.length > 253) return "must be no more than 253 bytes";
+  return subdomain.test(name) ? undefined : subdomainText;
+}
+
 /** What is wrong with `name` as a DNS label; undefined where it is one. */
 export function labelFault(field: string, name: string): FieldError | undefined {
   if (name.length > 63) return invalidValue(field, name, "must be no more than 63 bytes");

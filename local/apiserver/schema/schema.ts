@@ -35,6 +35,23 @@ export interface Schema {
   readonly "x-kubernetes-list-type"?: "atomic" | "set" | "map";
   readonly "x-kubernetes-list-map-keys"?: readonly string[];
   readonly "x-kubernetes-map-type"?: "granular" | "atomic";
+  readonly "x-kubernetes-validations"?: readonly ValidationRule[];
+}
+
+/** A CEL rule of a schema. */
+export interface ValidationRule {
+  readonly rule: string;
+  readonly message?: string;
+  readonly messageExpression?: string;
+  readonly reason?:
+    | "FieldValueInvalid"
+    | "FieldValueForbidden"
+    | "FieldValueRequired"
+    | "FieldValueDuplicate";
+  /** From where the rule stands, e.g. `.spec.size`. */
+  readonly fieldPath?: string;
+  /** A rule about changes is asked for a creation too. */
+  readonly optionalOldSelf?: boolean;
 }
 
 /** True where `value` can be taken as a schema; its parts are read with the same doubt. */

@@ -1,7 +1,9 @@
+import { hasRules, ruleFaults } from "../cel/rules.ts";
 import type { Target } from "../context.ts";
 import { invalidValue } from "../field-errors.ts";
 import type { ApiObject } from "../object.ts";
 import { type NameForm, validateMetadata } from "../resources/names.ts";
+import type { Schema } from "../schema/schema.ts";
 import { validateSchema } from "../schema/validate.ts";
 import { type FieldError, invalid } from "../status.ts";
 
@@ -23,9 +25,18 @@ export function validateObject(
   // Kubernetes checks this twice, and says it twice.
   if (old?.metadata.deletionTimestamp !== undefined)
     faults.push(...newFinalizers(object, old), ...newFinalizers(object, old));
-  if (version.schema !== undefined) faults.push(...validateSchema(object, version.schema));
+  if (version.schema !== undefined) faults.push(...schemaFaults(object, old, version.schema));
   faults.push(...(resource.strategy.validate?.(object, old) ?? []));
   if (faults.length > 0) throw invalid(resource, object.metadata.name, faults);
+}
+
+function schemaFaults(object: ApiObject, old: ApiObject | undefined, schema: Schema): FieldError[] {
+  const faults = validateSchema(object, schema);
+  if (faults.length === 0) return ruleFaults(object, old, schema);
+  if (!hasRules(schema)) return faults;
+  const why =
+    "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+  return [...faults, invalidValue("<nil>", null, why)];
 }
 
 function newFinalizers(object: ApiObject, old: ApiObject): FieldError[] {

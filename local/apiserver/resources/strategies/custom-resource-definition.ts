@@ -1,6 +1,8 @@
+import { uncompilableRules } from "../../cel/rules.ts";
 import { invalidValue, required } from "../../field-errors.ts";
 import { ensureObject, isObject, listAt, objectAt, setDefault, textAt } from "../../json.ts";
 import { type ApiObject, timestamp } from "../../object.ts";
+import { isSchema } from "../../schema/schema.ts";
 import type { FieldError } from "../../status.ts";
 import type { Strategy } from "../resource.ts";
 
@@ -89,6 +91,8 @@ function validate(definition: ApiObject, old: ApiObject | undefined): FieldError
           "must be object at the root",
         ),
       );
+    } else if (isSchema(schema)) {
+      faults.push(...uncompilableRules(schema, `spec.versions[${index}].schema.openAPIV3Schema`));
     }
   });
   for (const field of ["group", "scope"]) {
