@@ -105,6 +105,8 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     const network = await openPodNetwork({ mode, dataDir: dataDir.root, range, logger });
     let podsAreStopped = false;
     ends.push(() => (podsAreStopped ? network.destroy() : network.close()));
+    const problem = await portProblem(host, port);
+    if (problem !== undefined) throw new Error(problem);
     const server = await serveKubernetes({
       dataDir: dataDir.state,
       host,
@@ -178,12 +180,9 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
 }
 
 /** The asked one, the folder's own, or a free one; kept with the folder, as its pods have addresses in it. */
-async function chooseSubnet(dataDir: DataDir, asked: number | undefined): Promise<number> {
+function chooseSubnet(dataDir: DataDir, asked: number | undefined): Promise<number> {
   if (asked !== undefined) writeSubnet(dataDir, asked);
-  const subnet = await claimSubnet(dataDir, port);
-  const problem = await portProblem(hostAddress(`127.${subnet}`), port);
-  if (problem !== undefined) throw new Error(problem);
-  return subnet;
+  return claimSubnet(dataDir, port);
 }
 
 /** Renamed into place, so that a reader never sees half of it. It holds the administrator's key. */

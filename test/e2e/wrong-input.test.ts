@@ -213,7 +213,11 @@ describe("a control plane that cannot start says what to do, in one line, and en
 
     test.skipIf(process.getuid?.() !== 0).for([
       ["4k", /^error: .*no space left on the disk of .*\/state: free some, or name another data folder/],
-      ["192k", /^error: .*the data directory cannot be written: ENOSPC.*: free some space/],
+      ["4k", /^error: .*no space left on the disk of .*: free some, or name another data folder/],
+      [
+        "64k",
+        /^error: .*(the data directory cannot be written: ENOSPC.*: free some space|no space left on the disk of .*: free some, or name another data folder)/,
+      ],
     ] as const)("a disk of %s (needs root for its tmpfs)", async ([size, message]) => {
       const disk = join(folder, `disk-${size}`);
       mkdirSync(disk);

@@ -33,6 +33,10 @@ ip route add default via "$host" dev uplink
 for setting in ip_forward=1 conf/all/send_redirects=0 conf/${bridge}/send_redirects=0 conf/default/send_redirects=0 conf/all/rp_filter=0 conf/uplink/rp_filter=0 conf/${bridge}/rp_filter=0; do
   echo "\${setting#*=}" >"/proc/sys/net/ipv4/\${setting%=*}" 2>/dev/null || true
 done
+# Rules meet packets when they are routed; a machine with Docker would also have them meet frames inside the bridge.
+for family in arptables ip6tables iptables; do
+  if [ -e "/proc/sys/net/bridge/bridge-nf-call-$family" ]; then echo 0 >"/proc/sys/net/bridge/bridge-nf-call-$family" || true; fi
+done
 [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || { echo "ip_forward cannot be set in a network namespace" >&2; exit 1; }`;
 
 /**

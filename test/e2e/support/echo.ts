@@ -1,6 +1,7 @@
 /**
  * Says who it is and whom it sees: HTTP on each port of `HTTP_PORTS` as JSON `{pod, peer, headers}`, TCP on each of
- * `TCP_PORTS` as a line `<pod> <peer>` before anything is said, then all that it is told.
+ * `TCP_PORTS` as a line `<pod> <peer>` before it says all that it is told. It never speaks first: under PERMISSIVE the
+ * first bytes tell a sidecar whether they are TLS.
  */
 import { createServer as createHttp } from "node:http";
 import { createServer as createTcp } from "node:net";
@@ -21,8 +22,11 @@ for (const port of portsOf("HTTP_PORTS")) {
 for (const port of portsOf("TCP_PORTS")) {
   createTcp((socket) => {
     socket.on("error", () => undefined);
-    socket.write(`${hostname()} ${socket.remoteAddress}\n`);
-    socket.pipe(socket);
+    socket.once("data", (first) => {
+      socket.write(`${hostname()} ${socket.remoteAddress}\n`);
+      socket.write(first);
+      socket.pipe(socket);
+    });
   }).listen(port, host);
 }
 process.on("SIGTERM", () => process.exit(0));
