@@ -1,5 +1,6 @@
 /**
- * The wide suites on one of two Kubernetes: `npm run e2e [-- --cluster local|real] [FILES]`.
+ * The wide suites on one of two Kubernetes and one of two data paths:
+ * `npm run e2e [-- --cluster local|real] [--network loopback|netns] [FILES]`.
  *
  * Ends with `N passed, N failed, N skipped`. What can hold on one of the two only is skipped on the other, with its reason.
  */
@@ -25,11 +26,16 @@ interface Report {
 }
 
 const { values, positionals } = parseArgs({
-  options: { cluster: { type: "string", default: "local" } },
+  options: {
+    cluster: { type: "string", default: "local" },
+    network: { type: "string", default: process.env.FAIRLEAD_NETWORK || "loopback" },
+  },
   allowPositionals: true,
 });
 if (values.cluster !== "local" && values.cluster !== "real")
   fail(`--cluster \`${values.cluster}\`: say \`local\` or \`real\``);
+if (values.network !== "loopback" && values.network !== "netns")
+  fail(`--network \`${values.network}\`: say \`loopback\` or \`netns\``);
 if (values.cluster === "real") await prepareReal();
 
 const folder = mkdtempSync(join(tmpdir(), "fairlead-e2e-"));
@@ -64,7 +70,7 @@ function runSuites(): Promise<number> {
   const child = spawn(process.execPath, words, {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],
-    env: { ...process.env, FAIRLEAD_E2E_CLUSTER: values.cluster },
+    env: { ...process.env, FAIRLEAD_E2E_CLUSTER: values.cluster, FAIRLEAD_NETWORK: values.network },
   });
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
   return new Promise((resolve) => child.once("exit", (exit) => resolve(exit ?? 1)));

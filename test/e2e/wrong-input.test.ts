@@ -212,10 +212,10 @@ describe("a control plane that cannot start says what to do, in one line, and en
     });
 
     test.skipIf(process.getuid?.() !== 0).for([
-      ["4k", /^error: .*no space left on the disk of .*\/state: free some, or name another data folder/],
+      ["4k", /^error: .*no space left on the disk of .*: free some, or name another data folder/],
       ["4k", /^error: .*no space left on the disk of .*: free some, or name another data folder/],
       [
-        "64k",
+        "192k",
         /^error: .*(the data directory cannot be written: ENOSPC.*: free some space|no space left on the disk of .*: free some, or name another data folder)/,
       ],
     ] as const)("a disk of %s (needs root for its tmpfs)", async ([size, message]) => {
