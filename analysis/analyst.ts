@@ -4,6 +4,7 @@
 import type { Run } from "../api/signals.ts";
 import type { Milliseconds, Percent } from "../lib/units.ts";
 import type { Metric } from "./checks/metric.ts";
+import type { PairedMetric } from "./checks/pair.ts";
 import type { Check } from "./checks/types.ts";
 import type { JudgeBase } from "./judge/settings.ts";
 import type { AdvanceSettings, Judgement, JudgeSettings } from "./judge/types.ts";
@@ -18,6 +19,8 @@ export interface RunSettings {
   readonly advance: AdvanceSettings;
   /** What `checks()` measures at each tick, in the Canary's order. */
   readonly metrics: readonly Metric[];
+  /** Metrics of providers that are compared with the primary; none where absent. */
+  readonly pairs?: readonly PairedMetric[];
   /** How often the judge polls; 1 s where absent. */
   readonly poll?: Milliseconds;
   /** Under which Canary's name its runs are recorded, when, and with which thresholds; not at all where absent. */

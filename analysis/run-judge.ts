@@ -1,6 +1,9 @@
 import type { Signal, Window } from "../api/signals.ts";
 import type { Percent } from "../lib/units.ts";
 import type { Harm, RunSettings } from "./analyst.ts";
+import type { PairReading } from "./checks/measure-pair.ts";
+import type { PairedMetric } from "./checks/pair.ts";
+import type { Check } from "./checks/types.ts";
 import { observe } from "./judge/observe.ts";
 import { createState, setWeight } from "./judge/state.ts";
 import { restoreState, storeState } from "./judge/stored.ts";
@@ -9,6 +12,7 @@ import type { Judgement, JudgeState } from "./judge/types.ts";
 import type { Recorder } from "./record/recorder.ts";
 import { createArms } from "./series/arms.ts";
 import { createLedger, type StoredLedger } from "./series/ledger.ts";
+import { createPairs } from "./series/pairs.ts";
 import { createRecent, type Recent } from "./series/recent.ts";
 
 /** Least time that built-in checks can look back. */
@@ -26,6 +30,10 @@ export interface RunJudge {
   /** Learns from windows of before the run, oldest first. */
   learn(windows: readonly Window[]): void;
   setWeight(weight: Percent, at: number): void;
+  /** Takes what a provider told of both arms, while the canary takes traffic. */
+  read(pair: PairedMetric, reading: PairReading): void;
+  /** Checks of metrics that are compared with the primary outside of the judge. */
+  pairChecks(): readonly Check[];
   judgement(): Judgement | undefined;
   stored(): string;
 }
@@ -45,6 +53,7 @@ export function createRunJudge(
   const longest = Math.max(leastKept, ...settings.metrics.map(({ interval }) => interval));
   const recent = createRecent(longest, bounds.length);
   const arms = createArms(bounds.length);
+  const pairs = createPairs();
   const tripWire = settings.tripWire ? createTripWire() : undefined;
   let judgement: Judgement | undefined;
   let exposedAt: number | undefined = restored?.startedAt ?? memory.exposedAt;
@@ -83,7 +92,7 @@ export function createRunJudge(
       }
     },
     poll(at) {
-      const counters = arms.poll();
+      const counters = { ...arms.poll(), ...(settings.pairs && { series: pairs.drain() }) };
       if (settings.judge !== undefined && state !== undefined)
         ({ state, judgement } = observe(state, counters, at, settings.judge));
       recorder?.poll(counters, at, weight, judgement);
@@ -124,6 +133,10 @@ export function createRunJudge(
       if (next > 0) exposedAt ??= at;
       if (state !== undefined) state = setWeight(state, next, at);
     },
+    read(pair, reading) {
+      if (weight > 0) pairs.take(pair, reading);
+    },
+    pairChecks: () => pairs.checks(settings.pairs ?? []),
     judgement: () => judgement,
     stored: () =>
       JSON.stringify({

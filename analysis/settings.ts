@@ -3,11 +3,13 @@ import type { ReadAnalysis, ReadCanary, ReadMetric } from "../api/canary/types.t
 import { type Problem, refOf } from "../api/resource.ts";
 import { bucketBounds } from "../api/signals.ts";
 import type { RunSettings } from "./analyst.ts";
+import { preparePair } from "./checks/pair.ts";
 import { type MetricSources, prepareMetric } from "./checks/prepare.ts";
 import {
   guardJudge,
   type JudgeBase,
   type SequentialSettings,
+  type SeriesTest,
   sequentialDefaults,
   sequentialJudge,
 } from "./judge/settings.ts";
@@ -29,11 +31,22 @@ export function readRunSettings(
       ? []
       : [{ resource: refOf(canary.object), field: `/spec/analysis/metrics/${index}`, message: problem }],
   );
+  const compared = analysis.metrics.map((metric) => preparePair(metric, canary, sources));
+  for (const [index, pair] of compared.entries()) {
+    if (pair?.kind !== "problem" || prepared[index]?.problem !== undefined) continue;
+    const field = `/spec/analysis/metrics/${index}`;
+    problems.push({ resource: refOf(canary.object), field, message: pair.message });
+  }
+  const pairs = compared.flatMap((one) => (one?.kind === "pair" ? [one.pair] : []));
   const { bounds: _, ...base } = judgeBase(analysis);
   const metrics = prepared.map(({ metric }) => metric);
   return {
     settings: {
-      judge: judgeOf(analysis),
+      judge: judgeOf(
+        analysis,
+        pairs.flatMap(({ test }) => test ?? []),
+      ),
+      ...(pairs.length > 0 && { pairs }),
       tripWire: analysis.guard.tripWire,
       advance: advanceSettings(analysis),
       // With `sequential` the judge has the built-in metrics; the others stay checks.
@@ -49,11 +62,13 @@ export function readRunSettings(
  * The judge of an analysis: `sequential` where asked, else the guard. None where nothing can be compared: the guard is
  * off or has no threshold to watch, or no primary takes comparable traffic at the same time (A/B, blue/green).
  */
-function judgeOf(analysis: ReadAnalysis): JudgeSettings | undefined {
+function judgeOf(analysis: ReadAnalysis, series: readonly SeriesTest[]): JudgeSettings | undefined {
   const base = judgeBase(analysis);
   const sequential = sequentialSettings(analysis);
   if (analysis.strategy.kind !== "weights" && sequential?.compare !== "threshold") return undefined;
-  return sequential === undefined ? guardJudge(base, analysis.guard) : sequentialJudge(base, sequential);
+  return sequential === undefined
+    ? guardJudge(base, analysis.guard)
+    : sequentialJudge(base, { ...sequential, series });
 }
 
 /** What every judge of this analysis shares: pace, weights, and the author's thresholds for the built-in metrics. */

@@ -5,6 +5,8 @@ import { bucketBounds } from "../api/signals.ts";
 import type { Clock } from "../lib/clock.ts";
 import { silent } from "../lib/log.ts";
 import type { Harm, RunSettings } from "./analyst.ts";
+import type { Metric } from "./checks/metric.ts";
+import { sequentialDefaults, sequentialJudge } from "./judge/settings.ts";
 import { readRunSettings } from "./settings.ts";
 import { createAnalyst } from "./watch.ts";
 
@@ -327,4 +329,52 @@ test("guard off judges nothing: checks alone decide", async () => {
   expect(harms).toEqual([]);
   expect(analysis.judgement()).toBeUndefined();
   analysis.close();
+});
+
+test("metrics of providers are asked for both arms while the canary has traffic, and judged", async () => {
+  const clock = createFakeClock(epoch);
+  const { signals } = createFakeSignals();
+  let asked = 0;
+  const queue = (value: number): Extract<Metric, { kind: "query" }> => ({
+    kind: "query",
+    name: "queue",
+    range: {},
+    interval: 60_000,
+    query: "q",
+    whole: false,
+    // Each answer differs, as each scrape does.
+    provider: {
+      name: "test",
+      query: () => Promise.resolve({ kind: "value", value: value + asked++ / 1000 }),
+    },
+  });
+  const test = { kind: "sign", metric: "queue", worse: "higher", tolerance: 0.1 } as const;
+  const settings: RunSettings = {
+    ...settingsOf(),
+    judge: sequentialJudge(
+      { bounds: bucketBounds, interval: 10_000, steps: [10] },
+      { ...sequentialDefaults, series: [test] },
+    ),
+    pairs: [
+      {
+        kind: "values",
+        name: "queue",
+        canary: queue(20),
+        primary: queue(10),
+        worse: "higher",
+        relative: 10,
+        test,
+      },
+    ],
+  };
+  const analysis = createAnalyst({ signals, clock, logger: silent }).start(run, settings);
+  await clock.advance(31_000);
+  expect(analysis.judgement()?.tests.at(-1)).toMatchObject({ paired: true, harm: expect.closeTo(-0, 0) });
+  analysis.setWeight(10, clock.now());
+  await clock.advance(61_000);
+  expect(analysis.judgement()?.tests.at(-1)?.harm).toBeGreaterThan(1);
+  const before = asked;
+  analysis.close();
+  await clock.advance(31_000);
+  expect(asked).toBe(before);
 });

@@ -4,6 +4,7 @@ import type { Logger } from "../lib/log.ts";
 import type { Percent } from "../lib/units.ts";
 import type { Analyst, Harm, RunAnalysis, RunSettings } from "./analyst.ts";
 import { measure } from "./checks/measure.ts";
+import { measurePair } from "./checks/measure-pair.ts";
 import type { RecordHead } from "./record/format.ts";
 import type { Recording, RecordStore } from "./record/store.ts";
 import { createRunJudge, type RunJudge } from "./run-judge.ts";
@@ -11,6 +12,8 @@ import { createRunJudge, type RunJudge } from "./run-judge.ts";
 /** How often the judge polls unless it is told otherwise, and the longest pause before a broken stream is watched again. */
 const pollEvery = 1000;
 const longestPause = 2000;
+/** How often metric providers are asked for both arms: Prometheus' usual scrape interval. */
+const askEvery = 15_000;
 /** The primary's past that dispersion and latency tails are learnt from, seconds; and how long it is waited for. */
 const pastSeconds = 300;
 const historyTimeout = 3000;
@@ -81,6 +84,7 @@ function startRun(
   const judge: RunJudge = createRunJudge(settings, now(), bucketBounds, stored, recording?.recorder);
   let harm: Harm | undefined;
   let cancelPoll = (): void => {};
+  let cancelAsk = (): void => {};
   const pauses = new Set<() => void>();
 
   const call = <T>(handler: (value: T) => void, value: T): void => {
@@ -115,7 +119,19 @@ function startRun(
     cancelPoll = clock.after(settings.poll ?? pollEvery, poll);
   };
 
+  /** Asks providers for both arms, one round after the other. */
+  const askPairs = async (): Promise<void> => {
+    await Promise.all(
+      (settings.pairs ?? []).map(async (pair) => {
+        const reading = await measurePair(pair, stop.signal);
+        if (reading !== undefined && !stop.signal.aborted) judge.read(pair, reading);
+      }),
+    );
+    if (!stop.signal.aborted) cancelAsk = clock.after(askEvery, () => void askPairs());
+  };
+
   void watchSignals();
+  if (settings.pairs !== undefined) void askPairs();
   void learnPast().finally(poll);
 
   /** Watches until closed; a stream that ends or breaks is watched again. */
@@ -180,7 +196,8 @@ function startRun(
     },
     async checks(at) {
       const moment = at + ahead();
-      const checks = await measure(settings.metrics, judge.recent, moment, stop.signal);
+      const measured = await measure(settings.metrics, judge.recent, moment, stop.signal);
+      const checks = [...measured, ...judge.pairChecks()];
       if (checks.length > 0 && !stop.signal.aborted) recording?.recorder.checks(checks, moment);
       return checks;
     },
@@ -190,6 +207,7 @@ function startRun(
       stop.abort();
       recording?.end(ended, now());
       cancelPoll();
+      cancelAsk();
       for (const end of pauses) end();
       harmHandlers.clear();
       judgementHandlers.clear();

@@ -5,9 +5,11 @@ import { logAddExp } from "./logspace.ts";
 import { lateOnset } from "./onset.ts";
 import { addRecent, noRecent, nothing } from "./recent.ts";
 import { safeBets, safeIncrement } from "./safe.ts";
+import { isWorse, signBets, signIncrement } from "./sign.ts";
 import { splitShare } from "./split.ts";
 import { firstSlowBucket, slowerThan } from "./tail.ts";
 import type {
+  Bad,
   Counters,
   Counts,
   Judgement,
@@ -63,7 +65,12 @@ export function observe(
     if (remembered === undefined || seen === undefined) {
       throw new RangeError("judge state and settings have different tests");
     }
-    return nextTest(remembered, seen, test, weighed);
+    return nextTest(
+      remembered,
+      seen,
+      test,
+      test.bad.kind === "counted" ? ownShare(state, seen, weighed) : weighed,
+    );
   });
   const running = elapsed !== undefined;
   const all = poll.canary.requests + poll.primary.requests;
@@ -108,6 +115,7 @@ export function pollOf(last: Counters | undefined, now: Counters): Counters {
       difference(last?.halves?.[1], now.halves[1]),
     ],
     latencyKnown: now.latencyKnown,
+    ...(now.series && { series: now.series }),
   };
 }
 
@@ -121,9 +129,34 @@ function testPoll(
 ): TestPoll {
   const { bad } = test;
   if (bad.kind === "failed") return badIn(poll, test, ({ failed }) => failed);
+  if (bad.kind === "counted" || bad.kind === "paired") return seriesPoll(test, bad, poll, elapsed);
   if (!poll.latencyKnown || (elapsed !== undefined && elapsed <= test.warmup)) return nothing;
   const slow = firstSlowBucket(bad, settings.bounds, state.pastBuckets);
   return badIn(poll, test, ({ buckets }) => slowerThan(buckets, slow));
+}
+
+/** What a metric provider told in this poll; nothing in most. */
+function seriesPoll(
+  { metric, warmup }: TestSettings,
+  bad: Extract<Bad, { kind: "counted" | "paired" }>,
+  { series = [] }: Counters,
+  elapsed: number | undefined,
+): TestPoll {
+  const growth = series.find((one) => one.metric === metric);
+  if (growth === undefined || elapsed === undefined || elapsed <= warmup) return nothing;
+  if (bad.kind === "paired") {
+    if (growth.kind !== "pair") return nothing;
+    return { ...nothing, canary: 1, canaryBad: isWorse(growth.canary, growth.primary, bad) ? 1 : 0 };
+  }
+  if (growth.kind !== "counts") return nothing;
+  const { canary, primary } = growth;
+  return {
+    ...nothing,
+    canary: Math.max(canary.requests, canary.failed),
+    canaryBad: canary.failed,
+    primary: Math.max(primary.requests, primary.failed),
+    primaryBad: primary.failed,
+  };
 }
 
 function badIn(
@@ -155,11 +188,20 @@ interface Weighed {
   readonly cap: number;
 }
 
+/**
+ * A metric with counters of its own has its own share of them. Providers are asked each 15 s, so one poll may weigh
+ * twice as much: else three of them were the soonest verdict.
+ */
+function ownShare(state: JudgeState, { canary, primary }: TestPoll, weighed: Weighed): Weighed {
+  return { ...weighed, share: splitShare(state, canary, primary), halvesKnown: false, cap: 2 * weighed.cap };
+}
+
 /** One test's memory after this poll. */
 function nextTest(before: TestState, poll: TestPoll, test: TestSettings, weighed: Weighed): TestState {
   const sums = addDispersion(before, poll, weighed.firstHalf);
   const { onset, cap } = weighed;
   if (onset === undefined) return { ...before, ...sums };
+  if (test.bad.kind === "paired") return nextPaired(before, poll, onset);
   const alone = test.compare === "threshold";
   const phi = alone ? 1 : dispersion(before, weighed.halvesKnown);
   const seen = { ...poll, share: alone ? 0 : weighed.share };
@@ -173,5 +215,15 @@ function nextTest(before: TestState, poll: TestPoll, test: TestSettings, weighed
     early: before.early.map((value, bet) => value + (increments[bet] ?? 0)),
     late: before.late.map((value, bet) => logAddExp(value, onset) + (increments[bet] ?? 0)),
     safe: before.safe.map((value, bet) => value + safe(safeBets[bet] ?? 1)),
+  };
+}
+
+/** The same for a metric without counts: only moments at which both arms had a value bring evidence. */
+function nextPaired(before: TestState, poll: TestPoll, onset: number): TestState {
+  const increments = signBets.map((bet) => (poll.canary === 0 ? 0 : signIncrement(poll.canaryBad > 0, bet)));
+  return {
+    ...before,
+    early: before.early.map((value, bet) => value + (increments[bet] ?? 0)),
+    late: before.late.map((value, bet) => logAddExp(value, onset) + (increments[bet] ?? 0)),
   };
 }

@@ -21,6 +21,8 @@ export function harmReason(
 ): string {
   const end = verdict === "rollback" ? "rolling back" : "holding";
   if (test === undefined) return `odds ${odds(harm)} that the canary is worse, ${end}`;
+  if (test.paired === true)
+    return `${test.name} in ${asPercent(test.canary)} of moments: odds ${odds(harm)}, ${end}`;
   return `${test.name} ${asPercent(test.canary)} against ${asPercent(test.primary)}: odds ${odds(harm)}, ${end}`;
 }
 

@@ -27,7 +27,27 @@ export interface SequentialSettings {
     readonly warmup: Milliseconds;
   };
   readonly freeRequests: number;
+  /** Metrics of providers that are tested beside the proxies' own; none where absent. */
+  readonly series?: readonly SeriesTest[];
 }
+
+/** A metric that a provider tells for canary and primary. */
+export type SeriesTest =
+  /** By two counters each: all and bad. */
+  | {
+      readonly kind: "counts";
+      readonly metric: string;
+      readonly rho: number;
+      readonly delta: Fraction;
+      readonly mde: Fraction;
+    }
+  /** By one value each. */
+  | {
+      readonly kind: "sign";
+      readonly metric: string;
+      readonly worse: "higher" | "lower";
+      readonly tolerance: Fraction;
+    };
 
 export const sequentialDefaults: SequentialSettings = {
   compare: "primary",
@@ -40,6 +60,8 @@ export const sequentialDefaults: SequentialSettings = {
 
 /** Share of alpha that the errors test has; the latency tests divide the rest. */
 const errorsShare = 0.6;
+/** Share of alpha that metrics of providers have together, where there are any; the proxies' own have the rest. */
+const seriesShare = 0.2;
 
 const errorsMetric = "request-success-rate";
 const latencyMetric = "request-duration";
@@ -71,8 +93,32 @@ export function sequentialJudge(
     beta: settings.beta,
     freeRequests: settings.freeRequests,
     ...(base.minSuccess === undefined ? {} : { allowedErrors: 1 - base.minSuccess / 100 }),
-    tests: parts.flatMap(({ tests, part }) => tests.map((test) => ({ ...test, share: test.share * part }))),
+    tests: withSeries(
+      parts.flatMap(({ tests, part }) => tests.map((test) => ({ ...test, share: test.share * part }))),
+      settings.series ?? [],
+    ),
   };
+}
+
+function withSeries(tests: readonly TestSettings[], series: readonly SeriesTest[]): readonly TestSettings[] {
+  if (series.length === 0) return tests;
+  const share = seriesShare / series.length;
+  return [
+    ...tests.map((test) => ({ ...test, share: test.share * (1 - seriesShare) })),
+    ...series.map((one): TestSettings => {
+      const { metric } = one;
+      const common = { metric, share, compare: "primary", warmup: 0 } as const;
+      return one.kind === "counts"
+        ? { ...common, name: metric, bad: { kind: "counted" }, rho: one.rho, delta: one.delta, mde: one.mde }
+        : {
+            ...common,
+            name: `${metric} ${one.worse} than the primary's`,
+            bad: { kind: "paired", worse: one.worse, tolerance: one.tolerance },
+            rho: 1,
+            delta: 0,
+          };
+    }),
+  ];
 }
 
 function againstPrimary({ errors, latency }: SequentialSettings): TestSettings[] {

@@ -3,15 +3,16 @@ import { dispersionPrior } from "./dispersion.ts";
 import { harmBets } from "./harm.ts";
 import { noRecent } from "./recent.ts";
 import { safeBets } from "./safe.ts";
-import type { JudgeSettings, JudgeState } from "./types.ts";
+import { signBets } from "./sign.ts";
+import type { JudgeSettings, JudgeState, TestSettings } from "./types.ts";
 
 /** A judge that has seen nothing: weight 0, no run begun. */
 export function createState(settings: JudgeSettings): JudgeState {
   return {
     weight: 0,
     tests: settings.tests.map((test) => ({
-      early: harmBets.map(() => 0),
-      late: harmBets.map(() => Number.NEGATIVE_INFINITY),
+      early: betsOf(test).map(() => 0),
+      late: betsOf(test).map(() => Number.NEGATIVE_INFINITY),
       safe: test.mde === undefined ? [] : safeBets.map(() => 0),
       squares: dispersionPrior,
       bad: dispersionPrior,
@@ -22,6 +23,10 @@ export function createState(settings: JudgeSettings): JudgeState {
     recent: noRecent,
     harm: 0,
   };
+}
+
+function betsOf({ bad }: TestSettings): readonly number[] {
+  return bad.kind === "paired" ? signBets : harmBets;
 }
 
 /** The state after the proxies took another weight at `now`. The first weight above 0 starts the run's clock. */

@@ -2,7 +2,7 @@ import type { Bad, Counts } from "./types.ts";
 
 /** The first bucket that counts as bad for a latency test: the sum from there on is what was too slow. */
 export function firstSlowBucket(
-  bad: Exclude<Bad, { kind: "failed" }>,
+  bad: Extract<Bad, { kind: "tail" | "slower" }>,
   bounds: readonly number[],
   past: readonly number[],
 ): number {

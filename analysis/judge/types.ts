@@ -25,14 +25,32 @@ export interface Counters {
   readonly halves: readonly [Counts, Counts] | undefined;
   /** False where latencies of this poll are incomplete: the latency tests then skip it. */
   readonly latencyKnown: boolean;
+  /** What metric providers told since the poll before: not cumulative. Absent: nothing. */
+  readonly series?: readonly SeriesGrowth[];
 }
+
+/** What one poll of a metric provider showed of both arms. */
+export type SeriesGrowth =
+  /** Requests and bad ones since the poll before. */
+  | {
+      readonly kind: "counts";
+      readonly metric: string;
+      readonly canary: Pick<Counts, "requests" | "failed">;
+      readonly primary: Pick<Counts, "requests" | "failed">;
+    }
+  /** Two values of one moment. */
+  | { readonly kind: "pair"; readonly metric: string; readonly canary: number; readonly primary: number };
 
 /** Which requests a test calls bad. */
 export type Bad =
   | { readonly kind: "failed" }
   /** Slower than the bucket bound that this share of the primary's past requests exceeds. */
   | { readonly kind: "tail"; readonly share: Fraction }
-  | { readonly kind: "slower"; readonly than: Milliseconds };
+  | { readonly kind: "slower"; readonly than: Milliseconds }
+  /** Those that a metric's own counters call bad. */
+  | { readonly kind: "counted" }
+  /** No requests but moments: those at which the canary's value is worse than the primary's by more than a share. */
+  | { readonly kind: "paired"; readonly worse: "higher" | "lower"; readonly tolerance: Fraction };
 
 /** One test: null hypothesis "the canary's bad rate is at most `rho` times the primary's plus `delta`". */
 export interface TestSettings {
@@ -144,6 +162,8 @@ export interface TestEvidence {
   readonly primary?: Fraction;
   readonly canaryRequests: number;
   readonly dispersion: number;
+  /** Rates are shares of moments, not of requests. */
+  readonly paired?: true;
 }
 
 export interface Judgement {

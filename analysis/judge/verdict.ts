@@ -1,6 +1,5 @@
 import { binomialTail } from "./binomial.ts";
 import { dispersion } from "./dispersion.ts";
-import { harmBets } from "./harm.ts";
 import { logAddExp, logSumExp } from "./logspace.ts";
 import { fromStart, notYet } from "./onset.ts";
 import { harmReason, safeReason } from "./reason.ts";
@@ -63,7 +62,7 @@ function testHarm(test: TestState): number {
   const bets = test.early.map((early, bet) =>
     logAddExp(Math.log(fromStart) + early, test.late[bet] ?? Number.NEGATIVE_INFINITY),
   );
-  return logSumExp(bets) - Math.log(harmBets.length);
+  return logSumExp(bets) - Math.log(bets.length);
 }
 
 function evidenceOf(state: JudgeState, index: number, settings: TestSettings, harm: number): TestEvidence {
@@ -78,6 +77,7 @@ function evidenceOf(state: JudgeState, index: number, settings: TestSettings, ha
   };
   return {
     ...base,
+    ...(settings.bad.kind === "paired" ? { paired: true } : {}),
     ...(test === undefined || settings.mde === undefined
       ? {}
       : { safe: logSumExp(test.safe) - Math.log(safeBets.length) }),

@@ -1,7 +1,14 @@
 /** A recorded run: NDJSON, a head and then a row for each thing that happened, in order. Counts are what came since the row before. */
 import type { Check } from "../checks/types.ts";
 import type { JudgeBase } from "../judge/settings.ts";
-import type { AdvanceSettings, Counters, Counts, Judgement, JudgeSettings } from "../judge/types.ts";
+import type {
+  AdvanceSettings,
+  Counters,
+  Counts,
+  Judgement,
+  JudgeSettings,
+  SeriesGrowth,
+} from "../judge/types.ts";
 
 /** When a Canary's runs are recorded: each, those that were not promoted, none. */
 export type RecordMode = "always" | "onFailure" | "never";
@@ -46,6 +53,8 @@ export interface PollRow extends RowBase {
   readonly h?: readonly [readonly number[], readonly number[]];
   /** Latencies of this poll are incomplete. */
   readonly gap?: true;
+  /** What metric providers told. */
+  readonly s?: readonly SeriesGrowth[];
   /** Weight, harm, rollbackAt, safe, promoteAt; absent before the run and where nothing is judged. */
   readonly e?: readonly [number, number, number, number, number];
   readonly verdict?: "amber" | "rollback";
@@ -80,7 +89,7 @@ export function pollRow(
   weight: number,
   judgement: Judgement | undefined,
 ): PollRow {
-  const { halves, latencyKnown } = counters;
+  const { halves, latencyKnown, series } = counters;
   return {
     t,
     k: "poll",
@@ -88,6 +97,7 @@ export function pollRow(
     p: packCounts(counters.primary),
     ...(halves && { h: [packCounts(halves[0]), packCounts(halves[1])] }),
     ...(latencyKnown ? {} : { gap: true }),
+    ...(series && series.length > 0 && { s: series }),
     ...(judgement && {
       e: [
         weight,
@@ -102,12 +112,13 @@ export function pollRow(
 }
 
 /** What came in one recorded poll, as counters that begin at 0. */
-export function pollCounters({ c, p, h, gap }: PollRow, bounds: readonly number[]): Counters {
+export function pollCounters({ c, p, h, gap, s }: PollRow, bounds: readonly number[]): Counters {
   return {
     canary: unpackCounts(c, bounds.length + 1),
     primary: unpackCounts(p, bounds.length + 1),
     halves: h && [unpackCounts(h[0], bounds.length + 1), unpackCounts(h[1], bounds.length + 1)],
     latencyKnown: gap !== true,
+    ...(s && { series: s }),
   };
 }
 

@@ -1,7 +1,6 @@
-import type { Fraction } from "../../lib/units.ts";
 import { histogramQuantile } from "../checks/quantile.ts";
+import { isHigh } from "../judge/mann-whitney.ts";
 import { binomial } from "../simulate/counts.ts";
-import { normalQuantile } from "../simulate/normal.ts";
 import type { Random } from "../simulate/random.ts";
 import type { Rule } from "./rules.ts";
 import type { SecondCounts } from "./trace.ts";
@@ -72,30 +71,4 @@ function add(minute: Minute, { requests, failed, buckets }: SecondCounts["canary
   minute.failed += failed;
   for (const [bucket, count] of buckets.entries())
     minute.buckets[bucket] = (minute.buckets[bucket] ?? 0) + count;
-}
-
-/** Confidence of the interval, and the part of the shift that counts as equal. */
-const confidence = 0.98;
-const tolerance = 0.25;
-
-/**
- * Kayenta's Mann-Whitney judge of one metric that should not rise: is the canary's series higher than the baseline's?
- * The lower limit of the interval of the shift must be above a quarter of the Hodges-Lehmann shift. For series that
- * have no counts; it is blind to how many requests stand behind a point.
- */
-export function isHigh(canary: readonly number[], baseline: readonly number[]): boolean {
-  const differences = canary.flatMap((value) => baseline.map((other) => value - other)).sort((a, b) => a - b);
-  const [n, m] = [canary.length, baseline.length];
-  const deviation = Math.sqrt((n * m * (n + m + 1)) / 12);
-  const rank = Math.floor((n * m) / 2 - normalQuantile(oneSided) * deviation - 0.5);
-  const limit = differences[rank];
-  return limit !== undefined && rank >= 0 && limit > tolerance * Math.abs(median(differences));
-}
-
-const oneSided: Fraction = 1 - (1 - confidence) / 2;
-
-function median(sorted: readonly number[]): number {
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle] ?? 0;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? 0)) / 2;
 }

@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
+import { isHigh } from "../judge/mann-whitney.ts";
 import { guardJudge, sequentialJudge } from "../judge/settings.ts";
 import { evidenceRule } from "../replay/evidence.ts";
 import { groupSequentialRule, spendingBounds } from "../replay/group-sequential.ts";
-import { isHigh, kayentaRule } from "../replay/kayenta.ts";
+import { kayentaRule } from "../replay/kayenta.ts";
 import type { Rule } from "../replay/rules.ts";
 import { flaggerRule } from "../replay/threshold-rules.ts";
 import { createRandom } from "./random.ts";

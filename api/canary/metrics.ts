@@ -25,6 +25,12 @@ export function readMetrics(
         "warning",
       );
     names.set(metric.name, index);
+    if (metric.sequential && !sequential)
+      report(
+        below(at, "sequential"),
+        "is ignored: it counts with `spec.analysis.sequential` alone",
+        "warning",
+      );
     const measured = whatIsMeasured(metric, at, namespace, report);
     if (!measured) return [];
     return [

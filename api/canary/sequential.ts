@@ -28,6 +28,11 @@ export function readSequential(sequential: Sequential, field: string, report: Re
   };
 }
 
+/** Whether it is measured by the proxies' own counters: as in Flagger a template or a query comes before the name. */
+function isBuiltIn({ name, templateRef, query }: CanaryMetric): boolean {
+  return !templateRef && !query && (name === "request-success-rate" || name === "request-duration");
+}
+
 /** A metric's own part of the sequential test; latencies vary more than errors, hence their wider defaults. */
 export function readMetricSequential(
   metric: CanaryMetric,
@@ -36,6 +41,8 @@ export function readMetricSequential(
   report: Report,
 ): ReadMetricSequential {
   const own = metric.sequential ?? {};
+  if (own.test && (metric.counts || isBuiltIn(metric)))
+    report(below(field, "test"), "is ignored: this metric has counts, which say more", "warning");
   const latency = metric.name === "request-duration";
   const warmup = latency ? 60_000 : 0;
   const percentiles = own.percentiles ?? [90, 99, 99.9];
@@ -52,5 +59,6 @@ export function readMetricSequential(
     mde: own.mde ?? (latency ? 5 : all.mde),
     percentiles,
     warmup: readDuration(own.warmup, below(field, "warmup"), { least: 0, fallback: warmup }, report),
+    ...(own.test && { test: own.test }),
   };
 }

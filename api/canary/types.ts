@@ -172,4 +172,6 @@ export interface ReadMetricSequential {
   readonly mde: Percent;
   readonly percentiles: readonly Percent[];
   readonly warmup: Milliseconds;
+  /** How a metric without counts is compared with the primary; absent: it is not. */
+  readonly test?: "sign" | "mann-whitney";
 }

@@ -1942,6 +1942,14 @@ const schema: Schema = {
           "description": "What of the sequential test differs for this metric.",
           "type": "object",
           "properties": {
+           "test": {
+            "type": "string",
+            "enum": [
+             "sign",
+             "mann-whitney"
+            ],
+            "description": "How a metric without counts is compared with the primary. Default: not at all."
+           },
            "relative": {
             "type": "number",
             "minimum": 0,
@@ -2474,6 +2482,14 @@ const schema: Schema = {
           "description": "What of the sequential test differs for this metric.",
           "type": "object",
           "properties": {
+           "test": {
+            "type": "string",
+            "enum": [
+             "sign",
+             "mann-whitney"
+            ],
+            "description": "How a metric without counts is compared with the primary. Default: not at all."
+           },
            "relative": {
             "type": "number",
             "minimum": 0,

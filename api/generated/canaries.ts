@@ -577,6 +577,10 @@ export interface Counts {
  */
 export interface MetricSequential {
   /**
+   * How a metric without counts is compared with the primary. Default: not at all.
+   */
+  readonly test?: "sign" | "mann-whitney";
+  /**
    * Percent more than the primary that is tolerated.
    */
   readonly relative?: number;
