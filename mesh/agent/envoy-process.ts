@@ -24,6 +24,8 @@ export function envoyArguments({ bootstrap, concurrency, logLevel }: EnvoyComman
   return [
     ["-c", bootstrap],
     ["--disable-hot-restart"],
+    // A field that this Envoy does not know is refused, never passed over: it may be the one that shuts a door.
+    ["--reject-unknown-dynamic-fields"],
     ["--concurrency", String(concurrency)],
     ["--drain-time-s", "45"],
     ["--drain-strategy", "immediate"],

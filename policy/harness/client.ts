@@ -7,6 +7,8 @@ export interface Dial {
   readonly port: number;
   /** A local address, which Envoy sees as the peer's. */
   readonly from: string;
+  /** The port that Envoy sees the peer at; the socket's own by default. */
+  readonly fromPort?: number;
   readonly to: End;
   readonly tls?: {
     readonly servername: string;
@@ -66,12 +68,12 @@ async function exchange<T>(
 }
 
 /** Connects, writes the PROXY header and shakes hands. */
-export function open({ port, from, to, tls }: Dial): Promise<Socket> {
+export function open({ port, from, fromPort, to, tls }: Dial): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: isIPv6(from) ? "::1" : "127.0.0.1", port, localAddress: from });
     socket.once("error", reject);
     socket.once("connect", () => {
-      socket.write(proxyHeader({ ip: from, port: socket.localPort ?? 0 }, to));
+      socket.write(proxyHeader({ ip: from, port: fromPort ?? socket.localPort ?? 0 }, to));
       if (tls === undefined) return resolve(socket);
       const secure = connectTls({
         socket,

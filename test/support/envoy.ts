@@ -34,11 +34,13 @@ export async function freePort(host = "127.0.0.1"): Promise<number> {
 /**
  * Starts one Envoy with a bootstrap (JSON form, without `admin`) and waits until it is live.
  *
+ * @param more arguments of Envoy besides the usual ones
  * @throws with Envoy's own log when it does not come up in `timeout` milliseconds
  */
 export async function startEnvoy(
   bootstrap: Record<string, unknown>,
   timeout = 15_000,
+  more: readonly string[] = [],
 ): Promise<RunningEnvoy> {
   const folder = mkdtempSync(join(tmpdir(), "fl-envoy-"));
   const port = await freePort();
@@ -48,7 +50,7 @@ export async function startEnvoy(
   const logFile = join(folder, "envoy.log");
   const child = spawn(
     envoyBinary,
-    ["-c", file, "--concurrency", "1", "--disable-hot-restart", "--log-path", logFile, "-l", "info"],
+    ["-c", file, "--concurrency", "1", "--disable-hot-restart", "--log-path", logFile, "-l", "info", ...more],
     {
       stdio: "ignore",
     },

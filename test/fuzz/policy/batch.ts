@@ -78,13 +78,23 @@ export async function askBatch(
         );
         return set.requests.map((_, at) => ({ list: both[0]?.[at] ?? "", tree: both[1]?.[at] ?? "" }));
       });
-      await new Promise((resolve) => setTimeout(resolve, 150));
-      return readTcp(answers, await envoy.readAccessLog());
+      const lines = answers.flat().filter(({ list }) => list.startsWith("tcp ")).length * forms.length;
+      return readTcp(answers, await readLog(() => envoy.readAccessLog(), lines));
     } finally {
       await envoy.stop();
     }
   } finally {
     await Promise.all([upstreams.close(), authorizers.close()]);
+  }
+}
+
+/** The log once it has so many lines, or as it is after a while. */
+async function readLog(read: () => Promise<string>, lines: number): Promise<string> {
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    const text = await read();
+    if (text.split("\n").length > lines || Date.now() > deadline) return text;
+    await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }
 
@@ -196,6 +206,7 @@ function bothTls(made: object): object {
 
 async function askSet(set: Generated, port: number, name: string, run: BatchRun): Promise<Said[]> {
   const answers: Said[] = [];
+  let clientPort = 1000;
   let connection: Connection | undefined;
   let key = "";
   for (const request of set.requests) {
@@ -210,7 +221,9 @@ async function askSet(set: Generated, port: number, name: string, run: BatchRun)
       }),
     };
     if (wire.protocol === "tcp") {
-      answers.push(await askTcp(dial, name));
+      // A system hands out a port twice before long; the log must tell the connections of a set apart.
+      clientPort += 1;
+      answers.push(await askTcp(dial, clientPort, name));
       continue;
     }
     const nextKey = JSON.stringify([wire.sourceIp, wire.destination, request.sni, names]);
@@ -227,10 +240,10 @@ async function askSet(set: Generated, port: number, name: string, run: BatchRun)
 }
 
 /** Whether a TCP connection is let through; the rest stands in the access log, found by the client's port. */
-async function askTcp(dial: Dial, name: string): Promise<Said> {
-  const socket = await open(dial);
+async function askTcp(dial: Dial, fromPort: number, name: string): Promise<Said> {
+  const socket = await open({ ...dial, fromPort });
   return new Promise((resolve) => {
-    const key = `${dial.from}:${socket.localPort}`;
+    const key = `${dial.from}:${fromPort}`;
     const end = (echoed: boolean) => {
       socket.destroy();
       resolve(`tcp ${name} ${key} ${echoed}`);
