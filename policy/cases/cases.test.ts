@@ -12,7 +12,9 @@ import { KeyRing } from "./token.ts";
 import { wireOf } from "./wire.ts";
 
 const root = join(import.meta.dirname, "../..");
-const files = ["authz.yaml", "jwt.yaml", "own.yaml", "security.yaml"].map((file) => join(root, "test/cases", file));
+const files = ["authz.yaml", "jwt.yaml", "own.yaml", "security.yaml"].map((file) =>
+  join(root, "test/cases", file),
+);
 const all = files.flatMap((file) => readCases(readFileSync(file, "utf8")));
 const keys = new KeyRing();
 const now = Math.floor(Date.now() / 1000);

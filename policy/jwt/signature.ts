@@ -1,6 +1,6 @@
 import { constants, createHmac, timingSafeEqual, verify } from "node:crypto";
 import type { Key } from "./key-set.ts";
-import type { Token } from "./token.ts";
+import type { Signed } from "./token.ts";
 
 /** What became of a token's signature; the failures in Envoy's words. */
 export type SignatureStatus =
@@ -13,7 +13,7 @@ export type SignatureStatus =
  * Verifies a token's signature with a key set, as Envoy does: keys of another id or algorithm are passed over where both
  * sides name one; the type of the key, not the token's header, says how it is verified.
  */
-export function verifySignature(token: Token, keys: readonly Key[]): SignatureStatus {
+export function verifySignature(token: Signed, keys: readonly Key[]): SignatureStatus {
   let fits = false;
   for (const key of keys) {
     if (token.keyId !== "" && key.id !== "" && key.id !== token.keyId) continue;
@@ -25,7 +25,7 @@ export function verifySignature(token: Token, keys: readonly Key[]): SignatureSt
   return fits ? "Jwt verification fails" : "Jwks doesn't have key to match kid or alg from Jwt";
 }
 
-function verifyWith(key: Key, { algorithm, signed, signature }: Token): boolean {
+function verifyWith(key: Key, { algorithm, signed, signature }: Signed): boolean {
   const hash = hashOf(key.type, algorithm);
   switch (key.type) {
     case "EC": {
@@ -44,7 +44,7 @@ function verifyWith(key: Key, { algorithm, signed, signature }: Token): boolean 
           {
             key: key.key,
             padding: constants.RSA_PKCS1_PSS_PADDING,
-            saltLength: constants.RSA_PSS_SALTLEN_AUTO,
+            saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
           },
           signature,
         )
