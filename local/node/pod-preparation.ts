@@ -13,11 +13,12 @@ import type { Container } from "./container.ts";
 import { containerFolder, type StartPlan } from "./container-runner.ts";
 import { buildEnvironment, ContainerConfigError, type ObjectLookup } from "./environment.ts";
 import { expand } from "./expansion.ts";
-import { resolveCommand, resolveImage } from "./image.ts";
+import { repositoryOf, resolveCommand, resolveImage } from "./image.ts";
 import type { PodPlace, ProcessUser } from "./network/pod-network.ts";
 import type { PodContext } from "./pod-context.ts";
 import { terminationMessagePath } from "./process/attempt-folder.ts";
 import { folderOf, VolumeError, volumeContent } from "./volumes/content.ts";
+import { mountCommand } from "./volumes/mount-command.ts";
 import { type Mount, mountsJson, mountsOf, mountsVariable, resolvePath } from "./volumes/mounts.ts";
 import { PodTokens } from "./volumes/tokens.ts";
 import { writeVolume } from "./volumes/write.ts";
@@ -136,12 +137,24 @@ export class PodPreparation {
     const folder = workingDir ? resolvePath(workingDir, mounts) : process.cwd();
     const user = userOf(pod, container);
     const place = this.#network;
+    const first = this.#mountWords(container, mounts);
     return {
       environment,
       workingFolder: folder,
-      enter: (command) => place?.enter(command, folder, user) ?? command,
+      enter: (command) => place?.enter(command, folder, user, first) ?? command,
       mounts,
     };
+  }
+
+  /** In namespaces a container that has volumes of its own finds them at their paths; the sidecar knows its own way. */
+  #mountWords(container: Container, mounts: readonly Mount[]): readonly string[] {
+    const { network, proxyImage } = this.#context;
+    const volumes = mounts.filter(({ isFile }) => !isFile);
+    const own = volumes.some(({ mountPath }) => !mountPath.startsWith("/var/run/secrets/"));
+    if (network.mode === "loopback" || !own || repositoryOf(container.image ?? "") === proxyImage) return [];
+    const stage = join(this.#folder, "mounting");
+    mkdirSync(stage, { recursive: true });
+    return mountCommand(volumes, stage);
   }
 
   /** Its volumes, and the file for its last words. */

@@ -1,13 +1,16 @@
 /** Pods as processes: what a person with kubectl sees of containers, probes, hooks, volumes and ends. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { LocalKubernetes } from "../../local/index.ts";
+import { namespacesProblem } from "../../local/node/network/available.ts";
 import { processesNaming } from "../../local/testing/processes.ts";
 import { until } from "../../local/testing/until.ts";
 import { createKubectl, type Kubectl, kubectlMissing } from "./support/kubectl.ts";
-import { startMachine } from "./support/machine.ts";
+import { onReal, startMachine } from "./support/machine.ts";
+
+const missing = kubectlMissing ?? (onReal ? "proven on the embedded API" : await namespacesProblem());
 
 describe.skipIf(kubectlMissing !== undefined)("pods", () => {
   let folder: string;
@@ -88,7 +91,7 @@ describe.skipIf(kubectlMissing !== undefined)("pods", () => {
       { name: "ALL", value: "$(NAME) $(TEAM) $(CM_COLOR) $$(NAME)" },
     ];
     const envFrom = [{ prefix: "CM_", configMapRef: { name: "env" } }, { secretRef: { name: "env" } }];
-    const script = 'echo "$ALL $MEMORY $PASS $WORD ${NONE-unset} $SAID"';
+    const script = 'echo "$ALL $MEMORY $PASS $WORD $(printenv NONE || echo unset) $SAID"';
     const resources = { limits: { memory: "64Mi" } };
     const command = ["sh", "-c", `SAID=$(SAID); ${script}`];
     const pod = once("variables", {
@@ -342,6 +345,57 @@ describe.skipIf(kubectlMissing !== undefined)("pods", () => {
       /^\d{4}-\d\d-\d\dT\S+Z attempt\n/,
     );
     await run("delete", "pod", "noisy");
+  });
+});
+
+describe.skipIf(missing !== undefined)(`pods in namespaces${missing ? ` (${missing})` : ""}`, () => {
+  let folder: string;
+  let kubernetes: LocalKubernetes;
+  let kubectl: Kubectl;
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "fairlead-mounts-"));
+    kubernetes = await startMachine(folder, { network: "netns" });
+    kubectl = createKubectl(kubernetes.kubeconfig, folder);
+  });
+  afterAll(async () => {
+    await kubernetes?.stopAll();
+    expect(processesNaming(folder)).toEqual([]);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test("find their volumes at their paths, and leave nothing of them on the machine", async () => {
+    const data = { "app.conf": "first" };
+    const config = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "conf" }, data };
+    const token = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+    const script = `cat /etc/fairlead-test/app.conf /fairlead-test/one; echo; head -c 3 ${token}; echo
+      echo kept >/fairlead-test/sub/note; cat /fairlead-test/sub/note /etc/hostname >/dev/null && echo read
+      touch /etc/fairlead-test/x || echo refused
+      while ! grep -q second /etc/fairlead-test/app.conf; do sleep 0.1; done; echo changed`;
+    const volumeMounts = [
+      { name: "conf", mountPath: "/etc/fairlead-test", readOnly: true },
+      { name: "conf", mountPath: "/fairlead-test/one", subPath: "app.conf" },
+      { name: "empty", mountPath: "/fairlead-test/sub" },
+    ];
+    const main = { name: "main", image: "sh", command: ["sh", "-c", script], volumeMounts };
+    const ready = {
+      exec: { command: ["test", "-f", "/fairlead-test/sub/note"] },
+      periodSeconds: 1,
+      timeoutSeconds: 5,
+    };
+    const volumes = [
+      { name: "conf", configMap: { name: "conf" } },
+      { name: "empty", emptyDir: {} },
+    ];
+    const spec = { restartPolicy: "Never", containers: [{ ...main, readinessProbe: ready }], volumes };
+    expect((await kubectl.apply(config, podOf("mounted", spec))).err).toBe("");
+    const log = async () => (await kubectl("logs", "mounted")).out;
+    await until("it has read its files", async () => (await log()).includes("refused"));
+    expect(await log()).toMatch(/^firstfirst\neyJ\nread\n[\s\S]*refused\n$/);
+    expect((await kubectl("wait", "--for=condition=Ready", "pod/mounted", "--timeout=20s")).code).toBe(0);
+    await kubectl.apply({ ...config, data: { "app.conf": "second" } });
+    await until("it sees the change", async () => (await log()).endsWith("changed\n"));
+    expect([existsSync("/etc/fairlead-test"), existsSync("/fairlead-test")]).toEqual([false, false]);
   });
 });
 

@@ -12,8 +12,17 @@ export interface ProcessUser {
 
 /** Where the processes of one pod run. */
 export interface PodPlace {
-  /** The command line that runs `command` there, in `workingFolder` of this machine. */
-  enter(command: readonly string[], workingFolder: string, user?: ProcessUser): readonly string[];
+  /**
+   * The command line that runs `command` there, in `workingFolder` of this machine.
+   *
+   * @param first words before it that run as root there, such as those that mount; without effect on the loopback path
+   */
+  enter(
+    command: readonly string[],
+    workingFolder: string,
+    user?: ProcessUser,
+    first?: readonly string[],
+  ): readonly string[];
 }
 
 /** A pod as its network sees it. */

@@ -86,8 +86,9 @@ function placeOf({ pid }: Holder): PodPlace {
   const space = (kind: string) => `/proc/${pid}/ns/${kind}`;
   const inside = [`--net=${space("net")}`, `--mount=${space("mnt")}`, `--uts=${space("uts")}`];
   return {
-    enter: (command, workingFolder, user) => [
+    enter: (command, workingFolder, user, first = []) => [
       ...[programPath("nsenter"), ...inside, "--"],
+      ...first,
       // A new mount namespace puts whoever enters it at the root.
       ...["/bin/sh", "-c", 'cd "$0" && exec "$@"', workingFolder],
       ...identity(user),

@@ -14,10 +14,11 @@ export const onReal = process.env.FAIRLEAD_E2E_CLUSTER === "real";
 /** Starts the machine in a folder of its own; `stopAll` stops everything that was started. */
 export async function startMachine(
   folder: string,
-  options: Pick<KubernetesOptions, "images" | "autoscalerSyncPeriod">,
+  options: Pick<KubernetesOptions, "images" | "autoscalerSyncPeriod" | "network">,
 ): Promise<LocalKubernetes> {
   const backOff = { initial: 300, maximum: 1000, resetAfter: 60_000 };
-  const shared = { ...options, dataDir: join(folder, "data"), backOff };
+  const network = process.env.FAIRLEAD_NETWORK === "netns" ? ("netns" as const) : ("loopback" as const);
+  const shared = { network, ...options, dataDir: join(folder, "data"), backOff };
   if (!onReal) return startKubernetes(shared);
   const cluster = await startCluster({ controllers: true });
   const { connection, kubeconfig } = cluster;
