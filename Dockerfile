@@ -8,6 +8,8 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts && npm cache clean --forc
 FROM envoyproxy/envoy:distroless-v1.40.0 AS envoy
 
 FROM node:24.21.0-bookworm-slim
+# For the init container that redirects a pod's traffic.
+RUN apt-get update && apt-get install -y --no-install-recommends iptables && rm -rf /var/lib/apt/lists/*
 COPY --from=envoy /usr/local/bin/envoy /usr/local/bin/envoy
 WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { parse } from "yaml";
+import { mountResolver } from "../lib/mounts.ts";
 import type { Connection } from "./contract.ts";
 
 /** What a kubeconfig holds, as far as it is read here. @see clientcmd.api.v1.Config */
@@ -168,11 +169,12 @@ function pem(data: string | undefined, path: string | undefined): string | undef
   return path ? readFileSync(path, "utf8") : undefined;
 }
 
-const accountPath = "/var/run/secrets/kubernetes.io/serviceaccount";
+const accountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** The pod's own service account; its token is read at each request, as the kubelet renews it in place. */
 function inCluster(): Connection {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = "443" } = process.env;
+  const accountPath = mountResolver(process.env.FAIRLEAD_MOUNTS)(accountFolder);
   if (!host || !existsSync(join(accountPath, "token"))) {
     throw new KubeconfigError(
       "no kubeconfig found: set $KUBECONFIG or --kubeconfig, or start a local one with `fairlead up`",

@@ -2,6 +2,7 @@ import { networkInterfaces } from "node:os";
 import { type Command, Option } from "commander";
 import type { ControllerSettings } from "../../controller/settings.ts";
 import { createLogger } from "../../lib/log.ts";
+import { mountResolver } from "../../lib/mounts.ts";
 import type { RegisterOptions } from "../../webhooks/admission/register.ts";
 import { ports } from "../rooms/ports.ts";
 
@@ -21,6 +22,7 @@ interface ServeOptions {
   readonly webhooks: string;
   readonly webhooksCertificate?: string;
   readonly proxyImage?: string;
+  readonly interception: "NONE" | "REDIRECT";
   readonly records?: string;
   readonly logLevel: string;
 }
@@ -85,6 +87,14 @@ export function addServe(program: Command): void {
       "for the webhooks: folder with tls.crt, tls.key and ca.crt; default a certificate of their own",
     )
     .option("--proxy-image <image>", "for the webhooks: image of the sidecar")
+    .addOption(
+      new Option(
+        "--interception <mode>",
+        "for the webhooks: REDIRECT (iptables rules in each pod) or NONE (applications use the sidecar as HTTP proxy)",
+      )
+        .choices(["REDIRECT", "NONE"])
+        .default("REDIRECT"),
+    )
     .option(
       "--records <folder>",
       "for the controller: where runs are recorded for `fairlead analysis`; default: they are not",
@@ -101,10 +111,11 @@ async function serve(options: ServeOptions): Promise<void> {
   const cluster = await openCluster(options.kubeconfig, logger);
   const { host } = options;
   const addresses = host === "0.0.0.0" ? ownAddresses() : [host];
-  const { discoveryAddress, proxyImage } = options;
+  const mounted = mountResolver(process.env.FAIRLEAD_MOUNTS);
+  const { discoveryAddress, interception, proxyImage } = options;
   const webhooks = {
     at,
-    injection: { discoveryAddress, ...(proxyImage === undefined ? {} : { image: proxyImage }) },
+    injection: { discoveryAddress, interception, ...(proxyImage === undefined ? {} : { image: proxyImage }) },
   };
   const records = options.records === undefined ? {} : { records: options.records };
   const shared = { ...cluster, logger, host, addresses };
@@ -130,22 +141,26 @@ async function serve(options: ServeOptions): Promise<void> {
       return startControllerAlone({
         ...shared,
         mesh: options.mesh,
-        tokenFile: options.meshTokenFile,
+        tokenFile: mounted(options.meshTokenFile),
         settings: settingsOf(options),
         ...records,
       });
     },
     async webhooks() {
       const { startWebhooksAlone } = await import("../rooms/webhooks.ts");
-      const { webhooksCertificate: certificateFolder } = options;
+      const { webhooksCertificate: folder } = options;
       return startWebhooksAlone({
         ...shared,
         ...webhooks,
-        ...(certificateFolder === undefined ? {} : { certificateFolder }),
+        ...(folder === undefined ? {} : { certificateFolder: mounted(folder) }),
       });
     },
   };
-  const started = await start[room]();
+  const started = await start[room]().catch(async (error: unknown) => {
+    // Its watches would keep the process alive, and the kubelet starts it again only when it has ended.
+    await cluster.close();
+    throw error;
+  });
   logger.info({ rooms: room }, "fairlead serves");
   await new Promise((done) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, done);

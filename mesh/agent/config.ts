@@ -1,4 +1,5 @@
 import { isIPv4 } from "node:net";
+import { mountResolver } from "../../lib/mounts.ts";
 
 /** A pod's probe as the injector found it, before it pointed it at the agent. */
 export interface AppProbe {
@@ -141,17 +142,6 @@ export function readDownwardFile(content: string | undefined): Record<string, st
     }
   }
   return entries;
-}
-
-function mountResolver(mounts: string | undefined): (path: string) => string {
-  const table = Object.entries(readJson(mounts, "FAIRLEAD_MOUNTS")).sort(([a], [b]) => b.length - a.length);
-  return (path) => {
-    for (const [mount, host] of table) {
-      if (path === mount || path.startsWith(`${mount.replace(/\/$/, "")}/`))
-        return String(host) + path.slice(mount.length);
-    }
-    return path;
-  };
 }
 
 function readFlags(argv: readonly string[]): Partial<Record<string, string>> {

@@ -62,8 +62,9 @@ export function translateEndpoints(
     targetRef?.kind === "Pod"
       ? workloads.get(`${targetRef.namespace ?? service.namespace}/${targetRef.name}`)
       : undefined;
-  for (const { endpoints = [] } of slices) {
-    for (const endpoint of endpoints) {
+  for (const { endpoints } of slices) {
+    // A slice of a Service without pods says `endpoints: null`.
+    for (const endpoint of endpoints ?? []) {
       const workload = workloadOf(endpoint);
       if (workload !== undefined) identities.add(`${workload.namespace}/sa/${workload.serviceAccount}`);
     }

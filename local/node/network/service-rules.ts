@@ -117,8 +117,8 @@ function endpointsOf(
 ): ServicePort["endpoints"] {
   const all = slices
     .filter(({ addressType }) => addressType === "IPv4")
-    .flatMap(({ endpoints, ports = [] }) => {
-      const port = ports.find(
+    .flatMap(({ endpoints, ports }) => {
+      const port = (ports ?? []).find(
         ({ name = "", protocol: of = "TCP" }) => (name ?? "") === portName && of === protocol,
       )?.port;
       if (port === undefined) return [];
