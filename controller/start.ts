@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Analyst } from "../analysis/analyst.ts";
+import type { Providers } from "../analysis/providers/providers.ts";
 import {
   ConfigMapKind,
   ControllerRevisionKind,
@@ -47,6 +48,8 @@ export interface ControllerOptions {
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly settings?: Partial<ControllerSettings>;
+  /** Who answers the queries of metrics; shared by all canaries. */
+  readonly providers?: Providers;
   /** Where the controller's numbers go. */
   readonly registry?: Registry;
 }
@@ -107,6 +110,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     router,
     settings,
     sources: {
+      ...(options.providers !== undefined && { providers: options.providers }),
       ...(settings.metricsServer !== undefined && { metricsServer: settings.metricsServer }),
       template: (namespace, name) => informers.snapshot().get(MetricTemplateKind, namespace, name),
       secret: async (namespace, name) => decode(informers.snapshot().get(SecretKind, namespace, name)),

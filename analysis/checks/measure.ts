@@ -23,7 +23,7 @@ async function measureOne(metric: Metric, recent: Recent, now: number, signal: A
       return providerError(metric.name, metric.range, metric.reason);
     case "query": {
       try {
-        return checkAnswer(metric, await metric.provider.query(metric.query, signal));
+        return checkAnswer(metric, await metric.provider.query(metric.query, signal, metric.group));
       } catch (error) {
         return providerError(
           metric.name,

@@ -21,6 +21,8 @@ export type Metric =
       readonly kind: "query";
       readonly query: string;
       readonly provider: Provider;
+      /** The template that it was made from: queries of one template may be asked together. */
+      readonly group?: string;
       readonly whole: boolean;
     })
   /** Cannot be measured as written: always inconclusive. */

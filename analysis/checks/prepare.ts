@@ -1,14 +1,16 @@
 import type { ReadCanary, ReadMetric } from "../../api/canary/types.ts";
 import type { MetricTemplate } from "../../api/kinds.ts";
 import type { Milliseconds } from "../../lib/units.ts";
-import { createPrometheus } from "../providers/prometheus.ts";
-import type { Provider } from "../providers/types.ts";
+import { type Providers, plainProviders } from "../providers/providers.ts";
+import type { Endpoint, Provider } from "../providers/types.ts";
 import { istioQueries } from "./istio.ts";
 import type { Metric } from "./metric.ts";
 import { fillTemplate, type TemplateValues } from "./template.ts";
 
 /** Where metrics come from beside the proxies' own counters. */
 export interface MetricSources {
+  /** Who answers queries; by default none of the mesh, and nothing is shared with other analyses. */
+  readonly providers?: Providers;
   /** The controller's `--metrics-server`: built-in checks and inline queries go there; from signals where absent. */
   readonly metricsServer?: string | undefined;
   /** A MetricTemplate of the snapshot. */
@@ -30,14 +32,17 @@ export function prepareMetric(
   sources: MetricSources,
 ): PreparedMetric {
   const server = canary.metricsServer ?? sources.metricsServer;
+  const { providers = plainProviders } = sources;
   const { name } = metric;
   switch (metric.kind) {
     case "template":
       return prepareTemplate(metric, canary, sources);
-    case "query":
-      return server === undefined
+    case "query": {
+      const provider = server === undefined ? providers.mesh : providers.prometheus({ address: server }, "");
+      return provider === undefined
         ? broken(metric, `metric ${name} has a query and no prometheus to ask: set spec.metricsServer`)
-        : byQuery(metric, canary, metric.query, createPrometheus({ address: server }));
+        : byQuery(metric, canary, metric.query, provider);
+    }
     default: {
       const base = { name, range: metric.range, interval: metric.interval };
       if (server === undefined) return { metric: { ...base, kind: "signals", measure: metric.kind } };
@@ -47,7 +52,8 @@ export function prepareMetric(
           `built-in metrics of provider ${canary.provider} cannot be asked of a prometheus: use a metrictemplate`,
         );
       }
-      return byQuery(metric, canary, istioQueries[metric.kind], createPrometheus({ address: server }));
+      const provider = providers.prometheus({ address: server }, "");
+      return byQuery(metric, canary, istioQueries[metric.kind], provider, metric.kind);
     }
   }
 }
@@ -61,16 +67,44 @@ function prepareTemplate(
   const title = `metrictemplate ${namespace}/${name}`;
   const template = sources.template(namespace, name);
   if (template === undefined) return broken(metric, `${title} does not exist`);
-  const { type, address, headers, secretRef, insecureSkipVerify = false } = template.spec.provider;
-  if (type !== "prometheus") return broken(metric, `${title}: provider ${type} is not supported yet`);
-  if (address === undefined) return broken(metric, `${title}: the provider has no address`);
-  const provider = createPrometheus({
+  const provider = providerOf(template, namespace, sources);
+  return typeof provider === "string"
+    ? broken(metric, `${title}: ${provider}`)
+    : byQuery(metric, canary, template.spec.query, provider, `${namespace}/${name}`);
+}
+
+/** Who answers a template's query; or why nobody does. */
+function providerOf({ spec }: MetricTemplate, namespace: string, sources: MetricSources): Provider | string {
+  const { providers = plainProviders } = sources;
+  const {
+    type,
+    address,
+    headers,
+    secretRef,
+    insecureSkipVerify = false,
+    timeoutSeconds,
+    jsonPath,
+  } = spec.provider;
+  if (type === "prometheus" && address === undefined) return providers.mesh ?? "the provider has no address";
+  if (address === undefined) return "the provider has no address";
+  const endpoint: Endpoint = {
     address,
     ...(headers === undefined ? {} : { headers }),
     ...(secretRef === undefined ? {} : { secret: () => sources.secret(namespace, secretRef.name) }),
+    ...(timeoutSeconds === undefined ? {} : { timeout: timeoutSeconds * 1000 }),
     insecureSkipVerify,
-  });
-  return byQuery(metric, canary, template.spec.query, provider);
+  };
+  const user = secretRef === undefined ? "" : `${namespace}/${secretRef.name}`;
+  switch (type) {
+    case "prometheus":
+      return providers.prometheus(endpoint, user);
+    case "web":
+      return jsonPath === undefined
+        ? "the provider has no jsonPath"
+        : providers.web({ ...endpoint, jsonPath }, user);
+    default:
+      return `provider ${type} is not supported yet`;
+  }
 }
 
 function byQuery(
@@ -78,6 +112,7 @@ function byQuery(
   canary: ReadCanary,
   template: string,
   provider: Provider,
+  group?: string,
 ): PreparedMetric {
   const filled = fillTemplate(template, templateValues(metric, canary));
   if (filled.kind === "refused") return broken(metric, `query of metric ${metric.name}: ${filled.reason}`);
@@ -90,6 +125,7 @@ function byQuery(
       interval,
       query: filled.text,
       provider,
+      ...(group === undefined ? {} : { group }),
       whole: kind === "request-duration",
     },
   };

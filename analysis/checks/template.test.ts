@@ -27,11 +27,44 @@ test.for([
   ["{{ variables.missing }}", "`{{ variables.missing }}` is no known variable of a metric query"],
   ["{{ variables.constructor }}", "`{{ variables.constructor }}` is no known variable of a metric query"],
   ["{{ variables.__proto__ }}", "`{{ variables.__proto__ }}` is no known variable of a metric query"],
-  ['{{ printf "%s" name }}', '`{{ printf "%s" name }}` is no known variable of a metric query'],
-  ["{{ if name }}x{{ end }}", "`{{ if name }}` is no known variable of a metric query"],
+  ["{{ index name 0 }}", "`index` does not take these arguments"],
+  ["{{ range variables }}x{{ end }}", "`{{ range }}` is not understood in a template"],
+  ["{{ name.constructor }}", "`{{ name.constructor }}` is no known variable of a metric query"],
+  ['{{ template "x" }}', "`{{ template }}` is not understood in a template"],
+  ["{{ . }}", "`{{ . }}` cannot be read"],
+  ["{{ process.exit }}", "`{{ process }}` is no known variable of a metric query"],
+  ["{{ (name) }}{{ end }}", "`{{ end }}` has no beginning"],
+  ["{{ if name }}x", "an `{{ if }}` has no `{{ end }}`"],
+  ["{{ if name }}x{{ else }}y", "an `{{ if }}` has no `{{ end }}`"],
+  ["{{ $x }}", "`$x` is not declared"],
+  ["{{ name service }}", "`name` takes no arguments"],
+  ['{{ printf "%d" name }}', "printf cannot write `%d`"],
+  ['{{ printf "%s" }}', "printf has no value for `%s`"],
+  ["{{ 1 + 1 }}", "`{{ 1 + 1 }}` cannot be read"],
+  ["{{ name; name }}", "`{{ name; name }}` cannot be read"],
+  [`{{ ${"(".repeat(40)}name${")".repeat(40)} }}`, "the template is nested too deeply"],
   ["up{{ name", "a `{{` or `}}` has no partner"],
+  ["x".repeat(20_001), "a template may have 20000 characters"],
 ] as const)("anything else is refused: %s", ([template, reason]) => {
   expect(fillTemplate(template, values)).toEqual({ kind: "refused", reason });
+});
+
+/** As Go's text/template fills them. */
+test.for([
+  ['{{ printf "%s-%s" namespace target }}', "demo-shop-app"],
+  ['{{ printf "%s-canary" service | printf "%q" }}', '"shop-canary"'],
+  ["{{ $w := target }}{{ $w }}/{{ $w }}", "shop-app/shop-app"],
+  ['{{ if eq namespace "demo" }}a{{ else }}b{{ end }}c', "ac"],
+  ['{{ if eq namespace "x" "y" }}a{{ else if ne target "z" }}b{{ else }}c{{ end }}', "b"],
+  ['{{ if and (eq name "shop") (not (eq route "x")) }}yes{{ end }}', "yes"],
+  ['{{ if or (eq name "x") variables.direction }}yes{{ end }}', "yes"],
+  ['{{ index variables "direction" }}[{{ index variables "other" }}]', "inbound[]"],
+  ["{{ (variables).direction }} {{ len name }}", "inbound 4"],
+  ["a {{- /* nothing */ -}} b", "ab"],
+  ['a {{ `raw }} "text"` }}', 'a raw }} "text"'],
+  ['{{ if lt 1 2 }}{{ if gt 1 2 }}x{{ else }}y{{ end }}{{ end }}{{ printf "%.2f%%" 12.345 }}', "y12.35%"],
+] as const)("the subset of Go's templates: %s", ([template, text]) => {
+  expect(fillTemplate(template, values)).toEqual({ kind: "filled", text });
 });
 
 test("a value can never change what the query asks", () => {
@@ -39,13 +72,40 @@ test("a value can never change what the query asks", () => {
     expect(
       fillTemplate('x{a="{{ variables.key }}"}', { ...values, variables: new Map([["key", evil]]) }).kind,
     ).toBe("refused");
+    for (const template of [
+      '{{ printf "%s" variables.key }}',
+      '{{ index variables "key" }}',
+      "{{ $k := variables.key }}{{ $k }}",
+    ])
+      expect(fillTemplate(template, { ...values, variables: new Map([["key", evil]]) }).kind).toBe("refused");
   }
 });
 
 test("it never throws and never leaves an expression behind", () => {
-  const piece = fc.constantFrom("{{", "}}", " name ", "variables.direction", "{", "}", '"', "-", "up");
+  const piece = fc.constantFrom(
+    ...[
+      "{{",
+      "}}",
+      " name ",
+      "variables.direction",
+      "{",
+      "}",
+      '"',
+      "-",
+      "up",
+      "if ",
+      "end",
+      "else",
+      "$x",
+      ":=",
+      "|",
+      "(",
+      ")",
+    ],
+    ...["printf ", "{{ if name }}", "{{ end }}", "`", "/*", "*/", "1"],
+  );
   fc.assert(
-    fc.property(fc.array(piece), (pieces) => {
+    fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
       const filled = fillTemplate(pieces.join(""), values);
       if (filled.kind === "filled")
         expect(filled.text.replaceAll(/"(?:[^"\\]|\\.)*"/g, "")).not.toMatch(/\{\{|\}\}/);

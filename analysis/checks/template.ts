@@ -1,3 +1,6 @@
+import { runTemplate } from "../../lib/go-template/run.ts";
+import { TemplateError } from "../../lib/go-template/syntax.ts";
+
 /** What a query template may name, as Flagger's functions. */
 export interface TemplateValues {
   readonly name: string;
@@ -18,41 +21,20 @@ export type Filled =
 const unsafe = /["'`\\{}\n\r]/;
 
 /**
- * Fills a query template: `{{ name }}`, `{{ namespace }}`, `{{ target }}`, `{{ service }}`, `{{ ingress }}`,
- * `{{ route }}`, `{{ interval }}` and `{{ variables.key }}`, with Go's `{{-` and `-}}` trimming. Nothing is ever
- * evaluated: any other expression is refused, and so is a value that could change what the query asks.
+ * Fills a query template with Flagger's functions: `name`, `namespace`, `target`, `service`, `ingress`, `route`,
+ * `interval` and `variables.key`, in the subset of Go templates of `lib/go-template`. Nothing is ever evaluated: any
+ * other name is refused, and so is a value that could change what the query asks.
  */
 export function fillTemplate(template: string, values: TemplateValues): Filled {
-  let problem: string | undefined;
-  const text = template.replace(
-    /(\s*)\{\{(-?)([\s\S]*?)(-?)\}\}(\s*)/g,
-    (_, before: string, trimLeft: string, inside: string, trimRight: string, after: string) => {
-      const expression = inside.trim();
-      const value = lookUp(expression, values);
-      if (value === undefined) problem ??= `\`{{ ${expression} }}\` is no known variable of a metric query`;
-      else if (unsafe.test(value))
-        problem ??= `the value of \`${expression}\` holds quotes, braces, backslashes or line breaks`;
-      return `${trimLeft === "" ? before : ""}${value ?? ""}${trimRight === "" ? after : ""}`;
-    },
-  );
-  if (problem === undefined && /\{\{|\}\}/.test(text.replaceAll(/"(?:[^"\\]|\\.)*"/g, "")))
-    problem = "a `{{` or `}}` has no partner";
-  return problem === undefined ? { kind: "filled", text } : { kind: "refused", reason: problem };
-}
-
-function lookUp(expression: string, values: TemplateValues): string | undefined {
-  switch (expression) {
-    case "name":
-    case "namespace":
-    case "target":
-    case "service":
-    case "ingress":
-    case "route":
-    case "interval":
-      return values[expression];
-    default: {
-      const key = /^variables\.([A-Za-z_][A-Za-z0-9_]*)$/.exec(expression)?.[1];
-      return key === undefined ? undefined : values.variables.get(key);
-    }
+  try {
+    const text = runTemplate(template, {
+      values: new Map(Object.entries(values)),
+      refusal: (value) =>
+        unsafe.test(value) ? "holds quotes, braces, backslashes or line breaks" : undefined,
+    });
+    return { kind: "filled", text };
+  } catch (error) {
+    if (error instanceof TemplateError) return { kind: "refused", reason: error.message };
+    throw error;
   }
 }

@@ -51,6 +51,7 @@ test.for([
     {
       kind: "error",
       reason: 'HTTP 400 bad_data: invalid parameter "query": 1:4: parse error: unexpected end',
+      refused: true,
     },
   ],
   [

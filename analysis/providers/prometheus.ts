@@ -1,23 +1,25 @@
-import { Agent } from "node:https";
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
+import type { AddressGuard } from "../../lib/address-guard.ts";
+import { type Clock, systemClock } from "../../lib/clock.ts";
 import { redact } from "../../lib/redaction.ts";
 import type { Milliseconds } from "../../lib/units.ts";
+import { batchQueries } from "./batch.ts";
+import type { Limiter } from "./limits.ts";
 import { type RawAnswer, readPrometheusAnswer } from "./prometheus-answer.ts";
-import type { Answer, Provider } from "./types.ts";
+import { type Answer, authorizationOf, type Endpoint, type Provider } from "./types.ts";
 
-export interface PrometheusOptions {
-  /** e.g. `http://prometheus.monitoring:9090`, a path before `/api/v1` included. */
-  readonly address: string;
-  /** Sent with each query; MetricTemplate `spec.provider.headers`. */
-  readonly headers?: Readonly<Record<string, readonly string[]>>;
-  /** Asked at each query, so that a renewed secret is used: the keys `token`, or `username` and `password`. */
-  readonly secret?: () => Promise<ReadonlyMap<string, string>>;
-  readonly insecureSkipVerify?: boolean;
-  /** Default 5 s, as Flagger's. */
-  readonly timeout?: Milliseconds;
+export interface PrometheusOptions extends Endpoint {
+  readonly guard?: AddressGuard;
+  /** Shared by all that ask this server. */
+  readonly limiter?: Limiter;
+  readonly clock?: Clock;
 }
 
 /** Bytes of an answer that are read: one number needs a few hundred. */
 const longestAnswer = 1_000_000;
+/** Samples that are older than this are no answer to a question of now. */
+const stale: Milliseconds = 300_000;
 
 /**
  * A Prometheus, asked by instant queries.
@@ -26,24 +28,41 @@ const longestAnswer = 1_000_000;
  * native histograms and takes every error for one kind. Redirects are not followed: they could lead anywhere.
  */
 export function createPrometheus(options: PrometheusOptions): Provider {
-  const name = `prometheus ${redact(options.address)}`;
+  const { clock = systemClock, guard, limiter, address } = options;
+  const send = async (query: string, signal: AbortSignal | undefined): Promise<RawAnswer | Answer> => {
+    const refusal = guard?.refusal(address);
+    if (refusal !== undefined) return { kind: "error", reason: refusal };
+    try {
+      const authorization = authorizationOf(await options.secret?.());
+      const answer = await ask(options, authorization, query, signal);
+      return "kind" in answer ? answer : { ...answer, notBefore: clock.now() - stale };
+    } catch (error) {
+      return { kind: "error", reason: `its secret cannot be read: ${messageOf(error)}` };
+    }
+  };
+  const limited = (query: string, signal: AbortSignal | undefined): Promise<RawAnswer | Answer> =>
+    limiter === undefined
+      ? send(query, signal)
+      : limiter.run<RawAnswer | Answer>(
+          () => send(query, signal),
+          isDown,
+          (reason) => ({ kind: "error", reason }),
+          signal,
+        );
+  const batched = batchQueries(limited, clock);
   return {
-    name,
-    async query(query, signal) {
-      let authorization: string | undefined;
-      try {
-        authorization = await authorizationOf(options.secret);
-      } catch (error) {
-        return { kind: "error", reason: `its secret cannot be read: ${messageOf(error)}` };
-      }
-      const answer = await ask(options, authorization, query.trim().replaceAll(/\s+/g, " "), signal);
-      return "kind" in answer ? answer : readPrometheusAnswer(answer);
-    },
+    name: `prometheus ${redact(address)}`,
+    query: (query, signal, group) => batched(query.trim().replaceAll(/\s+/g, " "), signal, group),
   };
 }
 
+function isDown(answer: RawAnswer | Answer): boolean {
+  const read = "kind" in answer ? answer : readPrometheusAnswer(answer);
+  return read.kind === "error" && read.refused !== true;
+}
+
 async function ask(
-  { address, headers = {}, insecureSkipVerify = false, timeout = 5000 }: PrometheusOptions,
+  { address, headers = {}, insecureSkipVerify = false, timeout = 5000, guard }: PrometheusOptions,
   authorization: string | undefined,
   query: string,
   signal: AbortSignal | undefined,
@@ -65,7 +84,10 @@ async function ask(
         request.maxContentLength = longestAnswer;
         request.validateStatus = () => true;
         request.signal = signal === undefined ? timer : AbortSignal.any([signal, timer]);
-        if (insecureSkipVerify) request.httpsAgent = new Agent({ rejectUnauthorized: false });
+        const resolve = guard === undefined ? {} : { lookup: guard.lookup };
+        request.proxy = false;
+        request.httpAgent = new HttpAgent(resolve);
+        request.httpsAgent = new HttpsAgent({ ...resolve, rejectUnauthorized: !insecureSkipVerify });
         return request;
       },
     },
@@ -87,15 +109,6 @@ async function ask(
     }
   }
   return raw ?? { kind: "error", reason: "no answer" };
-}
-
-async function authorizationOf(secret: PrometheusOptions["secret"]): Promise<string | undefined> {
-  const values = await secret?.();
-  const token = values?.get("token");
-  if (token !== undefined) return `Bearer ${token.trim()}`;
-  const username = values?.get("username");
-  if (username === undefined) return undefined;
-  return `Basic ${Buffer.from(`${username}:${values?.get("password") ?? ""}`).toString("base64")}`;
 }
 
 /** The library rejects with plain objects. */

@@ -47,7 +47,8 @@ const schema: Schema = {
         "graphite",
         "dynatrace",
         "keptn",
-        "splunk"
+        "splunk",
+        "web"
        ]
       },
       "address": {
@@ -80,6 +81,16 @@ const schema: Schema = {
       "region": {
        "type": "string",
        "description": "Region (cloudwatch)."
+      },
+      "jsonPath": {
+       "type": "string",
+       "description": "Where the number stands in the answer (web): names, indices and `*`."
+      },
+      "timeoutSeconds": {
+       "type": "integer",
+       "minimum": 1,
+       "maximum": 60,
+       "description": "Time for an answer; 5 if absent."
       },
       "insecureSkipVerify": {
        "type": "boolean",

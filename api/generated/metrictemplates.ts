@@ -27,7 +27,8 @@ export interface MetricProvider {
     | "graphite"
     | "dynatrace"
     | "keptn"
-    | "splunk";
+    | "splunk"
+    | "web";
   /**
    * URL of the provider.
    */
@@ -43,6 +44,14 @@ export interface MetricProvider {
    * Region (cloudwatch).
    */
   readonly region?: string;
+  /**
+   * Where the number stands in the answer (web): names, indices and `*`.
+   */
+  readonly jsonPath?: string;
+  /**
+   * Time for an answer; 5 if absent.
+   */
+  readonly timeoutSeconds?: number;
   /**
    * Does not verify the provider's certificate.
    */

@@ -55,6 +55,8 @@ export function startRooms(options: RoomsOptions): Promise<Rooms> {
     const controller = await startControllerRoom({
       ...access.controller,
       ...(records !== undefined && { records }),
+      series: mesh.series,
+      loopback: host === "localhost" || host === "::1" || host.startsWith("127."),
       logger,
       registry,
       settings,

@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import type { SeriesSource } from "../../analysis/promql/value.ts";
+import { createProviders } from "../../analysis/providers/providers.ts";
 import { createRecordStore } from "../../analysis/record/store.ts";
 import { createAnalyst } from "../../analysis/watch.ts";
 import type { Signals } from "../../api/signals.ts";
@@ -8,6 +10,7 @@ import type { ControllerSettings } from "../../controller/settings.ts";
 import { type Controller, startController } from "../../controller/start.ts";
 import type { Client, Informers, Recorder } from "../../kube/contract.ts";
 import { startLease } from "../../kube/lease.ts";
+import { createAddressGuard } from "../../lib/address-guard.ts";
 import { systemClock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Registry } from "../../lib/metrics.ts";
@@ -29,6 +32,10 @@ export interface ControllerRoomOptions {
   /** What the mesh's proxies hold. */
   readonly acknowledged: RouteAcknowledged;
   readonly settings?: Partial<ControllerSettings>;
+  /** What the proxies report, for queries that name no Prometheus; they are inconclusive where absent. */
+  readonly series?: SeriesSource;
+  /** Whether metric providers may be on this machine itself: where all is on one. */
+  readonly loopback?: boolean;
 }
 
 export interface ControllerRoom {
@@ -44,8 +51,9 @@ export function startControllerRoom(options: ControllerRoomOptions): Promise<Con
 
 async function start(options: ControllerRoomOptions, atEnd: Ends): Promise<Omit<ControllerRoom, "close">> {
   const { client, informers, recorder, logger, registry, signals, acknowledged, records } = options;
-  const { settings = {} } = options;
+  const { settings = {}, series, loopback = false } = options;
   const clock = systemClock;
+  const guard = createAddressGuard({ loopback });
   const analysisLogger = logger.child({ room: "analysis" });
   const analyst = createAnalyst({
     ...{ signals, clock, logger: analysisLogger },
@@ -74,6 +82,7 @@ async function start(options: ControllerRoomOptions, atEnd: Ends): Promise<Omit<
     registry,
     acknowledged,
     settings,
+    providers: createProviders({ guard, clock, ...(series !== undefined && { series }) }),
     lease,
     logger: logger.child({ room: "controller" }),
     clock,

@@ -10,6 +10,7 @@ import {
   RequestAuthenticationKind,
   VirtualServiceKind,
 } from "../../../api/kinds.ts";
+import { readMetricTemplate } from "../../../api/metric-template.ts";
 import { hasErrors, read } from "../../../api/read.ts";
 import type { Kind, Problem, UnreadObject } from "../../../api/resource.ts";
 import { fieldPath } from "../../../api/schema/pointer.ts";
@@ -78,6 +79,7 @@ function problemsOf(
   others: readonly Canary[],
 ): readonly Problem[] {
   const named = withName(object);
+  if (kind === MetricTemplateKind) return readMetricTemplate(named).problems;
   if (kind !== CanaryKind) return read(kind, named).problems;
   const { value, problems } = readCanary(named);
   return value ? [...problems, ...findConflicts(value, old, others)] : problems;

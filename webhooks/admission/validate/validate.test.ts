@@ -161,3 +161,25 @@ test("an AdmissionReview is answered with its uid, and Canaries are looked up in
     expect(review(request).response.allowed).toBe(true);
   }
 });
+
+test("a web metric whose path is code, or whose query may leave its address, is refused", () => {
+  const template = (provider: object, query: string) => ({
+    apiVersion: "flagger.app/v1beta1",
+    kind: "MetricTemplate",
+    metadata: { name: "rate", namespace: "demo" },
+    spec: { provider: { type: "web", address: "https://metrics.example.com", ...provider }, query },
+  });
+  expect(
+    validateObject(template({ jsonPath: "{$.data.rate}" }, "/v1?s={{ target }}"), undefined, []).allowed,
+  ).toBe(true);
+  const refused = validateObject(
+    template({ jsonPath: "$[?(@.constructor)]" }, "@evil.example.com/"),
+    undefined,
+    [],
+  );
+  expect(refused.allowed).toBe(false);
+  expect(refused.message).toBe(
+    "MetricTemplate `rate`: spec.provider.jsonPath has a filter, a script or an operator on parents: only names, indices and `*` are read; spec.query must be a path or parameters of the address: `/...` or `?...`",
+  );
+  expect(validateObject(template({}, "/x"), undefined, []).allowed).toBe(false);
+});
