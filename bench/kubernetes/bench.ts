@@ -1,10 +1,11 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { promisify } from "node:util";
 import { memoryFlags } from "../../cli/up/program-file.ts";
 import type { Connection } from "../../kube/contract.ts";
 import { kubernetesVersion } from "../../test/cluster/build.ts";
@@ -13,6 +14,7 @@ import type { Benchmark, Figures } from "../benchmark.ts";
 import { quantile } from "../rollback/figures.ts";
 import { type Bench, listed, openBench, type Verb, verbs, watchers } from "./measure.ts";
 import { prepare } from "./prepare.ts";
+import type { ReadyTimes } from "./ready-process.ts";
 
 const inFlights = [1, 16] as const;
 const rounds = 3;
@@ -32,6 +34,8 @@ watchRatio                the same of events a second at ${watchers} watchers of
 <verb>PerSecond${inFlights[1]}         requests (events) a second of ours with ${inFlights[1]} in flight; real<Verb>PerSecond${inFlights[1]}: of the real one
 rssMb, realRssMb          resident memory at the end of the same run: the embedded server's process, with the flags of
                           \`fairlead up\`; kube-apiserver and etcd together. rssPeakMb and realRssPeakMb: the highest
+readyMs, emptyNodeMs      \`startKubernetes\` of the library on a new folder until it serves, and the start of an empty
+                          program under the same Node; medians of 7
 `;
 
 interface Side {
@@ -45,6 +49,8 @@ export const benchmark: Benchmark = {
   async run({ say }) {
     const stops: (() => Promise<void>)[] = [];
     try {
+      say("starting the library");
+      const times = await readyTimes();
       const cluster = await startCluster({ say });
       stops.push(() => cluster.stop());
       const own = await startEmbedded();
@@ -74,7 +80,7 @@ export const benchmark: Benchmark = {
       const rate = (side: Side["name"], verb: Verb, inFlight: number) =>
         quantile(rates.get(keyOf(side, verb, inFlight)) ?? [], 0.5);
       const [embedded, real] = sides.map(({ pids }) => memoryOf(pids));
-      return report(rate, embedded ?? noMemory, real ?? noMemory);
+      return report(rate, embedded ?? noMemory, real ?? noMemory, times);
     } finally {
       for (const stop of stops.reverse()) await stop();
     }
@@ -87,9 +93,13 @@ const open = async (connection: Connection): Promise<Bench> => openBench(await p
 
 async function startEmbedded() {
   const folder = await mkdtemp(join(tmpdir(), "fairlead-bench-"));
-  const child = spawn(process.execPath, [...memoryFlags, join(import.meta.dirname, "server.ts"), folder], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = spawn(
+    process.execPath,
+    [...memoryFlags, join(import.meta.dirname, "server-process.ts"), folder],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   const lines = createInterface({ input: child.stdout });
   const [line] = (await once(lines, "line")) as [string];
   return {
@@ -122,9 +132,16 @@ function memoryOf(pids: readonly number[]): Memory {
   return { now: sum("VmRSS"), peak: sum("VmHWM") };
 }
 
+async function readyTimes(): Promise<ReadyTimes> {
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    join(import.meta.dirname, "ready-process.ts"),
+  ]);
+  return JSON.parse(stdout) as ReadyTimes;
+}
+
 type Rate = (side: Side["name"], verb: Verb, inFlight: number) => number;
 
-function report(rate: Rate, embedded: Memory, real: Memory) {
+function report(rate: Rate, embedded: Memory, real: Memory, { ready, emptyNode }: ReadyTimes) {
   const figures: Record<string, number | string> = {};
   const lines = [
     `${"".padEnd(8)}${"in flight".padStart(10)}${"embedded/s".padStart(12)}${"real/s".padStart(10)}${"ratio".padStart(8)}`,
@@ -146,9 +163,12 @@ function report(rate: Rate, embedded: Memory, real: Memory) {
   figures.realRssMb = Math.round(real.now);
   figures.rssPeakMb = Math.round(embedded.peak);
   figures.realRssPeakMb = Math.round(real.peak);
+  figures.readyMs = Math.round(quantile(ready, 0.5));
+  figures.emptyNodeMs = Math.round(quantile(emptyNode, 0.5));
   figures.kubernetesVersion = kubernetesVersion;
   lines.push(
     `memory    embedded ${figures.rssMb} MB (at most ${figures.rssPeakMb})   real ${figures.realRssMb} MB (at most ${figures.realRssPeakMb})`,
+    `the library is ready after ${figures.readyMs} ms; an empty Node takes ${figures.emptyNodeMs} ms`,
   );
   return { figures: figures satisfies Figures, text: lines.join("\n") };
 }

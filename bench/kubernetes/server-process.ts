@@ -1,4 +1,4 @@
-/** The embedded server in a process of its own: `node bench/kubernetes/server.ts FOLDER` prints how it is reached. */
+/** The embedded server in a process of its own: `node bench/kubernetes/server-process.ts FOLDER` prints how it is reached. */
 import { silent } from "../../lib/log.ts";
 import { serveKubernetes } from "../../local/apiserver/serve.ts";
 
