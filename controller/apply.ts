@@ -158,6 +158,7 @@ async function store({ subject, last, decision, judgement }: Task, options: Appl
   if (!stored) return;
   options.metrics.state(canary, decision.next);
   options.metrics.checks(canary, decision.next.checks);
+  if (judgement !== undefined) options.metrics.judged(canary, judgement);
 }
 
 /** What a status is to say. */

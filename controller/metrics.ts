@@ -1,4 +1,5 @@
 import type { Check } from "../analysis/checks/types.ts";
+import type { Judgement } from "../analysis/judge/types.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
 import type { Registry } from "../lib/metrics.ts";
 import { liveRun, type RunState, type State } from "./decide/state.ts";
@@ -7,6 +8,8 @@ import { liveRun, type RunState, type State } from "./decide/state.ts";
 export interface ControllerMetrics {
   state(canary: ReadCanary, state: State): void;
   checks(canary: ReadCanary, checks: readonly Check[]): void;
+  /** What the judge said, for each of its tests. */
+  judged(canary: ReadCanary, judgement: Judgement): void;
   ended(canary: ReadCanary, run: RunState, outcome: "promoted" | "rolled-back", now: number): void;
   /** Milliseconds from the verdict to the stored weight 0. */
   rolledBack(canary: ReadCanary, latency: number): void;
@@ -26,6 +29,18 @@ export function createControllerMetrics(registry: Registry): ControllerMetrics {
     "The virtual service destination weight current value",
   );
   const metric = registry.gauge("flagger_canary_metric_analysis", "Last canary analysis result per metric");
+  const harm = registry.gauge(
+    "fairlead_analysis_harm_nats",
+    "Evidence that the canary is worse than tolerated, per test; test=all: of all, which rolls back at its limit",
+  );
+  const safe = registry.gauge(
+    "fairlead_analysis_safe_nats",
+    "Evidence that the canary is not worse by mde, per test",
+  );
+  const dispersion = registry.gauge(
+    "fairlead_analysis_dispersion",
+    "Bad requests of the primary that come as one incident, per test",
+  );
   const total = registry.gauge("flagger_canary_total", "Total number of canary objects");
   const successes = registry.counter(
     "flagger_canary_successes_total",
@@ -64,6 +79,15 @@ export function createControllerMetrics(registry: Registry): ControllerMetrics {
       for (const { name, value } of checks) {
         if (value === undefined || !Number.isFinite(value)) continue;
         metric.set({ name: names.canaryWorkload, namespace, metric: name }, value);
+      }
+    },
+    judged({ namespace, names }, judgement) {
+      const labels = { namespace, canary: names.canaryWorkload };
+      harm.set({ ...labels, test: "all" }, judgement.harm);
+      for (const test of judgement.tests) {
+        harm.set({ ...labels, test: test.name }, test.harm);
+        if (test.safe !== undefined) safe.set({ ...labels, test: test.name }, test.safe);
+        dispersion.set({ ...labels, test: test.name }, test.dispersion);
       }
     },
     ended(canary, run, outcome, now) {
