@@ -119,3 +119,48 @@ test("a lease deleted by hand goes on under a higher epoch", async () => {
   await client.delete(LeaseKind, "fairlead", "controller-0");
   await expect.poll(() => a.epoch()).toBe(2);
 });
+
+test("the lease of a holder that is known to be gone is taken at once", async () => {
+  const a = join("a");
+  await expect.poll(() => a.held()).toBe(true);
+  // It stops without giving it up, as a killed process does.
+  const revive = api.fault(({ method, body }) => method === "PUT" && JSON.stringify(body).includes('"a"'));
+  const started = performance.now();
+  const b = join("b", { isGone: (holder) => holder === "a" });
+  await expect.poll(() => b.held(), { interval: 5 }).toBe(true);
+  expect(performance.now() - started).toBeLessThan(timing.duration);
+  expect(b.epoch()).toBe(2);
+  revive();
+});
+
+test("what keeps a lease from being renewed is logged once, and its end too", async () => {
+  const lines: string[] = [];
+  const record = (_fields: object, message: string) => void lines.push(message);
+  const logger = Object.assign(Object.create(silent) as typeof silent, { warn: record, info: record });
+  const a = join("a", { logger });
+  await expect.poll(() => a.held()).toBe(true);
+  let refused = 0;
+  const heal = api.fault(({ method }, response) => {
+    if (method !== "PUT") return false;
+    refused++;
+    response.writeHead(500, { "content-type": "application/json" });
+    response.end(
+      JSON.stringify({
+        kind: "Status",
+        status: "Failure",
+        code: 500,
+        reason: "InternalError",
+        message: "no space",
+      }),
+    );
+    return true;
+  });
+  await expect.poll(() => refused, { timeout: 5000 }).toBeGreaterThanOrEqual(3);
+  heal();
+  await expect.poll(() => a.held(), { timeout: 5000 }).toBe(true);
+  await expect.poll(() => lines).toHaveLength(2);
+  expect(lines).toEqual([
+    "cannot renew the lease, trying each second",
+    "the lease can be read and written again",
+  ]);
+});

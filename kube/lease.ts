@@ -21,6 +21,8 @@ export interface LeaseOptions {
   readonly name: string;
   /** Names this process, e.g. host name and a random part: a restarted process is another holder. */
   readonly holder: string;
+  /** Whether another holder's process is certainly gone: its lease is then taken at once. Default: nobody is known to be. */
+  readonly isGone?: (holder: string) => boolean;
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly timing?: LeaseTiming;
@@ -54,6 +56,7 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
     clock = systemClock,
     timing = defaultLeaseTiming,
     onChange,
+    isGone = () => false,
   } = options;
   let renewedAt = Number.NEGATIVE_INFINITY;
   let epoch = 0;
@@ -63,6 +66,8 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
   let mine: LeaseObject | undefined;
   let seen: { readonly version: string | undefined; readonly at: number } | undefined;
   let reported = false;
+  /** What kept the last try from working; told once. */
+  let trouble: string | undefined;
   let stopped = false;
   let cancelNext = () => {};
   let cancelLapse = () => {};
@@ -93,7 +98,7 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
   }
 
   function mayTake(current: LeaseObject | undefined): boolean {
-    if (!isOthers(current)) return true;
+    if (!isOthers(current) || isGone(current?.spec?.holderIdentity ?? "")) return true;
     return seen !== undefined && clock.monotonic() - seen.at >= timing.duration;
   }
 
@@ -136,14 +141,24 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
 
   async function takeOrWait(): Promise<number> {
     try {
-      return await take();
+      const next = await take();
+      if (trouble !== undefined) logger.info({ lease: name }, "the lease can be read and written again");
+      trouble = undefined;
+      return next;
     } catch (error) {
       mine = undefined;
       // Another was first: look again soon, with some chance between those who wait.
-      if (!isConflict(error) && !isAlreadyExists(error))
-        logger.warn({ err: error, lease: name }, "cannot renew the lease");
+      if (!isConflict(error) && !isAlreadyExists(error)) tellTrouble(error);
       return timing.renew * (0.5 + Math.random() / 2);
     }
+  }
+
+  /** A full disk or a server that is away lasts: what is the same each second is said once. */
+  function tellTrouble(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    if (message === trouble) return;
+    trouble = message;
+    logger.warn({ err: error, lease: name }, "cannot renew the lease, trying each second");
   }
 
   function report(): void {

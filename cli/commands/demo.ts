@@ -4,6 +4,7 @@ import { type Fault, play } from "../demo/story.ts";
 import { brokenPromises, summaryOf, tell } from "../demo/summary.ts";
 import { jsonView, liveView, plainView } from "../demo/view.ts";
 import { startWorld } from "../demo/world.ts";
+import { UsageError } from "../failure.ts";
 import { type NetworkChoice, networkOption } from "../up/network.ts";
 
 interface DemoOptions {
@@ -42,13 +43,13 @@ export function addDemo(program: Command): void {
     });
 }
 
-/** @throws Error where `text` is neither a percentage nor `none` */
+/** @throws UsageError where `text` is neither a percentage nor `none` */
 export function readFault(text: string): Fault {
   if (text === "none") return "none";
   const share = /^(\d+(\.\d+)?)%$/.exec(text);
   const percent = Number(share?.[1]);
   if (!(percent > 0 && percent <= 100))
-    throw new Error(`--fault \`${text}\`: say a percentage such as \`30%\`, or \`none\``);
+    throw new UsageError(`--fault \`${text}\`: say a percentage such as \`30%\`, or \`none\``);
   return percent / 100;
 }
 

@@ -1,5 +1,3 @@
-import { randomBytes } from "node:crypto";
-import { hostname } from "node:os";
 import type { SeriesSource } from "../../analysis/promql/value.ts";
 import { createProviders } from "../../analysis/providers/providers.ts";
 import { createRecordStore } from "../../analysis/record/store.ts";
@@ -17,6 +15,7 @@ import type { Registry } from "../../lib/metrics.ts";
 import { createHooks } from "../../webhooks/hooks/call.ts";
 import { homeNamespace } from "../up/install.ts";
 import { type Ends, endInOrder } from "./ends.ts";
+import { isGone, ownHolder } from "./holder.ts";
 
 export interface ControllerRoomOptions {
   readonly client: Client;
@@ -64,7 +63,8 @@ async function start(options: ControllerRoomOptions, atEnd: Ends): Promise<Omit<
   const lease = startLease(client, {
     namespace: homeNamespace,
     name: "fairlead-controller-0",
-    holder: `${hostname()}-${randomBytes(4).toString("hex")}`,
+    holder: ownHolder(),
+    isGone,
     logger,
     // What became due while another held it is not left for the next tick.
     onChange: (held) => held && controller?.resync(),
