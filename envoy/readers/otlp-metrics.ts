@@ -75,6 +75,7 @@ function readCounter(cursor: Cursor, found: Export): number {
     else if (tag === fixed64Field(6)) total = cursor.fixed64();
     else cursor.skip(tag);
   }
+  if (!Number.isFinite(total) || total < 0) throw new RangeError("metrics: a counter is no count");
   return total;
 }
 

@@ -90,3 +90,15 @@ test("a report of Envoy's stats sink is read: cumulative counters, latencies sin
   expect(idle.samples.filter(({ value }) => value.kind === "histogram")).toEqual([]);
   expect(idle.samples).toContainEqual({ name: "destination.2xx", value: { kind: "counter", total: 90 } });
 });
+
+test.for([Number.NaN, Number.POSITIVE_INFINITY, -1])("a report whose counter is %d is refused", (value) => {
+  const field = (number: number, bytes: Buffer): Buffer =>
+    Buffer.concat([Buffer.from([(number << 3) | 2, bytes.length]), bytes]);
+  const double = Buffer.alloc(9);
+  double[0] = (4 << 3) | 1;
+  double.writeDoubleLE(value, 1);
+  const metric = Buffer.concat([field(1, Buffer.from("x")), field(7, field(1, double))]);
+  expect(() => readMetricsExport(field(1, field(2, field(2, metric))))).toThrow(
+    new RangeError("metrics: a counter is no count"),
+  );
+});
