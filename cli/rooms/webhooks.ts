@@ -1,15 +1,17 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { NamespaceKind } from "../../api/core.ts";
-import { CanaryKind } from "../../api/kinds.ts";
+import { AuthorizationPolicyKind, CanaryKind, RequestAuthenticationKind } from "../../api/kinds.ts";
 import type { Client, Informers } from "../../kube/contract.ts";
 import { systemClock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { startServingCertificate } from "../../mesh/ca/run.ts";
+import { checkPolicy } from "../../policy/admission/check.ts";
 import { defaultMesh } from "../../policy/compile/mesh.ts";
 import { type InjectionConfig, injectionConfig } from "../../webhooks/admission/inject/config.ts";
 import { type RegisterOptions, registerAdmission } from "../../webhooks/admission/register.ts";
 import { type AdmissionOptions, serveAdmission } from "../../webhooks/admission/server.ts";
+import type { CheckObject } from "../../webhooks/admission/validate/object.ts";
 import { validate } from "../../webhooks/admission/validate/review.ts";
 import { homeNamespace } from "../up/install.ts";
 import { version } from "../version.ts";
@@ -34,6 +36,12 @@ export interface WebhooksOptions extends WebhooksAccess {
   readonly injection: Pick<InjectionConfig, "discoveryAddress"> & Partial<InjectionConfig>;
 }
 
+/** What the policy room says of its kinds: what Envoy or Istio would refuse, or take for something else, is an error. */
+const checkIfPolicy: CheckObject = (object) =>
+  [AuthorizationPolicyKind.kind, RequestAuthenticationKind.kind].includes(object.kind)
+    ? checkPolicy(object)
+    : undefined;
+
 /** Serves the admission webhooks and tells the API server of them. */
 export async function startWebhooks(options: WebhooksOptions): Promise<{ close(): Promise<void> }> {
   const { client, informers, logger, host, certificate, rootPem, at, injection } = options;
@@ -45,7 +53,8 @@ export async function startWebhooks(options: WebhooksOptions): Promise<{ close()
     certificate,
     injection: injectionConfig(version, injection),
     namespaceLabels: (namespace) => snapshot().get(NamespaceKind, undefined, namespace)?.metadata.labels,
-    validate: (review) => validate(review, (namespace) => snapshot().list(CanaryKind, namespace)),
+    validate: (review) =>
+      validate(review, (namespace) => snapshot().list(CanaryKind, namespace), checkIfPolicy),
     logger,
   });
   try {

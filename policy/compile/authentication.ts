@@ -44,7 +44,7 @@ export function compileAuthentication(
 ): { readonly jwt: JwtRule[]; readonly problems: Problem[] } {
   const problems: Problem[] = [];
   const rules = policies.flatMap((policy) =>
-    (policy.spec?.jwtRules ?? []).map((rule, index) => {
+    rulesOf(policy, problems).map((rule, index) => {
       const problem = (field: string, message: string) =>
         problems.push({ resource: refOf(policy), field: `/spec/jwtRules/${index}/${field}`, message });
       return {
@@ -63,6 +63,20 @@ export function compileAuthentication(
   );
   const sorted = rules.sort((a, b) => (a.issuer < b.issuer ? -1 : a.issuer > b.issuer ? 1 : 0));
   return { jwt: sorted.map((rule, index) => ({ ...rule, name: `origins-${index}` })), problems };
+}
+
+/** Its rules; one that is no object, which no schema lets through, verifies nothing. */
+function rulesOf(policy: RequestAuthentication, problems: Problem[]): readonly Rule[] {
+  const given: unknown = policy.spec?.jwtRules ?? [];
+  const rules: readonly unknown[] = Array.isArray(given) ? given : [undefined];
+  const readable = rules.filter((rule): rule is Rule => typeof rule === "object" && rule !== null);
+  if (readable.length < rules.length)
+    problems.push({
+      resource: refOf(policy),
+      field: "/spec/jwtRules",
+      message: "must be a list of objects; the rest is left out",
+    });
+  return readable;
 }
 
 function keys(

@@ -1,6 +1,6 @@
 import type { AuthorizationPolicy, RequestAuthentication } from "../../api/kinds.ts";
-import type { Problem } from "../../api/resource.ts";
-import type { Action, Rule, RuleSet, WorkloadPolicy } from "../model.ts";
+import { type Problem, refOf } from "../../api/resource.ts";
+import { type Action, any, type Rule, type RuleSet, type WorkloadPolicy } from "../model.ts";
 import { compileAuthentication, type KeysOf } from "./authentication.ts";
 import { compileCustom } from "./custom.ts";
 import type { MeshSettings } from "./mesh.ts";
@@ -79,7 +79,7 @@ const compiledBefore = new WeakMap<
   Record<Protocol, WeakMap<AuthorizationPolicy, CompiledRules>>
 >();
 
-/** The rules of one policy of any action but CUSTOM. */
+/** The rules of one policy of any action but CUSTOM. One whose action is unknown denies all. */
 export function compilePolicy(
   policy: AuthorizationPolicy,
   mesh: MeshSettings,
@@ -92,15 +92,36 @@ export function compilePolicy(
   }
   let compiled = known[protocol].get(policy);
   if (compiled === undefined) {
-    compiled = compileRules(policy, actionOf(policy) === "ALLOW" ? "drop" : "widen", mesh, protocol);
+    compiled = isKnownAction(policy)
+      ? compileRules(policy, actionOf(policy) === "ALLOW" ? "drop" : "widen", mesh, protocol)
+      : denyAll(policy);
     known[protocol].set(policy, compiled);
   }
   return compiled;
 }
 
-/** ALLOW where none is written. */
+/** ALLOW where none is written; DENY where nobody can say what is meant, see {@link compilePolicy}. */
 export function actionOf(policy: AuthorizationPolicy): Action | "CUSTOM" {
-  return policy.spec?.action ?? "ALLOW";
+  return isKnownAction(policy) ? (policy.spec?.action ?? "ALLOW") : "DENY";
+}
+
+function isKnownAction({ spec }: AuthorizationPolicy): boolean {
+  return ["ALLOW", "DENY", "AUDIT", "CUSTOM"].includes(spec?.action ?? "ALLOW");
+}
+
+/** A policy of an action that there is not, which no schema lets through: closed. */
+function denyAll(policy: AuthorizationPolicy): CompiledRules {
+  const { namespace = "default", name } = policy.metadata;
+  return {
+    rules: [{ id: `ns[${namespace}]-policy[${name}]-rule[0]`, source: any, operation: any }],
+    problems: [
+      {
+        resource: refOf(policy),
+        field: "/spec/action",
+        message: `\`${String(policy.spec?.action)}\` is no action; every request is denied`,
+      },
+    ],
+  };
 }
 
 /** Whether a policy is noted only. */

@@ -36,15 +36,18 @@ export function compileRules(
     if (onUnreadable === "drop") throw new Unreadable(message);
   };
   const compile: CompileField = (object, field, pointer) => {
-    const values = (name: keyof typeof object & string) => readValues(object, name);
+    const values = (name: keyof typeof object & string) =>
+      readList(object, name, pointer, unreadable).map(String);
     const predicates = (name: keyof typeof object & string): Predicate[] => {
       if (field.http && protocol === "tcp") {
         // A connection has no such field: an ALLOW rule with it lets nobody in, a DENY rule does without it.
         if (onUnreadable === "drop" && values(name).length > 0) throw new Unreadable("http only");
         return [];
       }
-      return values(name).flatMap((value, index) => {
-        const predicate = field.read(value, { mesh, namespace });
+      return readList(object, name, pointer, unreadable).flatMap((each, index) => {
+        const value = String(each);
+        const isText = typeof each !== "object";
+        const predicate = isText ? field.read(value, { mesh, namespace }) : undefined;
         if (predicate === undefined)
           unreadable(`${pointer}/${name}/${index}`, `\`${value}\` cannot be understood here`);
         return predicate ?? [];
@@ -52,17 +55,40 @@ export function compileRules(
     };
     return both(predicates(field.name), predicates(field.not));
   };
-  const rules = (policy.spec?.rules ?? []).flatMap((rule, index): Rule[] => {
-    if (rule === null || typeof rule !== "object") return [];
+  const idOf = (index: number) => `${prefix}ns[${namespace}]-policy[${policy.metadata.name}]-rule[${index}]`;
+  const carefully = (index: number, field: string, make: () => Rule[]): Rule[] => {
     try {
-      const id = `${prefix}ns[${namespace}]-policy[${policy.metadata.name}]-rule[${index}]`;
-      return [{ id, ...compileRule(rule, `/spec/rules/${index}`, compile, unreadable) }];
+      return make();
     } catch (error) {
       if (error instanceof Unreadable) return [];
-      throw error;
+      // An object of a shape that no schema allows: closed, and no other policy suffers.
+      problems.push({ resource: refOf(policy), field, message: "cannot be understood" });
+      return onUnreadable === "drop" ? [] : [{ id: idOf(index), source: any, operation: any }];
     }
-  });
+  };
+  const rules = carefully(0, "/spec/rules", () =>
+    asArray<PolicyRule | null>(policy.spec?.rules).flatMap((rule, index) =>
+      carefully(index, `/spec/rules/${index}`, () => {
+        if (rule === null) return [];
+        return [{ id: idOf(index), ...compileRule(rule, `/spec/rules/${index}`, compile, unreadable) }];
+      }),
+    ),
+  );
   return { rules, problems };
+}
+
+/** A list that may be left out. @throws TypeError for anything else */
+function asArray<T>(value: readonly T[] | undefined): readonly T[] {
+  const given: unknown = value ?? [];
+  if (!Array.isArray(given)) throw new TypeError("no list");
+  return given as readonly T[];
+}
+
+/** An object that may be left out. @throws TypeError for anything else */
+function asObject<T extends object>(value: T | null | undefined, otherwise: T): T {
+  const given: unknown = value ?? otherwise;
+  if (typeof given !== "object" || Array.isArray(given)) throw new TypeError("no object");
+  return given as T;
 }
 
 function compileRule(
@@ -72,7 +98,8 @@ function compileRule(
   unreadable: (field: string, message: string) => void,
 ): Pick<Rule, "source" | "operation"> {
   const about = { source: [] as Predicate[], operation: [] as Predicate[] };
-  for (const [at, when] of (rule.when ?? []).entries()) {
+  asObject<PolicyRule>(rule, {});
+  for (const [at, when] of asArray(rule.when).entries()) {
     const key = readConditionKey(when.key);
     if (key === undefined) {
       unreadable(`${pointer}/when/${at}/key`, `\`${when.key}\` is no key of a condition`);
@@ -80,11 +107,11 @@ function compileRule(
     }
     about[key.about].push(...compileCondition(when, key, `${pointer}/when/${at}`, compile));
   }
-  const from = (rule.from ?? []).map((each, at) =>
-    allOf(compileSource(each?.source ?? {}, `${pointer}/from/${at}/source`, compile)),
+  const from = asArray(rule.from).map((each, at) =>
+    allOf(compileSource(asObject(each?.source, {}), `${pointer}/from/${at}/source`, compile)),
   );
-  const to = (rule.to ?? []).map((each, at) =>
-    allOf(compileOperation(each?.operation ?? {}, `${pointer}/to/${at}/operation`, compile)),
+  const to = asArray(rule.to).map((each, at) =>
+    allOf(compileOperation(asObject(each?.operation, {}), `${pointer}/to/${at}/operation`, compile)),
   );
   return {
     source: allOf([...(from.length > 0 ? [someOf(from)] : []), ...about.source]),
@@ -92,9 +119,18 @@ function compileRule(
   };
 }
 
-function readValues(object: object, name: string): string[] {
+/** The values of a field; one that is no list cannot be read. */
+function readList(
+  object: object,
+  name: string,
+  pointer: string,
+  unreadable: (field: string, message: string) => void,
+): readonly unknown[] {
   const values: unknown = Reflect.get(object, name);
-  return Array.isArray(values) ? values.map(String) : [];
+  if (values === undefined || values === null) return [];
+  if (Array.isArray(values)) return values;
+  unreadable(`${pointer}/${name}`, "must be a list");
+  return [];
 }
 
 function both(values: readonly Predicate[], notValues: readonly Predicate[]): Predicate[] {

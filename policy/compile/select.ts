@@ -51,7 +51,8 @@ export function selects(policy: Selecting, workload: Workload, rootNamespace: st
     );
   }
   const wanted = spec?.selector?.matchLabels;
-  if (wanted === undefined) return true;
+  // What is no map of labels cannot leave a workload out: the policy counts for all.
+  if (wanted === undefined || wanted === null || typeof wanted !== "object") return true;
   return [workload.labels, workload.targetLabels].some(
     (labels) => labels !== undefined && covers(wanted, labels),
   );
@@ -59,7 +60,11 @@ export function selects(policy: Selecting, workload: Workload, rootNamespace: st
 
 /** What a policy's `targetRef` and `targetRefs` name. */
 export function targetsOf({ spec }: Selecting): readonly TargetRef[] {
-  return [...(spec?.targetRef ? [spec.targetRef] : []), ...(spec?.targetRefs ?? [])];
+  const several: unknown = spec?.targetRefs ?? [];
+  return [
+    ...(spec?.targetRef ? [spec.targetRef] : []),
+    ...(Array.isArray(several) ? (several as readonly TargetRef[]) : []),
+  ];
 }
 
 function covers(wanted: Readonly<Record<string, string>>, labels: Readonly<Record<string, string>>): boolean {

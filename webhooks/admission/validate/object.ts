@@ -42,6 +42,9 @@ const longestWarning = 256;
 const mostErrors = 10;
 const mostWarnings = 16;
 
+/** What another room says of an object of its kinds: all that is wrong with it, its schema among it. */
+export type CheckObject = (object: UnreadObject) => readonly Problem[] | undefined;
+
 /**
  * Judges an object that is about to be created (`old` undefined) or replaced. Pure.
  *
@@ -49,17 +52,19 @@ const mostWarnings = 16;
  * and deletion never hang on it. A missing target is not refused: it may come later, and the Canary's status says so.
  *
  * @param others the Canaries that stand in the API server; this object may be among them
+ * @param check asked first; undefined where its kind is none of its own, then the schema alone counts
  */
 export function validateObject(
   object: UnreadObject,
   old: UnreadObject | undefined,
   others: readonly Canary[],
+  check: CheckObject = () => undefined,
 ): Validation {
   const kind = validatedKinds.find(
     (validated) => validated.kind === object.kind && isOfGroup(object, validated),
   );
   if (!kind) return { allowed: true, warnings: [] };
-  const problems = problemsOf(kind, object, old, others);
+  const problems = problemsOf(kind, object, old, others, check);
   const lenient = object.metadata.deletionTimestamp !== undefined || isSameSpec(object, old);
   const errors = problems.filter((problem) => hasErrors([problem]));
   const warned = lenient ? problems : problems.filter((problem) => !hasErrors([problem]));
@@ -77,16 +82,17 @@ function problemsOf(
   object: UnreadObject,
   old: UnreadObject | undefined,
   others: readonly Canary[],
+  check: CheckObject,
 ): readonly Problem[] {
   const named = withName(object);
   if (kind === MetricTemplateKind) return readMetricTemplate(named).problems;
-  if (kind !== CanaryKind) return read(kind, named).problems;
+  if (kind !== CanaryKind) return check(named) ?? read(kind, named).problems;
   const { value, problems } = readCanary(named);
   return value ? [...problems, ...findConflicts(value, old, others)] : problems;
 }
 
 /** An object that asks for a generated name has none yet when it is validated. */
-function withName(object: UnreadObject): unknown {
+function withName(object: UnreadObject): UnreadObject {
   const { name, generateName } = object.metadata;
   return name || !generateName
     ? object

@@ -1,7 +1,7 @@
 import type { Canary } from "../../../api/kinds.ts";
 import type { UnreadObject } from "../../../api/resource.ts";
 import { isObject } from "../../../api/schema/prepare.ts";
-import { type Validation, validateObject } from "./object.ts";
+import { type CheckObject, type Validation, validateObject } from "./object.ts";
 
 /** What of an admission.k8s.io/v1 AdmissionReview is read. */
 export interface AdmissionReview {
@@ -29,12 +29,14 @@ export interface AdmissionAnswer {
 }
 
 /**
- * Answers one AdmissionReview. Pure: `canariesIn` looks up the Canaries of a namespace.
+ * Answers one AdmissionReview. Pure: `canariesIn` looks up the Canaries of a namespace, `check` is what another room says
+ * of objects of its kinds.
  * Deletion and subresources are always allowed; an object of no kind of ours too.
  */
 export function validate(
   { request }: AdmissionReview,
   canariesIn: (namespace: string) => readonly Canary[],
+  check?: CheckObject,
 ): AdmissionAnswer {
   const { uid, operation, subResource, object, oldObject, namespace } = request;
   if ((operation !== "CREATE" && operation !== "UPDATE") || subResource || !isEnvelope(object))
@@ -44,7 +46,7 @@ export function validate(
       ? { ...object, metadata: { ...object.metadata, namespace } }
       : object;
   const others = object.kind === "Canary" ? canariesIn(placed.metadata.namespace ?? "default") : [];
-  return answer(uid, validateObject(placed, isEnvelope(oldObject) ? oldObject : undefined, others));
+  return answer(uid, validateObject(placed, isEnvelope(oldObject) ? oldObject : undefined, others, check));
 }
 
 function isEnvelope(value: unknown): value is UnreadObject {
