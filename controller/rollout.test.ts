@@ -1,4 +1,4 @@
-/** Whole rollouts against the embedded API server; pods are called ready by a loop, signals are scripted. */
+/** Whole rollouts against an API server (`npm run e2e -- --cluster real` has a real one); pods are called ready by a loop, signals are scripted. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { rollbackAnnotation, runAnnotation } from "../api/annotations.ts";
 import { DeploymentKind, ServiceKind } from "../api/core.ts";
@@ -11,9 +11,9 @@ import { startTestController, type TestController } from "./testing/process.ts";
 let cluster: TestCluster;
 let running: TestController | undefined;
 
-/** The cluster's client, whose writes can be cut off. */
+/** The controller's client, whose writes can be cut off. */
 function breakableClient(isCut: (write: string) => boolean): Client {
-  const { client } = cluster;
+  const { controllerClient: client } = cluster;
   const refuse = () => Promise.reject(new ApiError({ status: 0, reason: "Unreachable", message: "cut off" }));
   return {
     ...client,

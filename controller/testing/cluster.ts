@@ -1,7 +1,4 @@
-/** A cluster for tests: the embedded API server, and in place of pods a loop that calls every Deployment ready. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+/** A cluster for tests: an API server, and in place of pods a loop that calls every Deployment ready. */
 import { CustomResourceDefinitionKind, type Deployment, DeploymentKind } from "../../api/core.ts";
 import { crds } from "../../api/crds.ts";
 import { type Canary, CanaryKind } from "../../api/kinds.ts";
@@ -9,10 +6,13 @@ import { createClient } from "../../kube/client.ts";
 import type { Client, Connection, Informers } from "../../kube/contract.ts";
 import { createInformers } from "../../kube/informer.ts";
 import { silent } from "../../lib/log.ts";
-import { serveKubernetes } from "../../local/apiserver/serve.ts";
+import { startTestApiServer } from "../../local/testing/api-server.ts";
 
 export interface TestCluster {
+  /** The tests' own, which may do everything. */
   readonly client: Client;
+  /** The controller's: on a real API server it may do what the Helm chart's roles allow. */
+  readonly controllerClient: Client;
   readonly url: string;
   /** For other processes. */
   readonly connection: Connection;
@@ -24,9 +24,10 @@ export interface TestCluster {
 }
 
 export async function startTestCluster(): Promise<TestCluster> {
-  const dataDir = await mkdtemp(join(tmpdir(), "fairlead-controller-"));
-  const server = await serveKubernetes({ dataDir, host: "127.0.0.1", port: 0, logger: silent });
-  const client = createClient(server.connection());
+  const server = await startTestApiServer();
+  const { connection } = server;
+  const client = createClient(connection);
+  const controllerClient = createClient(server.connectionOf("controller"));
   for (const crd of crds) await client.create(CustomResourceDefinitionKind, crd as never);
   const opened: Informers[] = [];
   const informers = (from: Client = client): Informers => {
@@ -36,15 +37,16 @@ export async function startTestCluster(): Promise<TestCluster> {
   };
   const cluster: TestCluster = {
     client,
-    url: server.url,
-    connection: server.connection(),
+    controllerClient,
+    url: connection.url,
+    connection,
     informers,
     readiness: () => true,
     async close() {
       for (const one of opened) one.close();
       await client.close();
+      await controllerClient.close();
       await server.close();
-      await rm(dataDir, { recursive: true, force: true });
     },
   };
   const deployments = informers();

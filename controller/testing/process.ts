@@ -31,8 +31,8 @@ export async function startTestController(
   cluster: TestCluster,
   options: TestControllerOptions = {},
 ): Promise<TestController> {
-  const { client = cluster.client, signals = createScriptedSignals(), logger = silent } = options;
-  const informers = cluster.informers(cluster.client);
+  const { client = cluster.controllerClient, signals = createScriptedSignals(), logger = silent } = options;
+  const informers = cluster.informers(cluster.controllerClient);
   const analyst = createAnalyst({ signals, clock: systemClock, logger });
   const events: { reason: string; message: string }[] = [];
   const recorder: Recorder = {

@@ -1,7 +1,4 @@
 import { generateKeyPairSync, X509Certificate } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { ChannelCredentials, Client as GrpcClient, Metadata, Server, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -22,20 +19,21 @@ import type { Client, Informers } from "../../kube/contract.ts";
 import { createInformers } from "../../kube/informer.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { silent } from "../../lib/log.ts";
-import { type Kubernetes, serveKubernetes } from "../../local/apiserver/serve.ts";
+import { startTestApiServer, type TestApiServer } from "../../local/testing/api-server.ts";
 import { until } from "../testbed/envoy.ts";
 import { writeCertificateRequest } from "./csr.ts";
 import { rootConfigMap } from "./roots.ts";
 import { type Ca, startCa } from "./run.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "ca-run-"));
 const pair = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
 const csr = writeCertificateRequest(pair);
 const template = {
   metadata: { labels: { app: "cart" } },
   spec: { containers: [{ name: "web", image: "web" }] },
 };
-let kubernetes: Kubernetes;
+let kubernetes: TestApiServer;
+/** Of the mesh: on a real API server it may do what the Helm chart's roles allow. */
+let own: Client;
 let client: Client;
 let informers: Informers;
 let ca: Ca;
@@ -43,9 +41,10 @@ let server: Server;
 let port = 0;
 
 beforeAll(async () => {
-  kubernetes = await serveKubernetes({ dataDir: folder, host: "127.0.0.1", port: 0, logger: silent });
-  client = createClient(kubernetes.connection());
-  informers = createInformers(client, silent);
+  kubernetes = await startTestApiServer();
+  client = createClient(kubernetes.connection);
+  own = createClient(kubernetes.connectionOf("mesh"));
+  informers = createInformers(own, silent);
   await client.create(NamespaceKind, { apiVersion: "v1", kind: "Namespace", metadata: { name: "shop" } });
   ca = await start();
   server = new Server();
@@ -87,12 +86,12 @@ afterAll(async () => {
   ca.close();
   informers.close();
   await client.close();
+  await own.close();
   await kubernetes.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 function start(): Promise<Ca> {
-  return startCa({ client, informers, logger: silent, clock: systemClock, addresses: ["127.0.0.1"] });
+  return startCa({ client: own, informers, logger: silent, clock: systemClock, addresses: ["127.0.0.1"] });
 }
 
 /** A token as the kubelet asks for one. */
