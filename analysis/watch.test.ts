@@ -1,5 +1,4 @@
 import { expect, test, vi } from "vitest";
-import { readCanary } from "../api/canary/read.ts";
 import type { Attempt, Run, Signal, Signals, Window } from "../api/signals.ts";
 import { bucketBounds } from "../api/signals.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -7,7 +6,7 @@ import { silent } from "../lib/log.ts";
 import type { Harm, RunSettings } from "./analyst.ts";
 import type { Metric } from "./checks/metric.ts";
 import { sequentialDefaults, sequentialJudge } from "./judge/settings.ts";
-import { readRunSettings } from "./settings.ts";
+import { settingsOf as settingsFrom } from "./testing/recorded-run.ts";
 import { createAnalyst } from "./watch.ts";
 
 const run: Run = {
@@ -20,31 +19,8 @@ const run: Run = {
   canary: { host: "shop-canary.demo.svc.cluster.local", workload: "shop" },
 };
 
-function settingsOf(analysis: Record<string, unknown> = {}): RunSettings {
-  const { value, problems } = readCanary({
-    apiVersion: "flagger.app/v1beta1",
-    kind: "Canary",
-    metadata: { name: "shop", namespace: "demo" },
-    spec: {
-      targetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "shop" },
-      service: { port: 80 },
-      analysis: {
-        interval: "10s",
-        threshold: 5,
-        stepWeight: 10,
-        maxWeight: 50,
-        metrics: [
-          { name: "request-success-rate", thresholdRange: { min: 99 }, interval: "30s" },
-          { name: "request-duration", thresholdRange: { max: 500 }, interval: "30s" },
-        ],
-        ...analysis,
-      },
-    },
-  });
-  if (value === undefined) throw new Error(JSON.stringify(problems));
-  return readRunSettings(value, { template: () => undefined, secret: () => Promise.resolve(new Map()) })
-    .settings;
-}
+const settingsOf = (analysis: Readonly<Record<string, unknown>> = {}): RunSettings =>
+  settingsFrom({ interval: "10s", ...analysis });
 
 /** Time that moves when the test says so. */
 function createFakeClock(start: number): Clock & { advance(ms: number): Promise<void> } {
