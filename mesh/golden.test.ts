@@ -8,6 +8,7 @@ import { expect, test } from "vitest";
 import { parseAllDocuments, stringify } from "yaml";
 import type { KubeObject } from "../api/resource.ts";
 import { snapshotOf } from "../kube/snapshot.ts";
+import { envoyBinary, envoyMissing } from "../test/support/envoy.ts";
 import { createBuilder } from "./build/builder.ts";
 import { readableResource } from "./build/readable.ts";
 import { type Resource, resourceTypes } from "./build/resource.ts";
@@ -17,7 +18,6 @@ import { noPolicies, type Telemetry } from "./build/workload-filters.ts";
 import { defaultSettings } from "./model/model.ts";
 import { readNode } from "./model/proxy.ts";
 import { SharedMap } from "./model/shared-map.ts";
-import { findEnvoy } from "./testbed/envoy.ts";
 import { createTranslator } from "./translate/translate.ts";
 
 const cases = globSync(join(import.meta.dirname, "testdata/*.in.yaml")).toSorted();
@@ -95,7 +95,7 @@ test.for(cases.map((path) => [basename(path, ".in.yaml"), path] as const))(
 
 test("there are at least 15 cases", () => expect(cases.length).toBeGreaterThanOrEqual(15));
 
-test.skipIf(findEnvoy() === undefined)("a real Envoy loads every case", () => {
+test.skipIf(envoyMissing !== undefined)("a real Envoy loads every case", () => {
   const statics: { listeners: JsonValue[]; clusters: JsonValue[] } = { listeners: [], clusters: [] };
   for (const [index, path] of cases.entries()) {
     const { resources, plainRoutes } = build(path, fullTelemetry);
@@ -124,14 +124,10 @@ test.skipIf(findEnvoy() === undefined)("a real Envoy loads every case", () => {
   try {
     writeFileSync(join(folder, "bootstrap.json"), JSON.stringify(bootstrap(statics)));
     const run = () =>
-      execFileSync(
-        findEnvoy() ?? "",
-        ["--mode", "validate", "-l", "error", "-c", join(folder, "bootstrap.json")],
-        {
-          stdio: "pipe",
-          encoding: "utf8",
-        },
-      );
+      execFileSync(envoyBinary, ["--mode", "validate", "-l", "error", "-c", join(folder, "bootstrap.json")], {
+        stdio: "pipe",
+        encoding: "utf8",
+      });
     expect(run()).toContain("OK");
   } finally {
     rmSync(folder, { recursive: true });

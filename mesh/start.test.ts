@@ -7,13 +7,14 @@ import type { KubeObject } from "../api/resource.ts";
 import type { Cut } from "../api/signals.ts";
 import { systemClock } from "../lib/clock.ts";
 import { silent } from "../lib/log.ts";
+import { until } from "../local/testing/until.ts";
+import { envoyBinary, envoyMissing } from "../test/support/envoy.ts";
 import { type PodOnLoopback, preparePod, startAgentProcess } from "./agent/testbed.ts";
 import { createRoot, readAuthority } from "./ca/authority.ts";
 import { serveOwnCertificate } from "./ca/server-credentials.ts";
 import { certificateServiceDefinition, certificateServiceImplementation } from "./ca/service.ts";
 import type { AckEvent, Mesh } from "./contract.ts";
 import { startMesh } from "./start.ts";
-import { findEnvoy, until } from "./testbed/envoy.ts";
 import { createMemoryInformers } from "./testbed/informers.ts";
 import { serveGrpc } from "./xds/serve.ts";
 
@@ -154,7 +155,7 @@ function askInTunnel(): Promise<string> {
   });
 }
 
-describe.skipIf(findEnvoy() === undefined)("a mesh of three real sidecars", () => {
+describe.skipIf(envoyMissing !== undefined)("a mesh of three real sidecars", () => {
   const folder = mkdtempSync(join(tmpdir(), "fairlead-mesh-"));
   const informers = createMemoryInformers([
     pod("client"),
@@ -222,7 +223,7 @@ describe.skipIf(findEnvoy() === undefined)("a mesh of three real sidecars", () =
         serviceAccount: account,
         controlPlane,
         rootPem: authority.rootPem,
-        envoy: findEnvoy() ?? "",
+        envoy: envoyBinary,
         folder: join(folder, name),
         env: { FAIRLEAD_APP_ADDRESS: app, FAIRLEAD_LOOPBACK: "true" },
       };

@@ -3,12 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { findEnvoy } from "../testbed/envoy.ts";
+import { envoyBinary, envoyMissing } from "../../test/support/envoy.ts";
 import { buildBootstrap } from "./bootstrap.ts";
 import { readAgentConfig } from "./config.ts";
 import { readTelemetryBootstrap } from "./telemetry-bootstrap.ts";
-
-const envoy = findEnvoy();
 
 const pods = {
   loopback: {
@@ -43,11 +41,11 @@ describe.each(Object.entries(pods))("the bootstrap of a pod in the %s data path"
     await expect(text).toMatchFileSnapshot(`testdata/bootstrap.${name}.json`);
   });
 
-  test.skipIf(!envoy)("is accepted by Envoy", () => {
+  test.skipIf(envoyMissing !== undefined)("is accepted by Envoy", () => {
     const folder = mkdtempSync(join(tmpdir(), "bootstrap-"));
     try {
       writeFileSync(join(folder, "b.json"), text);
-      const words = execFileSync(envoy ?? "", ["--mode", "validate", "-c", join(folder, "b.json")], {
+      const words = execFileSync(envoyBinary, ["--mode", "validate", "-c", join(folder, "b.json")], {
         encoding: "utf8",
         stdio: "pipe",
       });

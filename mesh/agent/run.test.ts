@@ -3,7 +3,8 @@ import { createServer, request as httpRequest, type IncomingHttpHeaders, type Se
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { findEnvoy, until } from "../testbed/envoy.ts";
+import { until } from "../../local/testing/until.ts";
+import { envoyBinary, envoyMissing } from "../../test/support/envoy.ts";
 import {
   type PodOnLoopback,
   preparePod,
@@ -12,7 +13,6 @@ import {
   startControlPlane,
 } from "./testbed.ts";
 
-const envoy = findEnvoy();
 const net = `127.${200 + (process.pid % 50)}`;
 const ips = { controlPlane: `${net}.0.1`, client: `${net}.1.1`, server: `${net}.1.2`, app: `${net}.129.2` };
 
@@ -155,7 +155,7 @@ function ready(ip: string): Promise<boolean> {
   );
 }
 
-describe.skipIf(!envoy)("two sidecars with real Envoys", () => {
+describe.skipIf(envoyMissing !== undefined)("two sidecars with real Envoys", () => {
   const folder = mkdtempSync(join(tmpdir(), "agent-"));
   let plane: Awaited<ReturnType<typeof startControlPlane>>;
   let app: Server;
@@ -171,7 +171,7 @@ describe.skipIf(!envoy)("two sidecars with real Envoys", () => {
       serviceAccount: name,
       controlPlane: ips.controlPlane,
       rootPem: plane.authority.rootPem,
-      envoy: envoy ?? "",
+      envoy: envoyBinary,
       folder: join(folder, name),
       ...more,
     });

@@ -20,7 +20,7 @@ import { createInformers } from "../../kube/informer.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { silent } from "../../lib/log.ts";
 import { startTestApiServer, type TestApiServer } from "../../local/testing/api-server.ts";
-import { until } from "../testbed/envoy.ts";
+import { until } from "../../local/testing/until.ts";
 import { writeCertificateRequest } from "./csr.ts";
 import { rootConfigMap } from "./roots.ts";
 import { type Ca, startCa } from "./run.ts";

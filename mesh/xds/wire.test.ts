@@ -12,10 +12,13 @@ import { HttpConnectionManagerSchema } from "../../envoy/generated/envoy/extensi
 import { RuntimeSchema } from "../../envoy/generated/envoy/service/runtime/v3/rtds_pb.js";
 import { systemClock } from "../../lib/clock.ts";
 import { silent } from "../../lib/log.ts";
+import { until } from "../../local/testing/until.ts";
+import { envoyMissing, freePort, startEnvoy } from "../../test/support/envoy.ts";
 import { encodeResource } from "../build/resource.ts";
 import { resourceSet } from "../build/resource-set.ts";
 import type { View } from "../build/view.ts";
-import { bootstrapFor, findEnvoy, freePort, startEnvoy, startService, until } from "../testbed/envoy.ts";
+import { bootstrapFor } from "../testbed/ads-bootstrap.ts";
+import { startService } from "../testbed/service.ts";
 import { createAds } from "./ads.ts";
 import { adsDefinition } from "./definition.ts";
 
@@ -140,7 +143,7 @@ function layer(weight: number) {
 
 const keys = new Set([`${prefix}.${primary}`, `${prefix}.${canary}`]);
 
-test.skipIf(findEnvoy() === undefined)(
+test.skipIf(envoyMissing !== undefined)(
   "a weight changes what a client of a real Envoy is answered, by RTDS where the layer is, by RDS elsewhere",
   async () => {
     const [one, two] = [await startService("one"), await startService("two")];
@@ -186,7 +189,6 @@ test.skipIf(findEnvoy() === undefined)(
           bootstrapFor({
             node: { id, cluster: "wire" },
             xdsPort,
-            adminPort: await freePort(),
             layer: id === "with-layer",
           }),
         ),
