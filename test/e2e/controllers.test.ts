@@ -244,6 +244,45 @@ describe.skipIf(kubectlMissing !== undefined)("workloads", () => {
     },
   );
 
+  test("a namespace goes with everything in it, its processes too", async () => {
+    const inside = (object: { metadata: object }) => ({
+      ...object,
+      metadata: { ...object.metadata, namespace: "short" },
+    });
+    const claim = {
+      metadata: { name: "data" },
+      spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Mi" } } },
+    };
+    const set = workload("StatefulSet", "db", "echo v1");
+    await run("create", "namespace", "short");
+    await apply(
+      inside(workload("Deployment", "web", "echo v1")),
+      inside({ ...set, ...{ spec: { ...set.spec, volumeClaimTemplates: [claim] } } }),
+      inside(job("long", "sleep 1000", {})),
+      inside({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "kept", finalizers: ["test/kept"] } }),
+    );
+    await run("wait", "-n", "short", "--for=condition=Ready", "pod", "--all", "--timeout=30s");
+    await run("delete", "namespace", "short", "--wait=false");
+    await until(
+      "all but what is held are gone",
+      async () => (await run("get", "pods,pvc,deploy,job", "-n", "short", "-o", "name")) === "",
+    );
+    expect(await run("get", "namespace", "short", "-o", "jsonpath={.status.phase}")).toBe("Terminating");
+    const refused = await kubectl("create", "configmap", "late", "-n", "short");
+    expect(refused.err).toContain("because it is being terminated");
+    await run(
+      "patch",
+      "configmap",
+      "kept",
+      "-n",
+      "short",
+      "--type=merge",
+      "-p",
+      '{"metadata":{"finalizers":null}}',
+    );
+    await run("wait", "--for=delete", "namespace/short", "--timeout=30s");
+  });
+
   test("a disruption budget counts the pods that may go", async () => {
     await apply(workload("Deployment", "kept", "echo v1"), {
       apiVersion: "policy/v1",

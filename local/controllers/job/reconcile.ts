@@ -44,6 +44,15 @@ export function startJobs(context: ControllerContext): Controller {
     }
   }
 
+  /** A pod whose job is gone would wait for its count for ever. */
+  function releaseOrphan(pod: Pod): void {
+    if (pod.metadata.finalizers?.includes(trackingFinalizer) !== true) return;
+    const owner = pod.metadata.ownerReferences?.find(({ controller, kind }) => controller && kind === "Job");
+    const job = owner && informers.snapshot().get(JobKind, pod.metadata.namespace, owner.name);
+    if (job?.metadata.uid === owner?.uid && job !== undefined) return;
+    release(pod).catch((error: unknown) => logger.warn({ err: error }, "cannot let go of a job's pod"));
+  }
+
   function tellEnd(job: Job, { type, reason, message }: JobEnd): void {
     if (type === "Complete") recorder.event(job, "Normal", "Completed", "Job completed");
     else recorder.event(job, "Warning", reason, message);
@@ -91,7 +100,11 @@ export function startJobs(context: ControllerContext): Controller {
   }
 
   const stop = [
-    informers.onChange(JobKind, ({ object }) => queue.add(queueKey(object))),
+    informers.onChange(JobKind, ({ kind, object }) => {
+      queue.add(queueKey(object));
+      if (kind !== "deleted") return;
+      for (const pod of informers.snapshot().ownedBy(PodKind, object.metadata.uid ?? "")) releaseOrphan(pod);
+    }),
     watchDependents({
       informers,
       kind: PodKind,
@@ -99,15 +112,11 @@ export function startJobs(context: ControllerContext): Controller {
       selectorOf: ({ spec }) => spec?.selector,
       add: (key) => queue.add(key),
     }),
-    // A pod whose job is gone would wait for its count for ever.
-    informers.onChange(PodKind, ({ kind, object: pod }) => {
-      const job = pod.metadata.ownerReferences?.find((owner) => owner.controller && owner.kind === "Job");
-      const tracked = pod.metadata.finalizers?.includes(trackingFinalizer) === true;
-      if (kind === "deleted" || !tracked || pod.metadata.deletionTimestamp === undefined) return;
-      if (job && informers.snapshot().get(JobKind, pod.metadata.namespace, job.name)) return;
-      release(pod).catch((error: unknown) => logger.warn({ err: error }, "cannot let go of a job's pod"));
+    informers.onChange(PodKind, ({ kind, object }) => {
+      if (kind !== "deleted") releaseOrphan(object);
     }),
   ];
+  for (const pod of informers.snapshot().list(PodKind)) releaseOrphan(pod);
   for (const job of informers.snapshot().list(JobKind)) queue.add(queueKey(job));
 
   return {
