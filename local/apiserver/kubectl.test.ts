@@ -47,6 +47,56 @@ describe.skipIf(!installed)(installed ? "kubectl" : "kubectl (skipped: not on PA
     return path;
   }
 
+  test("create's own commands, which send protobuf, make what they say", async () => {
+    const said = async (...words: string[]) => (await kubectl(...words, "-n", "made")).text.trim();
+    expect((await kubectl("create", "namespace", "made")).text).toBe("namespace/made created\n");
+    expect(await said("create", "configmap", "c", "--from-literal=a=b", "--from-literal=c=")).toBe(
+      "configmap/c created",
+    );
+    expect(await said("get", "configmap", "c", "-o", "jsonpath={.data}")).toBe('{"a":"b","c":""}');
+    expect(await said("create", "secret", "generic", "s", "--from-literal=p=ä")).toBe("secret/s created");
+    expect(await said("get", "secret", "s", "-o", "jsonpath={.type} {.data.p}")).toBe("Opaque w6Q=");
+    expect(await said("create", "deployment", "d", "--image=web:1", "--replicas=3", "--port=80")).toBe(
+      "deployment.apps/d created",
+    );
+    expect(
+      await said(
+        "get",
+        "deployment",
+        "d",
+        "-o",
+        "jsonpath={.spec.replicas} {.spec.template.spec.containers[0].ports}",
+      ),
+    ).toBe('3 [{"containerPort":80,"protocol":"TCP"}]');
+    expect(await said("create", "service", "clusterip", "v", "--tcp=80:web")).toBe("service/v created");
+    expect(await said("get", "service", "v", "-o", "jsonpath={.spec.ports[0].targetPort}")).toBe("web");
+    expect(await said("create", "serviceaccount", "a")).toBe("serviceaccount/a created");
+    expect(await said("create", "token", "a", "--duration=10m")).toMatch(/^eyJ[^ ]+$/);
+    expect(await said("create", "role", "r", "--verb=get", "--resource=pods")).toContain(
+      "role.rbac.authorization.k8s.io/r created",
+    );
+    expect(await said("create", "rolebinding", "b", "--role=r", "--serviceaccount=made:a")).toContain(
+      "created",
+    );
+    expect(await said("auth", "can-i", "get", "pods", "--as=system:serviceaccount:made:a")).toBe("yes");
+    expect(await said("create", "job", "j", "--image=x", "--", "true")).toBe("job.batch/j created");
+    expect(await said("create", "cronjob", "cj", "--image=x", "--schedule=* * * * *")).toBe(
+      "cronjob.batch/cj created",
+    );
+    expect(await said("create", "quota", "q", "--hard=cpu=1500m,pods=2")).toBe("resourcequota/q created");
+    expect(await said("get", "quota", "q", "-o", "jsonpath={.spec.hard}")).toBe('{"cpu":"1500m","pods":"2"}');
+    expect(await said("create", "pdb", "p", "--selector=app=x", "--min-available=50%")).toContain("created");
+    expect(await said("get", "pdb", "p", "-o", "jsonpath={.spec.minAvailable}")).toBe("50%");
+    expect(await said("create", "ingress", "i", "--rule=h/p=v:80")).toContain("created");
+    expect(await said("autoscale", "deployment", "d", "--max=4")).toContain("autoscaled");
+    expect(await said("expose", "deployment", "d", "--name=e", "--port=80")).toBe("service/e exposed");
+    expect(await said("run", "r", "--image=x", "--env=A=1", "--restart=Never")).toBe("pod/r created");
+    expect(
+      await said("get", "pod", "r", "-o", "jsonpath={.spec.containers[0].env} {.spec.restartPolicy}"),
+    ).toBe('[{"name":"A","value":"1"}] Never');
+    expect((await kubectl("delete", "namespace", "made", "--wait=false")).code).toBe(0);
+  });
+
   test("apply creates, finds unchanged, merges and removes", async () => {
     const file = await manifest(deployment("web"), {
       apiVersion: "v1",

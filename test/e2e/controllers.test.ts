@@ -245,7 +245,7 @@ describe.skipIf(kubectlMissing !== undefined)("workloads", () => {
   );
 
   test("a namespace goes with everything in it, its processes too", async () => {
-    const inside = (object: { metadata: object }) => ({
+    const inside = <T extends { metadata: object }>(object: T) => ({
       ...object,
       metadata: { ...object.metadata, namespace: "short" },
     });

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { parse as parseYaml } from "yaml";
 import { deeperThan } from "../json.ts";
+import { protobufType, readProtobuf } from "../kinds/protobuf/decode.ts";
 import { badRequest, tooLarge, unsupportedMediaType } from "../status.ts";
 import { jsonDuplicates, yamlDuplicates } from "./duplicates.ts";
 
@@ -32,11 +33,14 @@ export function parseBody(body: Buffer, type: string): unknown {
   if (type === "application/json") return parseJson(body);
   if (type === "application/yaml" || type === "text/yaml" || type === "application/x-yaml")
     return parseYamlBody(body);
+  if (type === protobufType) return parseProtobuf(body);
   throw unsupportedMediaType(["application/json", "application/yaml"]);
 }
 
 /** What a strict reader would say of a body that was parsed: names that stand twice. */
 export function strictFaults(body: Buffer, type: string, value: unknown): string[] {
+  // A protobuf reader keeps the last of what stands twice, and says nothing.
+  if (type === protobufType) return [];
   const text = body.toString("utf8");
   const yaml = type !== "application/json" && !/^\s*\{/.test(text);
   return yaml ? yamlDuplicates(text) : jsonDuplicates(text, value);
@@ -54,6 +58,17 @@ export function parseYamlBody(body: Buffer): unknown {
   return checked(() => parseYaml(text, { maxAliasCount: 100, schema: "core", uniqueKeys: false }));
 }
 
+/** Reads a built-in object in Kubernetes' protobuf. Throws 400 where it is none. */
+function parseProtobuf(body: Buffer): unknown {
+  let object: unknown;
+  try {
+    object = readProtobuf(body);
+  } catch (error) {
+    throw badRequest(error instanceof Error ? error.message : String(error));
+  }
+  return shallow(object);
+}
+
 function checked(parse: () => unknown): unknown {
   let value: unknown;
   try {
@@ -64,6 +79,10 @@ function checked(parse: () => unknown): unknown {
       `the object provided is unrecognized (must be of type or subset of JSON or YAML): ${why}`,
     );
   }
+  return shallow(value);
+}
+
+function shallow(value: unknown): unknown {
   if (deeperThan(value, deepest))
     throw badRequest(`the object provided is nested deeper than ${deepest} levels`);
   return value;
