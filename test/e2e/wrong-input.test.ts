@@ -213,7 +213,6 @@ describe("a control plane that cannot start says what to do, in one line, and en
 
     test.skipIf(process.getuid?.() !== 0).for([
       ["4k", /^error: .*no space left on the disk of .*: free some, or name another data folder/],
-      ["4k", /^error: .*no space left on the disk of .*: free some, or name another data folder/],
       [
         "192k",
         /^error: .*(the data directory cannot be written: ENOSPC.*: free some space|no space left on the disk of .*: free some, or name another data folder)/,
