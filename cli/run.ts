@@ -3,9 +3,11 @@ import { loadConnection } from "../kube/kubeconfig.ts";
 import type { Logger } from "../lib/log.ts";
 import { attachKubernetes, type LocalKubernetes, startKubernetes } from "../local/index.ts";
 import type { Images } from "../local/node/image.ts";
+import { hasUser, proxyUser } from "../local/node/network/available.ts";
 import type { NetworkMode } from "../local/node/network/pod-network.ts";
 import { portProblem } from "../local/subnet.ts";
 import { agentCommand } from "../mesh/agent/command.ts";
+import type { InjectionConfig } from "../webhooks/admission/inject/config.ts";
 import { type OpenCluster, openConnection } from "./open-cluster.ts";
 import { type Access, type Rooms, startRooms } from "./rooms/all.ts";
 import { ports } from "./rooms/ports.ts";
@@ -85,7 +87,7 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<Con
         at: { url: `https://${host}:${ports.webhooks}` },
         injection: {
           discoveryAddress: `${host}:${ports.tls}`,
-          interception: options.network === "netns" ? "REDIRECT" : "NONE",
+          ...interceptionOf(options.network),
           noProxy: [host],
         },
       },
@@ -111,6 +113,12 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<Con
       await close();
     },
   };
+}
+
+/** Where sidecars cannot be told by their user, they are by a mark. */
+function interceptionOf(network: NetworkMode): Pick<InjectionConfig, "interception" | "socketMark"> {
+  if (network === "loopback") return { interception: "NONE" };
+  return { interception: "REDIRECT", ...(hasUser(proxyUser) ? {} : { socketMark: proxyUser }) };
 }
 
 async function startOrAttach({

@@ -9,7 +9,7 @@ import type { KubernetesOptions, LocalKubernetes } from "./index.ts";
 import { hostAddress } from "./node/address.ts";
 import { kubeletPort, serveKubelet } from "./node/kubelet-server.ts";
 import { addLocalRange, removeLocalRange } from "./node/network/local-range.ts";
-import { openPodNetwork, podRange } from "./node/network/open.ts";
+import { openPodNetwork, podRange, raiseLoopback } from "./node/network/open.ts";
 import { startNode } from "./node/node.ts";
 import { claimSubnet } from "./subnet.ts";
 
@@ -41,6 +41,7 @@ export async function attachKubernetes(options: AttachOptions): Promise<LocalKub
     for (const end of ends.splice(0).reverse()) await end();
   };
   try {
+    await raiseLoopback();
     const subnet = await claimSubnet(dataDir, claimPort);
     const { network: mode = "loopback" } = options;
     // A real API server takes no loopback address as an endpoint.

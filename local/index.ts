@@ -20,7 +20,7 @@ import {
 } from "./data-dir.ts";
 import { hostAddress } from "./node/address.ts";
 import type { Images } from "./node/image.ts";
-import { type NetworkMode, openPodNetwork, podRange } from "./node/network/open.ts";
+import { type NetworkMode, openPodNetwork, podRange, raiseLoopback } from "./node/network/open.ts";
 import { type NodeOptions, type RunningNode, startNode } from "./node/node.ts";
 import { PodLogError } from "./node/pod-log.ts";
 import { claimSubnet, portProblem } from "./subnet.ts";
@@ -97,6 +97,7 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     for (const end of ends.splice(0).reverse()) await end();
   };
   try {
+    await raiseLoopback();
     const subnet = await chooseSubnet(dataDir, options.subnet);
     let node: RunningNode | undefined;
     const mode = options.network ?? "loopback";

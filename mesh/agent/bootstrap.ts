@@ -62,17 +62,27 @@ export function buildBootstrap(config: AgentConfig, socket: string, telemetry: T
       clusters: [discovery(config), reports(config), secrets(socket), adminCluster(config)],
       listeners: [statsListener(config)],
     },
-    ...(config.loopback
-      ? {
-          cluster_manager: {
-            upstream_bind_config: { source_address: { address: config.podIp, port_value: 0 } },
-          },
-        }
-      : {}),
+    ...bindUpstream(config),
     // fixed for the life of the process, so never a knob
     stats_flush_interval: "1s",
     stats_config: telemetry.stats_config,
     stats_sinks: JSON.parse(JSON.stringify(telemetry.stats_sinks).replaceAll(nodePlaceholder, node.id)),
+  };
+}
+
+/** What all connections to others have: the pod's own address, or a mark. */
+function bindUpstream({ loopback, podIp, socketMark }: AgentConfig): object {
+  if (!loopback && socketMark === undefined) return {};
+  const source_address = { address: loopback ? podIp : "0.0.0.0", port_value: 0 };
+  // SO_MARK of SOL_SOCKET on Linux.
+  const mark = { level: 1, name: 36, int_value: socketMark, state: "STATE_PREBIND" };
+  return {
+    cluster_manager: {
+      upstream_bind_config: {
+        source_address,
+        ...(socketMark === undefined ? {} : { socket_options: [mark] }),
+      },
+    },
   };
 }
 

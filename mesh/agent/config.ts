@@ -30,6 +30,8 @@ export interface AgentConfig {
   readonly appAddress: string;
   /** Where the agent calls the application from, so that iptables do not take the call for one from outside. */
   readonly appSource?: string;
+  /** Mark of what Envoy sends, where iptables know it by that and not by its user. */
+  readonly socketMark?: number;
   /** Every process of the machine shares one loopback: listeners and sources stand on the pod's own address. */
   readonly loopback: boolean;
   readonly labels: Readonly<Record<string, string>>;
@@ -86,6 +88,7 @@ export function readAgentConfig(
     podIp,
     appAddress: env.FAIRLEAD_APP_ADDRESS || appAddressOf(podIp, metadata.INTERCEPTION_MODE),
     ...(redirected(metadata.INTERCEPTION_MODE) ? { appSource: isIPv4(podIp) ? "127.0.0.6" : "::6" } : {}),
+    ...(env.FAIRLEAD_SOCKET_MARK ? { socketMark: wholeNumber(env.FAIRLEAD_SOCKET_MARK, 0) } : {}),
     loopback: isLoopback(podIp) || (env.FAIRLEAD_APP_ADDRESS || podIp) !== podIp,
     labels: readDownwardFile(readFile(mounted("/etc/istio/pod/labels"))),
     annotations: readDownwardFile(readFile(mounted("/etc/istio/pod/annotations"))),

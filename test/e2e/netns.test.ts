@@ -1,10 +1,11 @@
 /** Pods in network namespaces: programs that know of no proxy, through both sidecars, by each traffic annotation. */
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { UnreadObject } from "../../api/resource.ts";
 import { startWorld, type World } from "../../cli/demo/world.ts";
+import { programFile } from "../../cli/up/program-file.ts";
 import { processesNaming } from "../../local/testing/processes.ts";
 import { until } from "../../local/testing/until.ts";
 import { envoyMissing } from "../support/envoy.ts";
@@ -420,6 +421,29 @@ test.skipIf(process.getuid?.() !== 0)("`auto` says which data path and why", () 
       ? { mode: "netns", why: "root, and all it needs is here" }
       : { mode: "loopback", why },
   );
-  // A user namespace with a single user has none for the sidecar.
-  expect(said("unshare", "-rn")).toEqual({ mode: "loopback", why: expect.stringContaining("user 1337") });
+});
+
+/** A user namespace has one user, so sidecars are known by a mark instead. */
+test.skipIf(why !== undefined)("a release and its policies in `unshare -rn`, without root outside", () => {
+  const { status, stdout, stderr } = spawnSync(
+    "unshare",
+    [
+      "-rn",
+      process.execPath,
+      programFile,
+      "demo",
+      "--yes",
+      "--json",
+      "--network",
+      "netns",
+      "--fault",
+      "none",
+    ],
+    { encoding: "utf8", timeout: 170_000 },
+  );
+  expect(status, stderr).toBe(0);
+  const summary = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as { record: string };
+  rmSync(dirname(summary.record), { recursive: true, force: true });
+  expect(stdout).toContain("network netns");
+  expect(summary).toMatchObject({ event: "summary", denied: 403, allowed: 200, failedBeforeFault: 0 });
 });

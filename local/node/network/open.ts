@@ -1,9 +1,11 @@
 import { existsSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import type { Informers } from "../../../kube/contract.ts";
 import type { Logger } from "../../../lib/log.ts";
 import type { Network } from "../address.ts";
 import { destroyNamespaces, leftNamespaces, namespacesFolder, openNamespaces } from "./namespaces.ts";
 import { loopbackNetwork, type NetworkMode, type PodNetwork } from "./pod-network.ts";
+import { run } from "./run.ts";
 
 export type { NetworkMode } from "./pod-network.ts";
 
@@ -21,6 +23,12 @@ const insteadOfServices = 254;
 export function podRange(subnet: number, mode: NetworkMode): Network {
   if (mode === "loopback") return `127.${subnet}`;
   return `10.${subnet === serviceSubnet ? insteadOfServices : subnet}`;
+}
+
+/** A fresh network namespace (`unshare -rn`) begins without a loopback: brings it up where it is down and may be. */
+export async function raiseLoopback(): Promise<void> {
+  if (networkInterfaces().lo === undefined)
+    await run("ip", ["link", "set", "lo", "up"]).catch(() => undefined);
 }
 
 /**

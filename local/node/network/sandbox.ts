@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { hasUser, proxyUser } from "./available.ts";
 import { findHolder, type Holder, startHolder, stopHolder } from "./holder.ts";
 import type { NetworkedPod, PodPlace, ProcessUser } from "./pod-network.ts";
 
@@ -102,6 +103,8 @@ function placeOf({ pid }: Holder): PodPlace {
  * pod's folders belong to whoever runs fairlead.
  */
 function identity({ user, group }: ProcessUser = {}): readonly string[] {
+  // In a user namespace of one user everything is that user's.
+  if (!hasUser(proxyUser)) return [];
   if (user === undefined && group === undefined) return [];
   const kept = "-all,+dac_override,+dac_read_search,+net_bind_service";
   return [

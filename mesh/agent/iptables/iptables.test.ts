@@ -118,6 +118,16 @@ describe("flags", () => {
     expect(added([...usual, "-o", ports.join(",")])).toHaveLength(4);
   });
 
+  test("a mark stands for the proxy's user where there is none", () => {
+    const rules = rulesOf([...usual, "--proxy-mark", "1337"]);
+    expect(rules.filter((rule) => rule.includes("owner"))).toEqual([]);
+    expect(rules.filter((rule) => rule.includes("mark"))).toEqual([
+      "nat ISTIO_OUTPUT -o lo ! -d 127.0.0.1/32 -p tcp ! --dport 15008 -m mark --mark 1337 -j ISTIO_IN_REDIRECT",
+      "nat ISTIO_OUTPUT -o lo -m mark ! --mark 1337 -j RETURN",
+      "nat ISTIO_OUTPUT -m mark --mark 1337 -j RETURN",
+    ]);
+  });
+
   test("owner groups come from variables", () => {
     expect(added(usual, { env: { ISTIO_OUTBOUND_OWNER_GROUPS: "java,202" } })).toEqual([
       "nat ISTIO_OUTPUT -m owner ! --gid-owner java -m owner ! --gid-owner 202 -j RETURN",

@@ -20,6 +20,8 @@ export interface IptablesOptions {
   /** Whose connections are the proxy's own. */
   readonly proxyUsers: readonly string[];
   readonly proxyGroups: readonly string[];
+  /** Mark of the proxy's own connections, where no user tells them apart: fairlead's own flag `--proxy-mark`. */
+  readonly proxyMark?: number;
   readonly inboundPorts: Every<number>;
   readonly inboundPortsExclude: readonly number[];
   readonly outboundPorts: readonly number[];
@@ -66,6 +68,7 @@ const flags = {
   "kube-virt-interfaces": "k",
   "istio-inbound-tproxy-mark": "t",
   "istio-inbound-tproxy-route-table": "r",
+  "proxy-mark": undefined,
 } as const;
 const switches = [
   "dry-run",
@@ -93,7 +96,10 @@ export function readIptablesCommand(
     ),
     options: {
       ...Object.fromEntries(
-        Object.entries(flags).map(([name, short]) => [name, { type: "string" as const, short }]),
+        Object.entries(flags).map(([name, short]) => [
+          name,
+          { type: "string" as const, ...(short === undefined ? {} : { short }) },
+        ]),
       ),
       ...Object.fromEntries(
         [...switches, ...silent, "clean"].map((name) => [name, { type: "boolean" as const }]),
@@ -109,6 +115,7 @@ export function readIptablesCommand(
   const port = (name: keyof typeof flags, otherwise: string) => number(name, text(name, otherwise), 65_535);
   const ports = (name: keyof typeof flags) => list(text(name)).map((item) => number(name, item, 65_535));
   const users = list(text("proxy-uid", "1337")).map((item) => account("proxy-uid", item));
+  const mark = text("proxy-mark");
   const redirectsDns = isOn("redirect-dns", "ISTIO_META_DNS_CAPTURE");
   const action = isOn("clean")
     ? "clean"
@@ -125,6 +132,7 @@ export function readIptablesCommand(
       inboundPort: port("inbound-capture-port", "15006"),
       tunnelPort: port("inbound-tunnel-port", "15008"),
       proxyUsers: users,
+      ...(mark === "" ? {} : { proxyMark: number("proxy-mark", mark, 0xffff_ffff) }),
       proxyGroups:
         text("proxy-gid") === "" ? users : list(text("proxy-gid")).map((item) => account("proxy-gid", item)),
       inboundPorts: text("istio-inbound-ports") === "*" ? "*" : ports("istio-inbound-ports"),

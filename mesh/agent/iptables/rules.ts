@@ -115,29 +115,37 @@ function takeInbound(options: IptablesOptions, family: Family, add: Add): void {
   for (const match of portMatches(inboundPorts)) take(`-p tcp ${match}`);
 }
 
-/** A proxy that calls its own pod comes in again; the application that calls itself, and the proxy's own way out, do not. */
-function knowProxy(
-  { proxyUsers, proxyGroups, dns, tunnelPort, outboundRanges }: IptablesOptions,
-  { localhost }: Family,
-  add: Add,
-): void {
-  const asked = outboundRanges !== "*" && outboundRanges.some(({ cidr }) => /^(127\.|::1\/)/.test(cidr));
-  const owners = [
-    ...proxyUsers.map((id) => ({ owner: `--uid-owner ${id}`, isUser: true })),
-    ...proxyGroups.map((id) => ({ owner: `--gid-owner ${id}`, isUser: false })),
+/** By what a connection is known as the proxy's own, and as anybody else's. */
+function ownersOf({
+  proxyUsers,
+  proxyGroups,
+  proxyMark,
+}: IptablesOptions): readonly { readonly own: string; readonly foreign: string; readonly isUser: boolean }[] {
+  if (proxyMark !== undefined)
+    return [{ own: `-m mark --mark ${proxyMark}`, foreign: `-m mark ! --mark ${proxyMark}`, isUser: true }];
+  const of = (owner: string, isUser: boolean) => ({
+    own: `-m owner ${owner}`,
+    foreign: `-m owner ! ${owner}`,
+    isUser,
+  });
+  return [
+    ...proxyUsers.map((id) => of(`--uid-owner ${id}`, true)),
+    ...proxyGroups.map((id) => of(`--gid-owner ${id}`, false)),
   ];
-  for (const { owner, isUser } of owners) {
+}
+
+/** A proxy that calls its own pod comes in again; the application that calls itself, and the proxy's own way out, do not. */
+function knowProxy(options: IptablesOptions, { localhost }: Family, add: Add): void {
+  const { dns, tunnelPort, outboundRanges } = options;
+  const asked = outboundRanges !== "*" && outboundRanges.some(({ cidr }) => /^(127\.|::1\/)/.test(cidr));
+  for (const { own, foreign, isUser } of ownersOf(options)) {
     // The agent asks name servers itself: that is no call of the pod to itself.
     const butPorts =
       dns !== "no" && isUser ? `-m multiport ! --dports 53,${tunnelPort}` : `! --dport ${tunnelPort}`;
-    add(
-      "nat",
-      "ISTIO_OUTPUT",
-      `-o lo ! -d ${localhost} -p tcp ${butPorts} -m owner ${owner} -j ISTIO_IN_REDIRECT`,
-    );
+    add("nat", "ISTIO_OUTPUT", `-o lo ! -d ${localhost} -p tcp ${butPorts} ${own} -j ISTIO_IN_REDIRECT`);
     const butNames = dns === "no" ? "" : " -p tcp ! --dport 53";
-    if (!asked) add("nat", "ISTIO_OUTPUT", `-o lo${butNames} -m owner ! ${owner} -j RETURN`);
-    add("nat", "ISTIO_OUTPUT", `-m owner ${owner} -j RETURN`);
+    if (!asked) add("nat", "ISTIO_OUTPUT", `-o lo${butNames} ${foreign} -j RETURN`);
+    add("nat", "ISTIO_OUTPUT", `${own} -j RETURN`);
   }
 }
 
@@ -151,16 +159,14 @@ function groupMatches({ ownerGroups, ownerGroupsExclude }: IptablesOptions): rea
 
 /** Questions for names go to the agent; its own, and the answers, are kept apart in connection tracking. */
 function takeNames(
-  { dns, proxyUsers, proxyGroups }: IptablesOptions,
+  options: IptablesOptions,
   { nameservers }: Family,
   byGroup: readonly string[],
   add: Add,
 ): void {
+  const { dns } = options;
   const chain = "ISTIO_OUTPUT_DNS";
-  const owners = [
-    ...proxyUsers.map((id) => `-m owner --uid-owner ${id}`),
-    ...proxyGroups.map((id) => `-m owner --gid-owner ${id}`),
-  ];
+  const owners = ownersOf(options).map(({ own }) => own);
   const targets = dns === "all" ? [""] : nameservers.map((server) => ` -d ${server}`);
   const sources = dns === "all" ? [""] : nameservers.map((server) => ` -s ${server}`);
   add("nat", "ISTIO_OUTPUT", `-j ${chain}`);
@@ -198,25 +204,13 @@ function takeOutbound(options: IptablesOptions, { v6 }: Family, add: Add, insert
 }
 
 /** Under TPROXY a connection keeps its addresses, and marks tell its ways apart. */
-function markTransparent(
-  { tproxyMark, proxyUsers, proxyGroups }: IptablesOptions,
-  family: Family,
-  add: Add,
-  insert: Insert,
-): void {
+function markTransparent(options: IptablesOptions, family: Family, add: Add, insert: Insert): void {
+  const { tproxyMark } = options;
   const { localhost, passthrough } = family;
-  const owners = [
-    ...proxyUsers.map((id) => `--uid-owner ${id}`),
-    ...proxyGroups.map((id) => `--gid-owner ${id}`),
-  ];
   add("mangle", "PREROUTING", `-p tcp -m mark --mark ${tproxyMark} -j CONNMARK --save-mark`);
   add("mangle", "OUTPUT", `-p tcp -o lo -m mark --mark ${tproxyMark} -j RETURN`);
-  for (const owner of owners)
-    add(
-      "mangle",
-      "OUTPUT",
-      `! -d ${localhost} -p tcp -o lo -m owner ${owner} -j MARK --set-mark ${ownPodMark}`,
-    );
+  for (const { own } of ownersOf(options))
+    add("mangle", "OUTPUT", `! -d ${localhost} -p tcp -o lo ${own} -j MARK --set-mark ${ownPodMark}`);
   add("mangle", "OUTPUT", `-p tcp -m connmark --mark ${tproxyMark} -j CONNMARK --restore-mark`);
   insert("mangle", "ISTIO_INBOUND", `-p tcp -m mark --mark ${tproxyMark} -j RETURN`, 1);
   insert("mangle", "ISTIO_INBOUND", `-p tcp -s ${passthrough} -i lo -j RETURN`, 2);

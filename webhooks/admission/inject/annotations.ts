@@ -48,8 +48,9 @@ const silent = new Set([`${sidecar}inject`, `${sidecar}status`]);
  */
 export function readSettings(
   annotations: Readonly<Record<string, string>>,
-  { image, allowedImages, interception }: Pick<InjectionConfig, "image" | "allowedImages" | "interception">,
+  config: InjectionConfig,
 ): SidecarSettings {
+  const { image, allowedImages, interception } = config;
   const read = new Set<string>(silent);
   const text = (name: string): string | undefined => {
     read.add(name);
@@ -94,7 +95,7 @@ export function readSettings(
       failureThreshold: whole("failureThreshold", 4),
     },
     ...proxyConfig.settings,
-    ...(interception === "REDIRECT" ? { trafficFlags: readTrafficFlags(text) } : {}),
+    ...(interception === "REDIRECT" ? { trafficFlags: readTrafficFlags(text, config) } : {}),
   };
   if (annotations[`${sidecar}interceptionMode`] === interception) read.add(`${sidecar}interceptionMode`);
   if (annotations["inject.istio.io/templates"] === "sidecar") read.add("inject.istio.io/templates");

@@ -15,6 +15,11 @@ export interface InjectionConfig {
   readonly ignoredNamespaces: readonly string[];
   /** How connections come to the sidecar: by the pod's own proxy settings, or by iptables in its network namespace. */
   readonly interception: "NONE" | "REDIRECT";
+  /**
+   * Only under `REDIRECT`, where the sidecar cannot have a user of its own: the mark by which iptables know what Envoy
+   * sends. What goes to `discoveryAddress` is then not redirected, as the agent itself has no mark.
+   */
+  readonly socketMark?: number;
   /** Only under `NONE`: hosts that applications reach without the sidecar's HTTP proxy, e.g. the API server. */
   readonly noProxy: readonly string[];
 }

@@ -172,17 +172,24 @@ describe("where iptables redirect", () => {
     const { pod } = patched(podWith({ annotations }), enabled, "shop", redirecting);
     const [init] = pod.spec?.initContainers ?? [];
     expect(init?.name).toBe("istio-init");
-    return init?.args?.slice(10) ?? [];
+    return init?.args?.slice(8) ?? [];
   };
 
   test("everything goes through the sidecar but the sidecar's own ports", () => {
-    expect(flagsOf({})).toEqual(["-i", "*", "-x", "", "-b", "*", "-d", "15090,15021,15020"]);
+    expect(flagsOf({})).toEqual(["-u", "1337", "-i", "*", "-x", "", "-b", "*", "-d", "15090,15021,15020"]);
   });
 
   test("an empty annotation means none", () => {
     const prefix = "traffic.sidecar.istio.io/";
     const flags = flagsOf({ [`${prefix}includeInboundPorts`]: "", [`${prefix}includeOutboundIPRanges`]: "" });
-    expect(flags).toEqual(["-i", "", "-x", "", "-b", "", "-d", "15090,15021,15020"]);
+    expect(flags).toEqual(["-u", "1337", "-i", "", "-x", "", "-b", "", "-d", "15090,15021,15020"]);
+  });
+
+  test("where it has no user of its own, its connections are known by a mark", () => {
+    const { pod } = patched(podWith(), enabled, "shop", { ...redirecting, socketMark: 1337 });
+    const [init] = pod.spec?.initContainers ?? [];
+    expect(init?.args?.join(" ")).toContain("--proxy-mark 1337 -i * -x 127.77.0.1/32 -b *");
+    expect(sidecarOf(pod).env).toContainEqual({ name: "FAIRLEAD_SOCKET_MARK", value: "1337" });
   });
 
   test("applications need no proxy variables", () => {

@@ -84,6 +84,7 @@ function environment({
     ISTIO_META_CLUSTER_ID: config.clusterId,
     ISTIO_META_MESH_ID: config.meshId,
     ISTIO_META_INTERCEPTION_MODE: config.interception,
+    ...(config.socketMark === undefined ? {} : { FAIRLEAD_SOCKET_MARK: String(config.socketMark) }),
     ...(config.interception === "NONE" ? { ISTIO_META_HTTP_PROXY_PORT: "15080" } : {}),
     ISTIO_META_WORKLOAD_NAME: workload.name,
   };

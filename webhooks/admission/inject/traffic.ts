@@ -1,5 +1,6 @@
 import { isIP, isIPv6 } from "node:net";
 import { AnnotationError } from "./annotation-error.ts";
+import type { InjectionConfig } from "./config.ts";
 import type { Container } from "./pod.ts";
 
 /** Ports of the sidecar itself that answer without the proxy: metrics, health, agent. */
@@ -25,9 +26,13 @@ type Form = (typeof annotations)[number]["form"];
  * The flags of `fairlead agent iptables` that a pod's annotations make.
  *
  * @param text an annotation's value; undefined where it is not set
+ * @param config how connections of the sidecar's own are known
  * @throws AnnotationError
  */
-export function readTrafficFlags(text: (annotation: string) => string | undefined): readonly string[] {
+export function readTrafficFlags(
+  text: (annotation: string) => string | undefined,
+  { socketMark, discoveryAddress }: Pick<InjectionConfig, "socketMark" | "discoveryAddress">,
+): readonly string[] {
   const flags = new Map<string, string>();
   for (const { name, flag, form, otherwise } of annotations) {
     const given = text(name);
@@ -39,7 +44,11 @@ export function readTrafficFlags(text: (annotation: string) => string | undefine
   }
   const excluded = new Set([...ownPorts.map(String), ...items(flags.get("-d") ?? "")]);
   flags.set("-d", [...excluded].join(","));
-  return [...flags].flat();
+  if (socketMark === undefined) return ["-u", String(proxyUser), ...[...flags].flat()];
+  // Not the proxy's, so it has no mark: the agent's own way to the control plane.
+  const home = discoveryAddress.split(":")[0] ?? "";
+  if (isIP(home) !== 0) flags.set("-x", [...items(flags.get("-x") ?? ""), `${home}/32`].join(","));
+  return ["--proxy-mark", String(socketMark), ...[...flags].flat()];
 }
 
 /**
@@ -55,7 +64,7 @@ export function buildInitContainer(
   return {
     name: initName,
     image,
-    args: ["agent", "iptables", "-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", ...flags],
+    args: ["agent", "iptables", "-p", "15001", "-z", "15006", "-m", "REDIRECT", ...flags],
     resources,
     securityContext: {
       allowPrivilegeEscalation: false,
