@@ -12,7 +12,7 @@ const configKey = "mesh";
 
 export interface PolicySettings {
   /** The same object while nothing of it changes. */
-  current(): MeshSettings;
+  readonly current: () => MeshSettings;
   /** What of the ConfigMap cannot be carried out. */
   problems(): readonly Problem[];
   /** Returns what removes the listener. */
@@ -148,7 +148,7 @@ function readMode(
   if (mode !== undefined) return mode;
   problem(
     "/pathNormalization/normalization",
-    `\`${String(name)}\` must be one of ${pathNormalizations.join(", ")}; STRICT is used`,
+    `\`${typeof name === "string" ? name : JSON.stringify(name)}\` must be one of ${pathNormalizations.join(", ")}; STRICT is used`,
   );
   return "STRICT";
 }

@@ -26,7 +26,7 @@ after(async () => {
 // A pod's programs bind $HOST: each pod has an address of its own.
 const server = `require("http").createServer((q, s) => s.end("hello")).listen(8080, process.env.HOST)`;
 
-test("the deployment serves", async () => {
+await test("the deployment serves", async () => {
   await kubernetes.client.create(DeploymentKind, {
     apiVersion: "apps/v1",
     kind: "Deployment",
