@@ -29,6 +29,7 @@ const { values, positionals } = parseArgs({
   options: {
     cluster: { type: "string", default: "local" },
     network: { type: "string", default: process.env.FAIRLEAD_NETWORK || "loopback" },
+    testNamePattern: { type: "string", short: "t" },
   },
   allowPositionals: true,
 });
@@ -66,7 +67,8 @@ async function prepareReal(): Promise<void> {
 function runSuites(): Promise<number> {
   const vitest = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs");
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const words = [vitest, "run", "--config", "vitest.e2e.config.ts", ...reporters, ...positionals];
+  const names = values.testNamePattern === undefined ? [] : ["-t", values.testNamePattern];
+  const words = [vitest, "run", "--config", "vitest.e2e.config.ts", ...reporters, ...names, ...positionals];
   const child = spawn(process.execPath, words, {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],
