@@ -1,6 +1,6 @@
 /**
  * The wide suites on one of two Kubernetes and one of two data paths:
- * `npm run e2e [-- --cluster local|real] [--network loopback|netns] [FILES]`.
+ * `npm run e2e [-- --cluster local|real] [--network loopback|netns] [-t PATTERN] [FILES]`.
  *
  * Ends with `N passed, N failed, N skipped`. What can hold on one of the two only is skipped on the other, with its reason.
  */
