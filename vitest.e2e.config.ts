@@ -8,6 +8,8 @@ export default defineConfig({
   test: {
     globalSetup: "test/support/fetch-envoy.ts",
     include: ["test/e2e/**/*.test.ts", ...onApiServer],
+    // A noisy machine gets a second try in CI, which says so; nowhere else.
+    retry: process.env.CI ? 1 : 0,
     testTimeout: 180_000,
     hookTimeout: 180_000,
     pool: "forks",

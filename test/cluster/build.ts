@@ -2,7 +2,7 @@
  * Builds the parts of a real Kubernetes as Go modules, once: etcd, and one program that is kube-apiserver,
  * kube-controller-manager and kubectl by the name it is started under. 5 minutes on two idle cores, 250 MB kept.
  *
- * `node test/cluster/build.ts` builds what is missing and prints the folder.
+ * `node test/cluster/build.ts` builds what is missing, Helm too, and prints the folder.
  */
 import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -120,6 +120,7 @@ function run(command: string, words: readonly string[], cwd: string): Promise<vo
 if (import.meta.main) {
   const say = (line: string) => process.stderr.write(`${line}\n`);
   await buildParts(say);
+  await buildHelm(say);
   if (process.argv.includes("--kwok")) await buildKwok(say);
   process.stdout.write(`${partsFolder}\n`);
 }
