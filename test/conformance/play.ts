@@ -66,12 +66,12 @@ async function makeNamespace(running: Running, name: string): Promise<void> {
   // Pods are only taken where the namespace has its service account.
   await sendUntil(running, {
     name: "",
-    request: "GET /api/v1/namespaces/{ns}/serviceaccounts/default",
+    request: "GET /api/v1/namespaces/$ns/serviceaccounts/default",
     until: { status: 200 },
   });
   await sendUntil(running, {
     name: "",
-    request: "GET /api/v1/namespaces/{ns}/configmaps/kube-root-ca.crt",
+    request: "GET /api/v1/namespaces/$ns/configmaps/kube-root-ca.crt",
     until: { status: 200 },
   });
 }
@@ -88,9 +88,15 @@ async function sendUntil(running: Running, step: Step): Promise<Received> {
 }
 
 async function send(running: Running, step: Step): Promise<Received> {
-  const { statusCode, headers, body } = await open(running, step).catch((error: unknown) => {
-    throw new Error(`${step.name}: ${running.server.name} did not answer`, { cause: error });
-  });
+  try {
+    return await receive(running, step);
+  } catch (error) {
+    throw new Error(`${step.name}: the ${running.server.name} server did not answer`, { cause: error });
+  }
+}
+
+async function receive(running: Running, step: Step): Promise<Received> {
+  const { statusCode, headers, body } = await open(running, step, AbortSignal.timeout(20_000));
   const text = await body.text();
   return { status: statusCode, headers, body: parseBody(text, String(headers["content-type"] ?? "")) };
 }

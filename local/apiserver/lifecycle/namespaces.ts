@@ -53,7 +53,13 @@ async function furnishNamespace(context: ApiContext, namespace: string, ca: stri
   if (isTerminating(context, namespace)) return;
   await createMissing(context, "serviceaccounts", namespace, { metadata: { name: "default" } });
   await createMissing(context, "configmaps", namespace, {
-    metadata: { name: "kube-root-ca.crt" },
+    metadata: {
+      name: "kube-root-ca.crt",
+      annotations: {
+        "kubernetes.io/description":
+          "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.",
+      },
+    },
     data: { "ca.crt": ca },
   });
 }
@@ -62,7 +68,7 @@ async function createMissing(
   context: ApiContext,
   resource: string,
   namespace: string,
-  body: { metadata: { name: string }; data?: Record<string, string> },
+  body: { metadata: { name: string; annotations?: Record<string, string> }; data?: Record<string, string> },
 ): Promise<void> {
   const target = targetOf(context, resource, namespace, body.metadata.name);
   if (target === undefined || context.store.get(resource, namespace, body.metadata.name) !== undefined)

@@ -10,14 +10,24 @@ export function sendJson(
   warnings: readonly string[] = [],
   mediaType = "application/json",
 ): void {
-  const headers: Record<string, string | string[]> = {
-    "content-type": mediaType,
-    "content-length": String(Buffer.byteLength(json)),
-    "cache-control": "no-cache, private",
-  };
-  if (warnings.length > 0)
-    headers.warning = warnings.slice(0, 64).map((text) => `299 - ${JSON.stringify(printable(text))}`);
-  response.writeHead(code, headers).end(json);
+  addWarnings(response, warnings);
+  response
+    .writeHead(code, {
+      "content-type": mediaType,
+      "content-length": String(Buffer.byteLength(json)),
+      "cache-control": "no-cache, private",
+    })
+    .end(json);
+}
+
+/** Adds `Warning` headers to an answer that is still to be sent, each text once, 64 at most. */
+export function addWarnings(response: ServerResponse, warnings: readonly string[]): void {
+  if (warnings.length === 0) return;
+  const texts = [...new Set(warnings)].slice(0, 64);
+  response.setHeader(
+    "warning",
+    texts.map((text) => `299 - ${JSON.stringify(printable(text))}`),
+  );
 }
 
 /** Header values may hold no line ends and no characters outside Latin-1. */

@@ -36,6 +36,7 @@ export function requestHandler(context: ApiContext, authenticator: Authenticator
       user,
       target,
       verb,
+      warnings: [],
     });
   }
 
@@ -114,10 +115,14 @@ function targetOf(
   return { resource, version: served, namespace, name, subresource };
 }
 
-function verbOf({ method = "GET" }: IncomingMessage, { name }: ResourcePath, query: URLSearchParams): string {
+function verbOf(
+  { method = "GET" }: IncomingMessage,
+  { name, watch }: ResourcePath,
+  query: URLSearchParams,
+): string {
   switch (method) {
     case "GET":
-      if (query.get("watch") === "true" || query.get("watch") === "1") return "watch";
+      if (watch || query.get("watch") === "true" || query.get("watch") === "1") return "watch";
       return name === undefined ? "list" : "get";
     case "POST":
       return "create";

@@ -31,7 +31,8 @@ export function readAccept(accept: string | undefined): Media[] {
 
 /** The first form of `accept` that this server has. Throws 406 where there is none. */
 export function negotiate(accept: string | undefined): Form {
-  for (const { type, parameters } of readAccept(accept)) {
+  const asked = readAccept(accept);
+  for (const { type, parameters } of asked) {
     const as = parameters.get("as");
     if (json.includes(type)) {
       if (as === undefined) return plain;
@@ -45,6 +46,10 @@ export function negotiate(accept: string | undefined): Form {
     } else if (type === "application/yaml" && as === undefined) {
       return { as: "object", yaml: true, mediaType: "application/yaml" };
     }
+  }
+  if (asked.some(({ type }) => json.includes(type))) {
+    const why = "only the following media types are accepted: application/json, application/yaml";
+    throw new StatusError(406, "NotAcceptable", why);
   }
   throw new StatusError(
     406,

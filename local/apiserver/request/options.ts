@@ -70,12 +70,12 @@ export function checkListOptions(query: URLSearchParams, watch: boolean): void {
   const faults: FieldError[] = [];
   const refuse = (field: string, why: string) => faults.push(forbiddenField(field, why));
   if (watch && initial !== null) {
-    if (match === "")
+    if (match !== "NotOlderThan")
       refuse(
         "resourceVersionMatch",
         "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
       );
-    else if (match !== "NotOlderThan")
+    if (match !== "NotOlderThan" && match !== "")
       faults.push(notSupported("resourceVersionMatch", match, ["NotOlderThan"]));
   } else if (watch && match !== "") {
     refuse(

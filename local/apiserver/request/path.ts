@@ -6,6 +6,8 @@ export interface ResourcePath {
   readonly plural: string;
   readonly name: string | undefined;
   readonly subresource: string | undefined;
+  /** The old way to ask for a watch: `/api/v1/watch/…`. */
+  readonly watch: boolean;
 }
 
 /**
@@ -24,6 +26,10 @@ export function parseResourcePath(path: string): ResourcePath | undefined {
 }
 
 function parseRest(group: string, [version = "", ...rest]: readonly string[]): ResourcePath | undefined {
+  if (rest[0] === "watch" && rest.length > 1) {
+    const path = parseRest(group, [version, ...rest.slice(1)]);
+    return path === undefined ? undefined : { ...path, watch: true };
+  }
   if (rest[0] === "namespaces" && rest.length > 2 && !isNamespaceSubresource(group, rest)) {
     return resourcePath(group, version, rest[1], rest.slice(2));
   }
@@ -42,5 +48,5 @@ function resourcePath(
   [plural, name, subresource, ...more]: readonly string[],
 ): ResourcePath | undefined {
   if (plural === undefined || more.length > 0) return undefined;
-  return { group, version, namespace, plural, name, subresource };
+  return { group, version, namespace, plural, name, subresource, watch: false };
 }

@@ -21,7 +21,7 @@ import { encodeList, encodeObject } from "../verbs/encode.ts";
 import { getEntry, listPage, readSelectors } from "../verbs/read.ts";
 import { type Change, inVersion, updateObject } from "../verbs/update.ts";
 import { serveWatch } from "../verbs/watch.ts";
-import { sendJson } from "./answer.ts";
+import { addWarnings, sendJson } from "./answer.ts";
 import { contentType, parseBody, readBody, strictFaults } from "./body.ts";
 import { negotiate } from "./negotiate.ts";
 import { type OptionsKind, readVersion, readWriteOptions } from "./options.ts";
@@ -34,10 +34,27 @@ export interface ResourceRequest {
   readonly user: User;
   readonly target: Target;
   readonly verb: string;
+  /** What the answer warns of, be it a refusal or not; filled while the request is served. */
+  readonly warnings: string[];
 }
 
-/** Serves one request about a resource. Throws the refusal's StatusError. */
+/** Serves one request about a resource. Throws the refusal's StatusError; its warnings are on the response then. */
 export async function serveResource(
+  context: ApiContext,
+  authenticator: Authenticator,
+  asked: ResourceRequest,
+): Promise<void> {
+  const { deprecation } = asked.target.version;
+  if (deprecation !== undefined) asked.warnings.push(deprecation);
+  try {
+    await serve(context, authenticator, asked);
+  } catch (error) {
+    if (!asked.response.headersSent) addWarnings(asked.response, asked.warnings);
+    throw error;
+  }
+}
+
+async function serve(
   context: ApiContext,
   authenticator: Authenticator,
   asked: ResourceRequest,
@@ -48,7 +65,7 @@ export async function serveResource(
     const { body, strictFaults } = await readStrictly(request);
     const options = { ...writeOptions(asked), strictFaults };
     const answer = await review(context, target, body, options, authenticator);
-    return sendJson(asked.response, 201, JSON.stringify(answer), options.warnings);
+    return sendJson(asked.response, 201, JSON.stringify(answer), asked.warnings);
   }
   checkSubresource(target);
   switch (verb) {
@@ -57,10 +74,12 @@ export async function serveResource(
     case "list": {
       const { form, table } = forms(context, asked);
       const page = listPage(context, target, asked.query);
-      return sendJson(asked.response, 200, encodeList(page, target, form, table), [], form.mediaType);
+      const text = encodeList(page, target, form, table);
+      return sendJson(asked.response, 200, text, asked.warnings, form.mediaType);
     }
     case "watch": {
       const { form, table } = forms(context, asked);
+      addWarnings(asked.response, asked.warnings);
       return serveWatch(context, withNameSelected(asked), asked.query, form, asked.response, table);
     }
     case "create":
@@ -90,7 +109,9 @@ function checkSubresource({ subresource, version, resource }: Target): void {
 function forms(context: ApiContext, { request, query }: ResourceRequest) {
   const includeObject = query.get("includeObject") ?? "Metadata";
   if (includeObject !== "None" && includeObject !== "Metadata" && includeObject !== "Object") {
-    throw badRequest(`includeObject \`${includeObject}\` is not known: use None, Metadata or Object`);
+    throw badRequest(
+      `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(includeObject)}: must be 'Metadata', 'Object', 'None', or empty`,
+    );
   }
   const table: TableOptions = { now: context.now(), includeObject };
   return { form: negotiate(request.headers.accept), table };
@@ -122,7 +143,10 @@ const optionsKinds: Readonly<Record<string, OptionsKind>> = {
   deletecollection: "DeleteOptions",
 };
 
-function writeOptions({ query, user, request, verb }: ResourceRequest, apply?: boolean): WriteOptions {
+function writeOptions(
+  { query, user, request, verb, warnings }: ResourceRequest,
+  apply?: boolean,
+): WriteOptions {
   const kind = optionsKinds[verb] ?? "PatchOptions";
   const { fieldManager, ...read } = readWriteOptions(
     query,
@@ -130,23 +154,15 @@ function writeOptions({ query, user, request, verb }: ResourceRequest, apply?: b
     verb === "patch" ? apply === true : undefined,
   );
   const agent = (request.headers["user-agent"] ?? "unknown").split("/")[0] ?? "unknown";
-  return { user, ...read, fieldManager: fieldManager ?? agent, warnings: [] };
+  return { user, ...read, fieldManager: fieldManager ?? agent, warnings };
 }
 
-function sendObject(
-  context: ApiContext,
-  asked: ResourceRequest,
-  code: number,
-  object: ApiObject,
-  warnings: readonly string[] = [],
-): void {
+function sendObject(context: ApiContext, asked: ResourceRequest, code: number, object: ApiObject): void {
   const { form, table } = forms(context, asked);
   const shown = inVersion(object, asked.target);
   const encoded = { apiVersion: shown.apiVersion, object: shown, json: JSON.stringify(shown) };
   const text = encodeObject(encoded, asked.target, form, table);
-  const { deprecation } = asked.target.version;
-  const all = deprecation === undefined ? warnings : [deprecation, ...warnings];
-  sendJson(asked.response, code, text, all, form.mediaType);
+  sendJson(asked.response, code, text, asked.warnings, form.mediaType);
 }
 
 async function get(context: ApiContext, asked: ResourceRequest): Promise<void> {
@@ -156,9 +172,9 @@ async function get(context: ApiContext, asked: ResourceRequest): Promise<void> {
   readVersion(query.get("resourceVersion") ?? "", unforeseen);
   const entry = getEntry(context, target);
   if (target.subresource === "scale")
-    return sendJson(response, 200, JSON.stringify(scaleOf(entry.object, target)));
+    return sendJson(response, 200, JSON.stringify(scaleOf(entry.object, target)), asked.warnings);
   if (target.subresource !== undefined && target.subresource !== "status") throw methodNotAllowed();
-  sendJson(response, 200, encodeObject(entry, target, form, table), [], form.mediaType);
+  sendJson(response, 200, encodeObject(entry, target, form, table), asked.warnings, form.mediaType);
 }
 
 async function create(context: ApiContext, asked: ResourceRequest): Promise<void> {
@@ -167,13 +183,7 @@ async function create(context: ApiContext, asked: ResourceRequest): Promise<void
   const options = { ...writeOptions(asked), strictFaults };
   if (target.subresource === undefined) {
     if (target.name !== undefined) throw methodNotAllowed();
-    return sendObject(
-      context,
-      asked,
-      201,
-      await createObject(context, target, body, options),
-      options.warnings,
-    );
+    return sendObject(context, asked, 201, await createObject(context, target, body, options));
   }
   switch (target.subresource) {
     case "token":
@@ -200,7 +210,7 @@ async function update(context: ApiContext, asked: ResourceRequest): Promise<void
     if (context.store.get(storeName(resource), namespace, name) === undefined) {
       const options = { ...writeOptions(asked), strictFaults };
       const created = await createObject(context, { ...target, name: undefined }, body, options);
-      return sendObject(context, asked, 201, created, options.warnings);
+      return sendObject(context, asked, 201, created);
     }
   }
   await write(context, asked, () => body, { strictFaults });
@@ -219,7 +229,7 @@ async function write(
     const main: Target = { ...target, subresource: undefined };
     const scaled: Change = (current) => withScale(current, change(scaleAsObject(current, target)), target);
     const object = await updateObject(context, main, scaled, { ...options, trackedAs: "scale" });
-    return sendJson(asked.response, 200, JSON.stringify(scaleOf(object, target)), options.warnings);
+    return sendJson(asked.response, 200, JSON.stringify(scaleOf(object, target)), asked.warnings);
   }
   if (
     target.subresource !== undefined &&
@@ -227,7 +237,7 @@ async function write(
     target.subresource !== "finalize"
   )
     throw methodNotAllowed();
-  sendObject(context, asked, 200, await updateObject(context, target, change, options), options.warnings);
+  sendObject(context, asked, 200, await updateObject(context, target, change, options));
 }
 
 function scaleAsObject(current: ApiObject, target: Target): ApiObject {
@@ -268,10 +278,10 @@ async function apply(
   if (stored === undefined && target.subresource === undefined) {
     const object = applyConfiguration(undefined, named(configuration, target), writer, kind, force);
     const created = await createObject(context, target, object, applied);
-    return sendObject(context, asked, 201, created, options.warnings);
+    return sendObject(context, asked, 201, created);
   }
   const change: Change = (current) => applyConfiguration(current, configuration, writer, kind, force);
-  sendObject(context, asked, 200, await updateObject(context, target, change, applied), options.warnings);
+  sendObject(context, asked, 200, await updateObject(context, target, change, applied));
 }
 
 /** What an applied configuration must be, besides of its type. */
@@ -301,7 +311,7 @@ async function remove(context: ApiContext, asked: ResourceRequest): Promise<void
   const options = { ...writeOptions(asked), dryRun };
   const { object, gone } = await deleteObject(context, target, wanted, options);
   if (!gone || target.resource.strategy.answersDeleted === true)
-    return sendObject(context, asked, 200, object, options.warnings);
+    return sendObject(context, asked, 200, object);
   const { group, plural } = target.resource;
   const details = {
     name: object.metadata.name,
@@ -313,7 +323,7 @@ async function remove(context: ApiContext, asked: ResourceRequest): Promise<void
     response,
     200,
     JSON.stringify({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details }),
-    options.warnings,
+    asked.warnings,
   );
 }
 
@@ -330,5 +340,5 @@ async function removeCollection(context: ApiContext, asked: ResourceRequest): Pr
     await deleteObject(context, each, wanted, options);
   }
   const { form, table } = forms(context, asked);
-  sendJson(asked.response, 200, encodeList(page, target, form, table), options.warnings, form.mediaType);
+  sendJson(asked.response, 200, encodeList(page, target, form, table), asked.warnings, form.mediaType);
 }

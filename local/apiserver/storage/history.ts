@@ -27,6 +27,11 @@ export class Change {
     return this.entry.object;
   }
 
+  /** The entry that was replaced or removed; undefined for ADDED. */
+  get replaced(): Entry | undefined {
+    return this.#before;
+  }
+
   /** What it was before; undefined for ADDED. */
   get before(): ApiObject | undefined {
     return this.#before?.object;
@@ -111,6 +116,12 @@ export class History {
     const made = encode();
     bytes.set(form, made);
     return made;
+  }
+
+  /** Every change after `revision`, oldest first; undefined where some have been dropped. */
+  since(revision: number): readonly Change[] | undefined {
+    const position = this.after(revision);
+    return position === undefined ? undefined : this.#changes.slice(position - this.#start);
   }
 
   /** The position of the first change after `revision`; undefined where changes after it have been dropped. */

@@ -2,7 +2,8 @@
 import { listAt, numberAt, objectAt, textAt } from "../json.ts";
 import type { ApiObject } from "../object.ts";
 import { printLabelSelector } from "../selectors/labels.ts";
-import { age, type Column, count, field, nameColumn, since, text } from "./column.ts";
+import { age, amount, type Column, count, field, nameColumn, since, text } from "./column.ts";
+import { moreColumns, subjectColumns } from "./more.ts";
 import { podColumns } from "./pods.ts";
 
 const number =
@@ -92,10 +93,17 @@ function autoscalerTargets(object: ApiObject): string {
 }
 
 const webhooks = [nameColumn, count("Webhooks", (object) => listAt(object, "webhooks").length), age];
-const role = [nameColumn, text("Created At", ({ metadata }) => metadata.creationTimestamp)];
+const createdAt: Column = {
+  ...text("Created At", ({ metadata }) => metadata.creationTimestamp),
+  type: "date",
+};
+const role = [nameColumn, createdAt];
+
+const binding = [nameColumn, text("Role", roleRef), age, ...subjectColumns];
 
 /** By store name. Kinds that are missing show NAME and AGE. */
 export const builtinColumns = new Map<string, readonly Column[]>([
+  ...moreColumns,
   ["pods", podColumns],
   ["namespaces", [nameColumn, field("Status", ["status", "phase"]), age]],
   [
@@ -114,9 +122,8 @@ export const builtinColumns = new Map<string, readonly Column[]>([
       ),
     ],
   ],
-  ["configmaps", [nameColumn, count("Data", keys("data", "binaryData")), age]],
-  ["secrets", [nameColumn, field("Type", ["type"]), count("Data", keys("data")), age]],
-  ["serviceaccounts", [nameColumn, count("Secrets", (object) => listAt(object, "secrets").length), age]],
+  ["configmaps", [nameColumn, amount("Data", keys("data", "binaryData")), age]],
+  ["secrets", [nameColumn, field("Type", ["type"]), amount("Data", keys("data")), age]],
   [
     "events",
     [
@@ -144,7 +151,7 @@ export const builtinColumns = new Map<string, readonly Column[]>([
         (event, now) => since(textAt(event, "firstTimestamp") ?? textAt(event, "eventTime"), now),
         1,
       ),
-      count("Count", (event) => numberAt(event, "series", "count") ?? numberAt(event, "count") ?? 1, 1),
+      amount("Count", (event) => numberAt(event, "series", "count") ?? numberAt(event, "count") ?? 1, 1),
       { ...nameColumn, priority: 1 },
     ],
   ],
@@ -172,8 +179,8 @@ export const builtinColumns = new Map<string, readonly Column[]>([
         (object) =>
           `${numberAt(object, "status", "readyReplicas") ?? 0}/${numberAt(object, "spec", "replicas") ?? 0}`,
       ),
-      count("Up-to-date", number("status", "updatedReplicas")),
-      count("Available", number("status", "availableReplicas")),
+      amount("Up-to-date", number("status", "updatedReplicas")),
+      amount("Available", number("status", "availableReplicas")),
       age,
       ...template,
     ],
@@ -232,8 +239,8 @@ export const builtinColumns = new Map<string, readonly Column[]>([
       ),
       text("Targets", autoscalerTargets),
       text("MinPods", (object) => String(numberAt(object, "spec", "minReplicas") ?? "<unset>")),
-      count("MaxPods", number("spec", "maxReplicas")),
-      count("Replicas", number("status", "currentReplicas")),
+      amount("MaxPods", number("spec", "maxReplicas")),
+      amount("Replicas", number("status", "currentReplicas")),
       age,
     ],
   ],
@@ -260,8 +267,8 @@ export const builtinColumns = new Map<string, readonly Column[]>([
   ["validatingwebhookconfigurations.admissionregistration.k8s.io", webhooks],
   ["roles.rbac.authorization.k8s.io", role],
   ["clusterroles.rbac.authorization.k8s.io", role],
-  ["rolebindings.rbac.authorization.k8s.io", [nameColumn, text("Role", roleRef), age]],
-  ["clusterrolebindings.rbac.authorization.k8s.io", [nameColumn, text("Role", roleRef), age]],
+  ["rolebindings.rbac.authorization.k8s.io", binding],
+  ["clusterrolebindings.rbac.authorization.k8s.io", binding],
   [
     "poddisruptionbudgets.policy",
     [

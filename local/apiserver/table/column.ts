@@ -24,11 +24,17 @@ export function count(name: string, cell: (object: ApiObject) => Cell, priority 
   return { name, type: "integer", priority, cell };
 }
 
+/** A column of numbers that Kubernetes calls text. */
+export function amount(name: string, cell: (object: ApiObject) => Cell, priority = 0): Column {
+  return { name, type: "string", priority, cell };
+}
+
 export const nameColumn: Column = {
   name: "Name",
   type: "string",
   format: "name",
-  description: "Name must be unique within a namespace.",
+  description:
+    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names",
   cell: ({ metadata }) => metadata.name,
 };
 

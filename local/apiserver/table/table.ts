@@ -10,6 +10,8 @@ export interface TableOptions {
   readonly now: number;
   /** What each row carries besides its cells. */
   readonly includeObject: "None" | "Metadata" | "Object";
+  /** The reader knows the columns already. */
+  readonly withoutColumns?: boolean;
 }
 
 /** A `meta.k8s.io/v1` Table of these objects; kubectl prints it as it is. */
@@ -23,13 +25,16 @@ export function tableOf(
     kind: "Table",
     apiVersion: "meta.k8s.io/v1",
     metadata: {},
-    columnDefinitions: columns.map(({ name, type, format = "", description = "", priority = 0 }) => ({
-      name,
-      type,
-      format,
-      description,
-      priority,
-    })),
+    columnDefinitions:
+      options.withoutColumns === true
+        ? null
+        : columns.map(({ name, type, format = "", description = "", priority = 0 }) => ({
+            name,
+            type,
+            format,
+            description,
+            priority,
+          })),
     rows: objects.map((object) => ({
       cells: columns.map(({ cell }) => cell(object, options.now)),
       ...rowObject(object, options),
@@ -43,6 +48,6 @@ function columnsOf({ resource, version }: Target): readonly Column[] {
 }
 
 function rowObject(object: ApiObject, { includeObject }: TableOptions): object {
-  if (includeObject === "None") return {};
+  if (includeObject === "None") return { object: null };
   return { object: includeObject === "Object" ? object : partialMetadata(object) };
 }

@@ -48,10 +48,14 @@ export function listPage(context: ApiContext, target: Target, query: URLSearchPa
   const limit = Math.max(readInteger(query, "limit"), 0);
   const token = query.get("continue") ?? "";
   const from = token === "" ? undefined : readContinue(token);
-  checkVersion(context, query);
-  const all = context.store.list(storeName(target.resource), target.namespace);
+  const exact =
+    checkVersion(context, query) ?? (from === undefined ? undefined : Number(from.resourceVersion));
+  const all =
+    exact === undefined
+      ? context.store.list(storeName(target.resource), target.namespace)
+      : listAsOf(context, target, exact, from === undefined);
   const rest = from === undefined ? all : all.filter(({ key }) => key > from.after);
-  const resourceVersion = from?.resourceVersion ?? String(context.store.revision);
+  const resourceVersion = String(exact ?? context.store.revision);
   const entries: Entry[] = [];
   let read = 0;
   while (read < rest.length && (limit === 0 || entries.length < limit)) {
@@ -90,15 +94,37 @@ function readContinue(token: string): { after: string; resourceVersion: string }
   );
 }
 
-/** `resourceVersion` of a list: anything up to now is served from now; the future is a timeout, an exact past is gone. */
-function checkVersion(context: ApiContext, query: URLSearchParams): void {
+const tooOldToContinue =
+  "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.";
+
+/** What the list was at `revision`, so that all pages show one state. Throws 410 where that is no longer known. */
+function listAsOf(context: ApiContext, target: Target, revision: number, first: boolean): Entry[] {
+  const name = storeName(target.resource);
+  const changes = context.store.history(name).since(revision);
+  if (changes === undefined)
+    throw expired(first ? "The resourceVersion for the provided list is too old." : tooOldToContinue);
+  const now = context.store.list(name, target.namespace);
+  if (changes.length === 0) return now;
+  const entries = new Map(now.map((entry) => [entry.key, entry]));
+  for (const { entry, replaced } of changes.toReversed()) {
+    if (replaced === undefined) entries.delete(entry.key);
+    else if (target.namespace === undefined || entry.key.startsWith(`${target.namespace}/`))
+      entries.set(entry.key, replaced);
+  }
+  return [...entries.values()].sort(({ key: left }, { key: right }) => (left < right ? -1 : 1));
+}
+
+/**
+ * Reads `resourceVersion` of a list: a version up to now is served from now, one to come is a timeout.
+ * Gives the version where exactly that one is asked for.
+ */
+function checkVersion(context: ApiContext, query: URLSearchParams): number | undefined {
   const text = query.get("resourceVersion") ?? "";
   const asked = readVersion(text, (why) => badRequest(`invalid resource version: ${why}`));
   if (asked > 0 && query.has("continue"))
     throw badRequest("specifying resource version is not allowed when using continue");
   if (asked > context.store.revision) throw tooLargeVersion(asked, context.store.revision);
-  if (query.get("resourceVersionMatch") === "Exact" && asked !== context.store.revision)
-    throw expired("The resourceVersion for the provided list is too old.");
+  return query.get("resourceVersionMatch") === "Exact" ? asked : undefined;
 }
 
 /** A list's `apiVersion` and `kind`. */

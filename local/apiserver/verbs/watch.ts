@@ -2,8 +2,9 @@ import type { ServerResponse } from "node:http";
 import type { ApiContext, Target } from "../context.ts";
 import type { ApiObject } from "../object.ts";
 import type { Form } from "../request/negotiate.ts";
+import { checkListOptions, readVersion } from "../request/options.ts";
 import { groupVersion, storeName } from "../resources/resource.ts";
-import { badRequest, expired } from "../status.ts";
+import { expired, unforeseen } from "../status.ts";
 import type { Entry } from "../storage/entry.ts";
 import type { Change, History } from "../storage/history.ts";
 import type { TableOptions } from "../table/table.ts";
@@ -65,12 +66,8 @@ function startOf(
 ): Start {
   const text = query.get("resourceVersion") ?? "";
   const sendInitial = query.get("sendInitialEvents") === "true";
-  if (text !== "" && !/^\d+$/.test(text))
-    throw badRequest(`invalid resource version ${JSON.stringify(text)}`);
-  if (query.has("sendInitialEvents") && query.get("resourceVersionMatch") !== "NotOlderThan") {
-    throw badRequest("sendInitialEvents is allowed with resourceVersionMatch=NotOlderThan only");
-  }
-  const asked = Number(text);
+  checkListOptions(query, true);
+  const asked = readVersion(text, unforeseen);
   const { revision } = context.store;
   if (asked > revision) throw expired(`Too large resource version: ${asked}, current: ${revision}`);
   if (sendInitial || ((text === "" || asked === 0) && !query.has("sendInitialEvents"))) {
@@ -88,7 +85,7 @@ class Watch {
   readonly #context: ApiContext;
   readonly #target: Target;
   readonly #form: Form;
-  readonly #table: TableOptions;
+  #table: TableOptions;
   readonly #response: ServerResponse;
   readonly #history: History;
   readonly #match: Match;
@@ -192,19 +189,21 @@ class Watch {
   }
 
   #send(type: string, change: Change): void {
-    const { as, mediaType } = this.#form;
+    const { as } = this.#form;
     const { resource, version } = this.#target;
     const encode = () => Buffer.from(this.#encode(type, change.entry));
     // Tables show ages by the watch's own clock.
     if (as === "table") this.#response.write(encode());
     else {
-      const form = `${type} ${groupVersion(resource.group, version.name)} ${mediaType}`;
+      const form = `${type} ${groupVersion(resource.group, version.name)} ${as}`;
       this.#response.write(this.#history.bytesOf(change, form, encode));
     }
   }
 
   #encode(type: string, encoded: Pick<Entry, "apiVersion" | "json" | "object">): string {
     const json = encodeObject(encoded, this.#target, this.#form, this.#table);
+    // The first event of a table says what its columns are.
+    if (this.#form.as === "table") this.#table = { ...this.#table, withoutColumns: true };
     return `{"type":"${type}","object":${json}}\n`;
   }
 
@@ -218,7 +217,6 @@ class Watch {
     const { resource, version } = this.#target;
     const metadata = {
       resourceVersion: String(revision),
-      creationTimestamp: null,
       ...(annotations === undefined ? {} : { annotations }),
     };
     const object =
