@@ -128,7 +128,10 @@ function checkNumber({ minimum, maximum }: Schema, value: unknown): string | und
   return undefined;
 }
 
-function checkSize({ minItems, maxItems, minProperties }: Schema, value: unknown): string | undefined {
+function checkSize(
+  { minItems, maxItems, minProperties, maxProperties }: Schema,
+  value: unknown,
+): string | undefined {
   if (Array.isArray(value)) {
     if (minItems !== undefined && value.length < minItems)
       return `has ${value.length} items, must have at least ${minItems}`;
@@ -137,6 +140,8 @@ function checkSize({ minItems, maxItems, minProperties }: Schema, value: unknown
   }
   if (isObject(value) && minProperties !== undefined && Object.keys(value).length < minProperties)
     return `must have at least ${minProperties} entry`;
+  if (isObject(value) && maxProperties !== undefined && Object.keys(value).length > maxProperties)
+    return `must have at most ${maxProperties} entries`;
   return undefined;
 }
 
