@@ -7,6 +7,7 @@ import type { Metric } from "./checks/metric.ts";
 import type { PairedMetric } from "./checks/pair.ts";
 import type { Check } from "./checks/types.ts";
 import type { JudgeBase } from "./judge/settings.ts";
+import type { SeenAttempt } from "./judge/trip-wire.ts";
 import type { AdvanceSettings, Judgement, JudgeSettings } from "./judge/types.ts";
 import type { Ended, RecordMode } from "./record/format.ts";
 
@@ -39,6 +40,8 @@ export interface Harm {
   /** Epoch milliseconds. */
   readonly at: number;
   readonly judgement?: Judgement;
+  /** What the trip wire saw. */
+  readonly attempts?: readonly SeenAttempt[];
 }
 
 export interface RunAnalysis {

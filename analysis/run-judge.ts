@@ -78,11 +78,11 @@ export function createRunJudge(
           return undefined;
         case "attempt": {
           if (exposedAt === undefined) return undefined;
-          const reason = tripWire?.take(signal, exposedAt);
-          if (reason === undefined) return undefined;
+          const outage = tripWire?.take(signal, exposedAt);
+          if (outage === undefined) return undefined;
           return {
             by: "trip-wire",
-            reason,
+            ...outage,
             at: signal.at,
             ...(judgement === undefined ? {} : { judgement }),
           };

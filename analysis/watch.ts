@@ -198,7 +198,7 @@ function startRun(
       const moment = at + ahead();
       const measured = await measure(settings.metrics, judge.recent, moment, stop.signal);
       const checks = [...measured, ...judge.pairChecks()];
-      if (checks.length > 0 && !stop.signal.aborted) recording?.recorder.checks(checks, moment);
+      if (!stop.signal.aborted) recording?.recorder.checks(checks, moment);
       return checks;
     },
     stored: () => judge.stored(),

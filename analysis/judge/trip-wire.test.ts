@@ -63,8 +63,8 @@ test("a failure that the primary shares does not fire; it does once the primary 
 
 test("it says what it saw", () => {
   const wire = createTripWire();
-  const reasons = outage.map((one) => wire.take(one, 0));
-  expect(reasons.find((reason) => reason !== undefined)).toBe(
+  const outages = outage.map((one) => wire.take(one, 0));
+  expect(outages.find((found) => found !== undefined)?.reason).toBe(
     "all 26 attempts at the canary in the last 0.5 s failed (primary: 0 of 0)",
   );
 });

@@ -8,7 +8,16 @@ const sharedFailure = 0.2;
 /** Attempts kept of each arm, so that a flood does not fill the memory. */
 const mostKept = 4096;
 
-type Seen = Pick<Attempt, "at" | "failed" | "connection" | "times">;
+/** What of an attempt decides. */
+export type SeenAttempt = Pick<Attempt, "at" | "arm" | "failed" | "connection" | "times">;
+
+type Seen = Omit<SeenAttempt, "arm">;
+
+/** Why the canary must be rolled back at once, and the attempts that show it, in the order of time. */
+export interface Outage {
+  readonly reason: string;
+  readonly attempts: readonly SeenAttempt[];
+}
 
 /** Watches a run's attempts for a total outage of its canary. Keeps its own memory; no clock, no I/O. */
 export interface TripWire {
@@ -16,9 +25,9 @@ export interface TripWire {
    * Takes one attempt. Attempts of before `since` (epoch milliseconds, when the run's weight was first acknowledged)
    * do not count.
    *
-   * @returns why the canary must be rolled back at once; undefined while it need not
+   * @returns undefined while the canary need not be rolled back at once
    */
-  take(attempt: Attempt, since: number): string | undefined;
+  take(attempt: SeenAttempt, since: number): Outage | undefined;
 }
 
 /**
@@ -46,7 +55,8 @@ export function createTripWire(): TripWire {
       if (start === undefined) return undefined;
       canary = canary.filter(({ at }) => at >= start);
       primary = primary.filter(({ at }) => at >= start);
-      return verdict(canary, primary);
+      const reason = verdict(canary, primary);
+      return reason === undefined ? undefined : { reason, attempts: inOrder(canary, primary) };
     },
   };
 }
@@ -57,6 +67,13 @@ function insert(list: Seen[], { at, failed, connection, times = 1 }: Seen): void
   while (place > 0 && (list[place - 1]?.at ?? at) > at) place--;
   list.splice(place, 0, { at, failed, connection, times });
   if (list.length > mostKept) list.shift();
+}
+
+/** Both arms in one list. At one moment the canary's come first: without one no attempt at the primary is kept. */
+function inOrder(canary: readonly Seen[], primary: readonly Seen[]): SeenAttempt[] {
+  const of = (arm: SeenAttempt["arm"], seen: readonly Seen[]) =>
+    seen.map((attempt): SeenAttempt => ({ ...attempt, arm }));
+  return [...of("canary", canary), ...of("primary", primary)].toSorted((a, b) => a.at - b.at);
 }
 
 /** When the shortest window begins that is large and long enough; undefined where there is none yet. */

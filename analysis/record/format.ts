@@ -60,11 +60,23 @@ export interface PollRow extends RowBase {
   readonly verdict?: "amber" | "rollback";
 }
 
+/** A roll-back verdict between two ticks. */
+interface HarmRow extends RowBase {
+  readonly k: "harm";
+  readonly by: string;
+  readonly reason: string;
+  /** What the trip wire saw, in the order of time. */
+  readonly attempts?: readonly PackedAttempt[];
+}
+
+/** Milliseconds since the head's `at`; 1: at the canary; 1: failed; connection; how many it stands for. */
+type PackedAttempt = readonly [t: number, canary: 0 | 1, failed: 0 | 1, connection: string, times: number];
+
 export type Row =
   | PollRow
   | (RowBase & { readonly k: "weight"; readonly weight: number })
   | (RowBase & { readonly k: "checks"; readonly checks: readonly Check[] })
-  | (RowBase & { readonly k: "harm"; readonly by: string; readonly reason: string })
+  | HarmRow
   /** The control plane was started again, with this state of the judge. */
   | (RowBase & { readonly k: "resumed"; readonly stored?: string })
   /** The record is as large as one may be: nothing more was written but the end. */
@@ -182,11 +194,23 @@ const kinds: readonly unknown[] = ["poll", "weight", "checks", "harm", "resumed"
 
 function isRow(value: unknown): value is Row {
   if (typeof value !== "object" || value === null) return false;
-  const { k, t, c, p, h } = value as Partial<Record<keyof PollRow, unknown>>;
+  const { k, t, c, p, h, attempts, checks } = value as Partial<
+    Record<keyof PollRow | "attempts" | "checks", unknown>
+  >;
   if (!kinds.includes(k) || !Number.isFinite(t)) return false;
+  if (k === "checks" && !Array.isArray(checks)) return false;
+  if (attempts !== undefined && !(Array.isArray(attempts) && attempts.every(isAttempt))) return false;
   const counts = (list: unknown): boolean =>
     Array.isArray(list) && list.every((count) => Number.isFinite(count) && count >= 0);
   return (
     k !== "poll" || (counts(c) && counts(p) && (h === undefined || (Array.isArray(h) && h.every(counts))))
+  );
+}
+
+function isAttempt(value: unknown): value is PackedAttempt {
+  if (!Array.isArray(value)) return false;
+  const [t, canary, failed, connection, times] = value as readonly unknown[];
+  return (
+    [t, canary, failed, times].every((number) => Number.isFinite(number)) && typeof connection === "string"
   );
 }

@@ -9,7 +9,8 @@ import { silent } from "../../lib/log.ts";
 import { faultyWorld, type Scenario } from "../simulate/scenarios.ts";
 import { epoch, recordRun, settingsOf } from "../testing/recorded-run.ts";
 import { RecordError, type RecordHead, readRecord } from "./format.ts";
-import { judgeAgain, replayRun } from "./replay.ts";
+import { judgeAgain, replayRule } from "./replay.ts";
+import { replayRun } from "./replay-analysis.ts";
 import { createRecordStore, listRecords, readRecordFile } from "./store.ts";
 
 const steady: Scenario = { name: "steady", rate: 200, base: 0.001, weather: {} };
@@ -21,7 +22,7 @@ test.for([
   ["one beside the guard", faultyWorld("errors 10%", 200, 0.001, 40), {}],
 ] as const)("a recorded run, %s, is judged again as it was judged", ([, scenario, analysis]) => {
   const { text, judgement, verdict, t } = recordRun(scenario, settingsOf(analysis));
-  const found = replayRun(readRecord(text), undefined);
+  const found = replayRun(readRecord(text));
   expect(found.verdict).toBe(verdict);
   expect(Math.abs(found.t - t)).toBeLessThanOrEqual(1);
   expect(found.logE).toBeCloseTo(judgement?.harm ?? Number.NaN, 6);
@@ -48,9 +49,9 @@ test("every figure of a record is what judging it again gives, across a restart 
 test("a record can be judged by other rules, and by another Canary's settings", () => {
   const record = readRecord(recordRun(faultyWorld("errors 10%", 200, 0.001, 40), settingsOf()).text);
   expect(record.head.judge?.method).toBe("guard");
-  expect(replayRun(record, "fairlead").t).toBeLessThanOrEqual(replayRun(record, "guard").t);
+  expect(replayRule(record, "fairlead").t).toBeLessThanOrEqual(replayRule(record, "guard").t);
   // The run ended long before Flagger would have.
-  expect(replayRun(record, "flagger")).toMatchObject({ verdict: "held", logE: null });
+  expect(replayRule(record, "flagger")).toMatchObject({ verdict: "held", logE: null });
   const { value } = readCanary({
     apiVersion: "flagger.app/v1beta1",
     kind: "Canary",
@@ -65,14 +66,14 @@ test("a record can be judged by other rules, and by another Canary's settings", 
     },
   });
   // 10 % failing is within a threshold of 50 %.
-  expect(replayRun(record, undefined, value)).toMatchObject({ verdict: "held" });
-  expect(() => replayRun(record, "fairlead-5s")).toThrow(RecordError);
+  expect(replayRun(record, value)).toMatchObject({ verdict: "held" });
+  expect(() => replayRule(record, "fairlead-5s")).toThrow(RecordError);
 });
 
 test("a run whose canary never took traffic has no verdict", () => {
   const record = readRecord(recordRun(steady, settingsOf(), 5).text);
   const rows = record.rows.filter(({ k }) => k !== "weight");
-  expect(() => replayRun({ ...record, rows }, undefined)).toThrow("never took traffic");
+  expect(() => replayRun({ ...record, rows })).toThrow("never took traffic");
 });
 
 test.for([

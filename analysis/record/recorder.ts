@@ -53,7 +53,20 @@ export function createRecorder(
     },
     weight: (weight, at) => put({ t: since(at), k: "weight", weight }),
     checks: (checks, at) => put({ t: since(at), k: "checks", checks }),
-    harm: ({ by, reason, at }) => put({ t: since(at), k: "harm", by, reason }),
+    harm: ({ by, reason, at, attempts }) =>
+      put({
+        t: since(at),
+        ...{ k: "harm", by, reason },
+        ...(attempts && {
+          attempts: attempts.map(({ at: ended, arm, failed, connection, times }) => [
+            since(ended),
+            arm === "canary" ? 1 : 0,
+            failed ? 1 : 0,
+            connection,
+            times ?? 1,
+          ]),
+        }),
+      }),
     end: (ended, at) => put({ t: since(at), k: "end", ...ended }),
   };
 }

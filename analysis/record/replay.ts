@@ -63,35 +63,33 @@ function storedJudge(stored: string | undefined): unknown {
 }
 
 /**
- * Judges a record by a rule, at the weights that the canary had (open loop). Without `rule` and `canary` by the judge
- * of the run itself.
+ * Judges a record by one rule alone, at the weights that the canary had (open loop).
  *
  * @throws {RecordError} where the canary never took traffic, or the rule cannot be asked of a record
  */
-export function replayRun(record: RunRecord, rule: RuleName | undefined, canary?: ReadCanary): ReplayResult {
+export function replayRule(record: RunRecord, rule: RuleName, canary?: ReadCanary): ReplayResult {
   const { head } = record;
   const analysis = canary?.analysis;
   const base = { ...(analysis ? judgeBase(analysis) : head.base), bounds: head.bounds };
-  const sequential = analysis && sequentialSettings(analysis);
   const own = analysis === undefined ? head.judge : undefined;
-  const asked = rule ?? usualRule(own, sequential !== undefined);
-  if (asked === "fairlead-5s")
-    throw new RecordError("a run has the polls that were recorded: ask for `fairlead`");
-  if (asked === "fairlead")
-    return replayEvidence(record, own?.method === "sequential" ? own : sequentialJudge(base, sequential));
-  if (asked === "guard") {
-    const guard = own?.method === "guard" ? own : guardJudge(base, analysis?.guard);
-    if (guard === undefined)
-      throw new RecordError("the guard has nothing to watch: no metric has a threshold");
-    return replayEvidence(record, guard);
+  switch (rule) {
+    case "fairlead-5s":
+      throw new RecordError("a run has the polls that were recorded: ask for `fairlead`");
+    case "fairlead": {
+      const settings = sequentialJudge(base, analysis && sequentialSettings(analysis));
+      return replayEvidence(record, own?.method === "sequential" ? own : settings);
+    }
+    case "guard": {
+      const guard = own?.method === "guard" ? own : guardJudge(base, analysis?.guard);
+      if (guard === undefined)
+        throw new RecordError("the guard has nothing to watch: no metric has a threshold");
+      return replayEvidence(record, guard);
+    }
+    default: {
+      const threshold = analysis?.threshold ?? head.advance.threshold;
+      return replaySeconds(record, createRule(rule, { base, threshold }, 1));
+    }
   }
-  const threshold = analysis?.threshold ?? head.advance.threshold;
-  return replayRule(record, createRule(asked, { base, threshold }, 1));
-}
-
-function usualRule(own: JudgeSettings | null | undefined, sequential: boolean): RuleName {
-  if (own === null) return "flagger";
-  return (own === undefined ? sequential : own.method === "sequential") ? "fairlead" : "guard";
 }
 
 /**
@@ -122,7 +120,7 @@ function replayEvidence(record: RunRecord, settings: JudgeSettings): ReplayResul
 }
 
 /** The verdict of a rule that counts in seconds, on a record. */
-function replayRule(record: RunRecord, rule: Rule): ReplayResult {
+function replaySeconds(record: RunRecord, rule: Rule): ReplayResult {
   const { head } = record;
   const began = exposedAt(record) ?? 0;
   const weights = weightsOf(record);

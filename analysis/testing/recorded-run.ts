@@ -89,6 +89,7 @@ export function recordRun(scenario: Scenario, settings: RunSettings, longest = 1
       break;
     }
     if (now - enteredAt < base.interval) continue;
+    recorder.checks([], now);
     const advice = advance({
       judgement,
       checks: [],

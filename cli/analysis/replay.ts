@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
-import { isHead, RecordError, readRecord } from "../../analysis/record/format.ts";
-import { replayRun } from "../../analysis/record/replay.ts";
+import { isHead, RecordError, type RunRecord, readRecord } from "../../analysis/record/format.ts";
+import { replayRule } from "../../analysis/record/replay.ts";
+import { replayRun } from "../../analysis/record/replay-analysis.ts";
 import { type RuleName, ruleNames } from "../../analysis/replay/create-rule.ts";
 import { type ReplayResult, replay } from "../../analysis/replay/replay.ts";
 import { readTrace, TraceError } from "../../analysis/replay/trace.ts";
@@ -27,7 +28,7 @@ export function addReplay(analysis: Command): void {
       "manifest of the Canary whose analysis counts; default: for a trace Flagger's usual settings, for a run its own",
     )
     .addOption(
-      new Option("--rule <rule>", "rule to judge by; default: fairlead, for a run its own").choices(
+      new Option("--rule <rule>", "one rule alone; default: fairlead, for a run all of its analysis").choices(
         ruleNames,
       ),
     )
@@ -50,12 +51,12 @@ async function judge(options: ReplayOptions): Promise<ReplayResult> {
   const canary = options.canary === undefined ? undefined : readCanaryFile(options.canary);
   if ((file === undefined) === (run === undefined))
     throw new UsageError("give a trace by -f or a run by --run");
+  const again = (record: RunRecord): ReplayResult =>
+    rule === undefined ? replayRun(record, canary) : replayRule(record, rule, canary);
   try {
-    if (run !== undefined) return replayRun(await findRecord(run, options), rule, canary);
+    if (run !== undefined) return again(await findRecord(run, options));
     const text = readText(file ?? "");
-    return isRecord(text)
-      ? replayRun(readRecord(text), rule, canary)
-      : replay(readTrace(text), rule ?? "fairlead", canary);
+    return isRecord(text) ? again(readRecord(text)) : replay(readTrace(text), rule ?? "fairlead", canary);
   } catch (error) {
     if (error instanceof TraceError || error instanceof RangeError || error instanceof RecordError)
       throw new UsageError(`cannot replay ${file ?? run}: ${error.message}`);
