@@ -98,6 +98,18 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/delete.ts")).addDelete,
   },
   {
+    name: "authz",
+    group: access,
+    summary: "see which policies are in force at a workload, and ask what they say of a request",
+    load: async () => (await import("./commands/authz.ts")).addAuthz,
+  },
+  {
+    name: "explain",
+    group: access,
+    summary: "say which rule denied a request, from the sidecars' own logs",
+    load: async () => (await import("./commands/explain.ts")).addExplain,
+  },
+  {
     name: "policy",
     group: access,
     summary: "run policy test files on our evaluator and on a real Envoy",

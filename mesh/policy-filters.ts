@@ -1,4 +1,4 @@
-import { type Pod, PodKind } from "../api/core.ts";
+import { PodKind } from "../api/core.ts";
 import {
   AuthorizationPolicyKind,
   CanaryKind,
@@ -10,15 +10,10 @@ import type { Snapshot } from "../kube/contract.ts";
 import { type KeySource, keySourceOf } from "../policy/compile/authentication.ts";
 import { compilePolicies } from "../policy/compile/compile.ts";
 import type { MeshSettings } from "../policy/compile/mesh.ts";
-import type { Workload } from "../policy/compile/select.ts";
 import { httpFilters, networkFilters } from "../policy/envoy/filters.ts";
 import type { KeyStore } from "../policy/jwks/store.ts";
 import type { PolicyFilters, PolicyFiltersOf } from "./build/workload-filters.ts";
-import type { Proxy } from "./model/proxy.ts";
-
-/** Labels by one of which a Canary tells its primary from its target. */
-const selectorLabels = ["app", "name", "app.kubernetes.io/name"];
-const suffix = "-primary";
+import { policyWorkload } from "./policy-workload.ts";
 
 interface Compiled {
   /** What it was compiled from: a snapshot keeps a list's identity while its kind does not change. */
@@ -56,7 +51,10 @@ export function createPolicyFilters({ snapshot, settings, keys }: PolicySource):
     const authorization = now.list(AuthorizationPolicyKind);
     const authentication = now.list(RequestAuthenticationKind);
     const inputs = [authorization, authentication, mesh, keys?.version];
-    const workload = workloadOf(now, proxy);
+    const { namespace, pod, facts } = proxy;
+    // The API server's word, the node's own only where there is no pod.
+    const labels = now.get(PodKind, namespace, pod)?.metadata.labels ?? proxy.labels;
+    const workload = policyWorkload(now, { namespace, name: facts.workload, labels });
     const key = JSON.stringify([workload.namespace, workload.labels, workload.targetLabels]);
     const before = byWorkload.get(key);
     if (before && inputs.every((input, index) => input === before.inputs[index])) return before.filters;
@@ -82,23 +80,4 @@ export function keySources(authentication: readonly RequestAuthentication[]): re
   return authentication.flatMap(({ spec }) =>
     (spec?.jwtRules ?? []).flatMap((rule) => keySourceOf(rule) ?? []),
   );
-}
-
-/** The workload that a proxy stands in front of: the API server's word, the node's own only where there is no pod. */
-function workloadOf(snapshot: Snapshot, { namespace, pod, labels, facts }: Proxy): Workload {
-  const object: Pod | undefined = snapshot.get(PodKind, namespace, pod);
-  const own = object?.metadata.labels ?? labels;
-  const generated = snapshot
-    .list(CanaryKind, namespace)
-    .some(({ spec }) => `${spec.targetRef.name}${suffix}` === facts.workload);
-  return { namespace, labels: own, ...(generated ? { targetLabels: targetLabels(own) } : {}) };
-}
-
-/** A generated workload's labels as its target has them. */
-function targetLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
-  const changed = Object.entries(labels).map(([name, value]) => [
-    name,
-    selectorLabels.includes(name) && value.endsWith(suffix) ? value.slice(0, -suffix.length) : value,
-  ]);
-  return Object.fromEntries(changed);
 }

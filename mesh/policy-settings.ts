@@ -1,5 +1,5 @@
 import { parse } from "yaml";
-import { type ConfigMap, ConfigMapKind, ServiceKind } from "../api/core.ts";
+import { type ConfigMap, ConfigMapKind, type Service, ServiceKind } from "../api/core.ts";
 import { type Problem, refOf } from "../api/resource.ts";
 import type { Informers } from "../kube/contract.ts";
 import type { MeshSettings } from "../policy/compile/mesh.ts";
@@ -7,7 +7,7 @@ import { type PathNormalization, pathNormalizations } from "../policy/path/norma
 import { serviceHost } from "./model/names.ts";
 
 /** The ConfigMap of Istio's MeshConfig, and the key in it. */
-const configMapName = "istio";
+export const configMapName = "istio";
 const configKey = "mesh";
 
 export interface PolicySettings {
@@ -48,21 +48,11 @@ export async function followPolicySettings(
     const config = informers.snapshot().get(ConfigMapKind, base.rootNamespace, configMapName);
     if (config !== read.from) {
       const found: Problem[] = [];
-      read = { from: config, settings: readConfig(config, base, found) ?? read.settings };
+      read = { from: config, settings: readMeshConfig(config, base, found) ?? read.settings };
       problems = found;
     }
-    const known = new Set(
-      read.settings.extensionProviders.length === 0
-        ? []
-        : informers
-            .snapshot()
-            .list(ServiceKind)
-            .flatMap(({ metadata, spec }) =>
-              (spec?.ports ?? []).map(
-                ({ port }) =>
-                  `${serviceHost(metadata.name, metadata.namespace ?? "", "cluster.local")}:${port}`,
-              ),
-            ),
+    const known = servicePorts(
+      read.settings.extensionProviders.length === 0 ? [] : informers.snapshot().list(ServiceKind),
     );
     const isKnownService = (host: string, port: number) => known.has(`${host}:${port}`);
     const next = JSON.stringify([
@@ -98,6 +88,17 @@ export async function followPolicySettings(
   };
 }
 
+/** `host:port` of each port of Services. */
+export function servicePorts(services: readonly Service[]): ReadonlySet<string> {
+  return new Set(
+    services.flatMap(({ metadata, spec }) =>
+      (spec?.ports ?? []).map(
+        ({ port }) => `${serviceHost(metadata.name, metadata.namespace ?? "", "cluster.local")}:${port}`,
+      ),
+    ),
+  );
+}
+
 /** `host:port` of each authorizer. */
 function providerServices({ extensionProviders }: MeshSettings): string[] {
   return extensionProviders.flatMap((provider) => {
@@ -107,8 +108,8 @@ function providerServices({ extensionProviders }: MeshSettings): string[] {
   });
 }
 
-/** The settings that a ConfigMap gives; undefined where it cannot be read. */
-function readConfig(
+/** The settings that a ConfigMap gives, in the place of `base`; undefined where it cannot be read, which is told. */
+export function readMeshConfig(
   config: ConfigMap | undefined,
   base: MeshSettings,
   problems: Problem[],

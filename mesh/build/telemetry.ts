@@ -40,6 +40,7 @@ import { StringMatcherSchema } from "../../envoy/generated/envoy/type/matcher/v3
 import { FractionalPercent_DenominatorType as Denominator } from "../../envoy/generated/envoy/type/v3/percent_pb.js";
 import { type Matcher, MatcherSchema } from "../../envoy/generated/xds/type/matcher/v3/matcher_pb.js";
 import { typed } from "./any.ts";
+import { denialLog } from "./denial-log.ts";
 
 /** Log name under which attempts arrive at the control plane. */
 export const attemptsLog = "fairlead_attempts";
@@ -102,7 +103,7 @@ export function clusterMetadata({ host, name, namespace }: ServiceFacts): JsonOb
   };
 }
 
-/** Series with `reporter="destination"`, for the listener of one inbound port. */
+/** Series with `reporter="destination"` and the lines of denied requests, for the listener of one inbound port. */
 export function inboundAccessLogs(self: WorkloadFacts, service: ServiceFacts | undefined): AccessLog[] {
   const subject = (pattern: string) =>
     `%CEL(re.extract(connection.subject_peer_certificate, '${pattern}', '\\\\1'))%`;
@@ -126,6 +127,7 @@ export function inboundAccessLogs(self: WorkloadFacts, service: ServiceFacts | u
       destination_service_namespace: service?.namespace ?? self.namespace ?? "unknown",
       connection_security_policy: "%CEL(connection.mtls ? 'mutual_tls' : 'none')%",
     }),
+    denialLog(),
   ];
 }
 

@@ -1,4 +1,4 @@
-import { customStages, type Evaluate, evaluator } from "../evaluate/evaluate.ts";
+import { type Asked, customStages, type Evaluate, evaluator } from "../evaluate/evaluate.ts";
 import type { PolicyRequest, Verdict } from "../evaluate/request.ts";
 import { authenticate, claimHeaders, isPreflight } from "../jwt/authenticate.ts";
 import { dropParameter } from "../jwt/query.ts";
@@ -16,11 +16,16 @@ export interface Decision {
   readonly status: number;
   readonly matched: string | null;
   readonly reason: string;
-  readonly refusedBy: Verdict["refusedBy"];
+  /** Who refused it; `edge`: Envoy itself, before any policy. Null where it is allowed, or could not be sent on. */
+  readonly refusedBy: "edge" | "authorizer" | "token" | Verdict["refusedBy"];
+  /** The external authorizers that were asked, in order; the last one's answer stands where it refused. */
+  readonly asked: readonly Asked[];
   readonly audited: boolean;
   readonly dryRun: Verdict["dryRun"];
   /** Claims that policies saw; null for an anonymous request. */
   readonly claims: Readonly<Record<string, unknown>> | null;
+  /** The request as AUDIT, DENY and ALLOW policies saw it; undefined where they were not reached. */
+  readonly seen: PolicyRequest | undefined;
   /** What the upstream gets; undefined where it is not asked. */
   readonly upstream: PolicyRequest | undefined;
 }
@@ -38,6 +43,13 @@ export interface Known {
 /** Decides requests at one workload: what Envoy refuses by itself, CUSTOM, tokens, AUDIT, DENY, ALLOW, in that order. */
 export type Decide = (wire: WireRequest, known: Known) => Decision;
 
+/** `rule`: the one that refused, where one did. */
+interface Refusal {
+  readonly status: number;
+  readonly reason: string;
+  readonly rule?: string;
+}
+
 const noDryRun = { allow: undefined, deny: undefined };
 
 /** Makes the decider of a workload, compiled for the protocol of the requests. */
@@ -46,31 +58,42 @@ export function decider(policy: WorkloadPolicy, mode: PathNormalization): Decide
   const stagesFor = customStages(policy);
   return (wire, known) => {
     const closed = wire.protocol === "tcp" ? 0 : undefined;
-    const refused = (status: number, reason: string, matched: string | null = null): Decision => ({
+    const refused = (
+      refusedBy: Decision["refusedBy"],
+      { status, reason, rule }: Refusal,
+      asked: readonly Asked[] = [],
+    ): Decision => ({
       decision: "deny",
       status: closed ?? status,
-      matched,
+      matched: rule ?? null,
       reason,
-      refusedBy: null,
+      refusedBy,
+      asked,
       audited: false,
       dryRun: noDryRun,
       claims: null,
+      seen: undefined,
       upstream: undefined,
     });
     const received = receive(wire, mode);
-    if ("status" in received) return refused(received.status, received.reason, received.rule);
+    if ("status" in received) return refused("edge", received);
     const start: PolicyRequest = {
       ...received.request,
       claims: known.claims,
       ...(known.metadata && { metadata: known.metadata }),
     };
-    for (const { rule, stage } of stagesFor(start)) {
+    const asked = stagesFor(start);
+    for (const [index, { rule, stage }] of asked.entries()) {
       const answer = askStage(policy.custom[stage], start, known.ask);
-      if (answer === undefined) return refused(403, `rbac_access_denied_matched_policy[${rule}]`, rule);
-      if (answer !== 200) return refused(answer, "ext_authz_denied");
+      if (answer === 200) continue;
+      const refusal =
+        answer === undefined
+          ? { status: 403, reason: `rbac_access_denied_matched_policy[${rule}]`, rule }
+          : { status: answer, reason: "ext_authz_denied" };
+      return refused("authorizer", refusal, asked.slice(0, index + 1));
     }
     const authenticated = passTokens(policy, start, known.now);
-    if ("reason" in authenticated) return refused(authenticated.status, authenticated.reason);
+    if ("reason" in authenticated) return refused("token", authenticated, asked);
     const { request } = authenticated;
     const verdict = evaluate(request);
     const allowed = verdict.decision === "allow";
@@ -82,9 +105,11 @@ export function decider(policy: WorkloadPolicy, mode: PathNormalization): Decide
       matched: verdict.matched,
       reason: allowed ? "" : `rbac_access_denied_matched_policy[${verdict.matched ?? "none"}]`,
       refusedBy: verdict.refusedBy,
+      asked,
       audited: verdict.audited,
       dryRun: verdict.dryRun,
       claims: request.claims ?? null,
+      seen: request,
       upstream: status === 200 ? request : undefined,
     };
   };

@@ -2,6 +2,7 @@ import { Facts } from "../evaluate/facts.ts";
 import { test } from "../evaluate/predicate.ts";
 import type { PolicyRequest } from "../evaluate/request.ts";
 import type { Leaf, Predicate, TextMatch } from "../model.ts";
+import { withoutQuery } from "../path/normalize.ts";
 
 /** A part of a rule that a request does not meet. */
 export interface Miss {
@@ -133,6 +134,8 @@ function wordMatch(match: TextMatch): string {
 }
 
 const nothing = "nothing";
+/** Headers whose values stay out of explanations, which end up in chats and tickets. */
+const secretHeader = /authorization|cookie|token|secret|password|api-?key/;
 
 function gotOf(leaf: Leaf, request: PolicyRequest): string {
   switch (leaf.kind) {
@@ -140,7 +143,12 @@ function gotOf(leaf: Leaf, request: PolicyRequest): string {
     case "namespace":
     case "service-account":
     case "trust-domain":
-      return request.identities?.filter((name) => name !== "").join(", ") || "no client certificate";
+      return (
+        request.identities
+          ?.filter((name) => name !== "")
+          .map((name) => name.replace(/^spiffe:\/\//, ""))
+          .join(", ") || "no client certificate"
+      );
     case "request-principal": {
       const { iss, sub } = request.claims ?? {};
       return request.claims ? `${String(iss)}/${String(sub)}` : "no token";
@@ -161,9 +169,12 @@ function gotOf(leaf: Leaf, request: PolicyRequest): string {
       return request.host;
     case "path":
     case "path-template":
-      return request.path;
-    case "header":
-      return request.headers.get(leaf.name)?.join(" | ") ?? nothing;
+      return withoutQuery(request.path);
+    case "header": {
+      const lines = request.headers.get(leaf.name);
+      if (lines === undefined) return nothing;
+      return secretHeader.test(leaf.name) ? "a value that is not shown" : lines.join(" | ");
+    }
     case "sni":
       return request.sni || nothing;
     case "metadata":

@@ -19,6 +19,8 @@ interface Held {
   problem: string | undefined;
   failures: number;
   cancel: () => void;
+  /** The first fetch, ended well or not. */
+  first: Promise<void>;
 }
 
 const twentyMinutes = 20 * 60_000;
@@ -53,9 +55,16 @@ export class KeyStore {
     }
     for (const [key, source] of wanted) {
       if (this.held.has(key)) continue;
-      const held = { source, jwks: undefined, problem: undefined, failures: 0, cancel: () => undefined };
+      const held: Held = {
+        source,
+        jwks: undefined,
+        problem: undefined,
+        failures: 0,
+        cancel: () => undefined,
+        first: Promise.resolve(),
+      };
       this.held.set(key, held);
-      void this.renew(key, held);
+      held.first = this.renew(key, held);
     }
   }
 
@@ -66,6 +75,11 @@ export class KeyStore {
     if (jwks === undefined) return { problem };
     return { jwks, ...(held.problem !== undefined && { problem: held.problem }) };
   };
+
+  /** Resolves when each source that is wanted was fetched once, well or not. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.held.values()].map(({ first }) => first));
+  }
 
   close(): void {
     this.closed = true;

@@ -1,0 +1,37 @@
+import { CanaryKind } from "../api/kinds.ts";
+import type { Snapshot } from "../kube/contract.ts";
+import type { Workload } from "../policy/compile/select.ts";
+
+/** Labels by one of which a Canary tells its primary from its target. */
+const selectorLabels = ["app", "name", "app.kubernetes.io/name"];
+const suffix = "-primary";
+
+/**
+ * Whom policies are looked up for. A workload that a Canary generated counts under its target's labels as well, so that a
+ * release opens no door.
+ *
+ * @param workload `name` is that of the Deployment (or other workload) that made the pods
+ */
+export function policyWorkload(
+  snapshot: Snapshot,
+  workload: {
+    readonly namespace: string;
+    readonly name: string | undefined;
+    readonly labels: Readonly<Record<string, string>>;
+  },
+): Workload {
+  const { namespace, name, labels } = workload;
+  const generated = snapshot
+    .list(CanaryKind, namespace)
+    .some(({ spec }) => `${spec.targetRef.name}${suffix}` === name);
+  return { namespace, labels, ...(generated ? { targetLabels: targetLabels(labels) } : {}) };
+}
+
+/** A generated workload's labels as its target has them. */
+function targetLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
+  const changed = Object.entries(labels).map(([name, value]) => [
+    name,
+    selectorLabels.includes(name) && value.endsWith(suffix) ? value.slice(0, -suffix.length) : value,
+  ]);
+  return Object.fromEntries(changed);
+}
