@@ -11,6 +11,8 @@ export const revisionAnnotation = "fairlead.dev/revision";
 export const byAnnotation = "fairlead.dev/by";
 export const reasonAnnotation = "fairlead.dev/reason";
 export const pausedAnnotation = "fairlead.dev/paused";
+/** Before the name of a confirm-* hook, or of its type where it has no hook: `open` or `closed` by hand, whatever the hook says. */
+export const gatePrefix = "gate.fairlead.dev/";
 
 /** Names the run whose weights a route carries, and its two arms. */
 export interface RunMark {

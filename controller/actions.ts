@@ -1,5 +1,11 @@
-import { actionAnnotation, byAnnotation, reasonAnnotation, revisionAnnotation } from "../api/annotations.ts";
-import type { Action } from "./decide/observation.ts";
+import {
+  actionAnnotation,
+  byAnnotation,
+  gatePrefix,
+  reasonAnnotation,
+  revisionAnnotation,
+} from "../api/annotations.ts";
+import type { Action, HandGates } from "./decide/observation.ts";
 
 const kinds: ReadonlySet<string> = new Set<Action["kind"]>([
   "promote",
@@ -26,4 +32,14 @@ export function readAction(annotations: Readonly<Record<string, string>>): Actio
     ...(by && { by }),
     ...(reason && { reason }),
   };
+}
+
+/** The gates that a person has opened or closed by annotation; other values than `open` and `closed` say nothing. */
+export function readGates(annotations: Readonly<Record<string, string>>): HandGates {
+  const gates = new Map<string, "open" | "closed">();
+  for (const [name, value] of Object.entries(annotations)) {
+    if (name.startsWith(gatePrefix) && (value === "open" || value === "closed"))
+      gates.set(name.slice(gatePrefix.length), value);
+  }
+  return gates;
 }

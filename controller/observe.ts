@@ -1,7 +1,7 @@
 import type { Harm } from "../analysis/analyst.ts";
 import { pausedAnnotation, rollbackAnnotation } from "../api/annotations.ts";
 import { HorizontalPodAutoscalerKind, type PodTemplateSpec, ServiceKind } from "../api/core.ts";
-import { readAction } from "./actions.ts";
+import { readAction, readGates } from "./actions.ts";
 import { checksums } from "./configs/copies.ts";
 import type {
   Measurement,
@@ -55,6 +55,7 @@ export function observe(subject: Subject, state: State, memory: Memory): Observa
     ...(memory.measurement && { measurement: memory.measurement }),
     ...(harm && run && { harm }),
     ...(action && { action }),
+    gates: readGates(annotations),
     paused: isPaused(annotations),
     suspended: canary.suspend,
     deleted: deletionTimestamp !== undefined,

@@ -2952,6 +2952,10 @@ const schema: Schema = {
        "format": "date-time",
        "description": "Since when checks are inconclusive."
       },
+      "waitingFor": {
+       "type": "string",
+       "description": "The gate that holds it."
+      },
       "tickedAt": {
        "type": "string",
        "format": "date-time",

@@ -828,6 +828,10 @@ export interface CanaryRun {
    */
   readonly heldSince?: string;
   /**
+   * The gate that holds it.
+   */
+  readonly waitingFor?: string;
+  /**
    * When the checks were last counted.
    */
   readonly tickedAt?: string;

@@ -1,9 +1,11 @@
+import { nextWeight } from "../../analysis/judge/steps.ts";
 import type { Decision } from "./effects.ts";
 import { startRun } from "./new-run.ts";
 import type { Action, Observation } from "./observation.ts";
+import { takeBack } from "./promoting.ts";
 import { rollBack } from "./roll-back.ts";
 import type { DecisionSpec } from "./spec.ts";
-import { liveRun, type State } from "./state.ts";
+import { liveRun, type Progressing, type State } from "./state.ts";
 import { promote } from "./tick.ts";
 
 /**
@@ -48,8 +50,7 @@ interface Taken {
 
 function carriedOut(state: State, action: Action, seen: Observation, spec: DecisionSpec): Taken | undefined {
   const refuse = (refused: string): Taken => ({ decision: { next: state, effects: [] }, refused });
-  const revision = liveRun(state)?.run.revision ?? state.applied;
-  if (action.revision !== undefined && !isNamed(revision, action.revision)) {
+  if (action.revision !== undefined && !isNamed(presentRevision(state, seen), action.revision)) {
     return refuse(`it is for revision ${action.revision}, which is not the present one`);
   }
   switch (action.kind) {
@@ -57,25 +58,21 @@ function carriedOut(state: State, action: Action, seen: Observation, spec: Decis
     case "resume":
       return { decision: { next: state, effects: [] } };
     case "abort":
-      if (state.phase === "Progressing" || state.phase === "WaitingPromotion") {
-        const message = `aborted${action.by === undefined ? "" : ` by ${action.by}`}${action.reason === undefined ? "" : `: ${action.reason}`}`;
-        return { decision: rollBack(state, seen, spec, { reason: "Aborted", message }) };
-      }
-      return refuse("no analysis is under way");
+      return abort(state, action, seen, spec, refuse);
     case "promote":
-      if (state.phase === "Progressing" || state.phase === "WaitingPromotion") {
-        if (
-          seen.harm !== undefined ||
-          (seen.route.kind === "present" && seen.route.rollback?.run === state.run.id)
-        ) {
-          return refuse("the canary is being rolled back");
-        }
-        if (seen.target.kind !== "present" || seen.target.readiness.kind !== "ready")
-          return refuse("the canary is not ready");
-        if (seen.target.revision !== state.run.revision) return refuse("the target has a newer revision");
-        return { decision: promote(state, spec, []) };
-      }
-      return refuse("no analysis is under way");
+      return isAnalysed(state)
+        ? refuseOr(cannotRaise(state, seen), refuse, () => promote(state, spec, []))
+        : refuse("no analysis is under way");
+    case "skip":
+      if (state.phase === "Waiting" && seen.target.kind === "present")
+        return { decision: startRun(state, seen.target, seen, spec) };
+      return isAnalysed(state)
+        ? refuseOr(cannotRaise(state, seen), refuse, () => skip(state, seen, spec))
+        : refuse("no analysis is under way");
+    case "set-weight":
+      return isAnalysed(state)
+        ? setWeight(state, action.weight, seen, spec, refuse)
+        : refuse("no analysis is under way");
     case "retry":
       if (
         state.phase === "Failed" &&
@@ -87,11 +84,91 @@ function carriedOut(state: State, action: Action, seen: Observation, spec: Decis
         return { decision: startRun(state, seen.target, seen, spec) };
       }
       return refuse("there is no failed revision to retry");
-    case "skip":
-    case "set-weight":
     case "unknown":
-      return refuse("allowed are promote, abort, pause, resume, retry");
+      return refuse("allowed are promote, abort, pause, resume, retry, skip, set-weight=1..100");
   }
+}
+
+type Refuse = (why: string) => Taken;
+
+function refuseOr(why: string | undefined, refuse: Refuse, decide: () => Decision): Taken {
+  return why === undefined ? { decision: decide() } : refuse(why);
+}
+
+/** The revision that a person means who looks at the canary now. */
+function presentRevision(state: State, { target }: Observation): string | undefined {
+  if (state.phase === "Waiting" && target.kind === "present") return target.revision;
+  return liveRun(state)?.run.revision ?? state.applied;
+}
+
+function isAnalysed(state: State): state is Progressing {
+  return state.phase === "Progressing" || state.phase === "WaitingPromotion";
+}
+
+function abort(
+  state: State,
+  { by, reason }: Action,
+  seen: Observation,
+  spec: DecisionSpec,
+  refuse: Refuse,
+): Taken | undefined {
+  const message = `aborted${by === undefined ? "" : ` by ${by}`}${reason === undefined ? "" : `: ${reason}`}`;
+  const cause = { reason: "Aborted", message } as const;
+  if (isAnalysed(state)) return { decision: rollBack(state, seen, spec, cause) };
+  if (state.phase !== "Promoting") return refuse("no analysis is under way");
+  // A primary that is gone is made again first; the action stays until then.
+  return seen.primary.kind === "missing" ? undefined : { decision: takeBack(state, seen, spec, cause) };
+}
+
+/** What forbids more traffic for the canary, whoever asks for it; undefined where nothing does. */
+function cannotRaise(state: Progressing, { harm, route, target }: Observation): string | undefined {
+  if (harm !== undefined || (route.kind === "present" && route.rollback?.run === state.run.id))
+    return "the canary is being rolled back";
+  if (target.kind !== "present" || target.readiness.kind !== "ready") return "the canary is not ready";
+  return target.revision === state.run.revision ? undefined : "the target has a newer revision";
+}
+
+/** The next weight, or after the last the promotion, whatever checks and gates say. */
+function skip(state: Progressing, seen: Observation, spec: DecisionSpec): Decision {
+  const weight = nextWeight(state.canaryWeight, spec.advance.steps);
+  return weight === undefined ? promote(state, spec, []) : moveTo(state, weight, seen, spec);
+}
+
+function setWeight(
+  state: Progressing,
+  weight: number | undefined,
+  seen: Observation,
+  spec: DecisionSpec,
+  refuse: Refuse,
+): Taken {
+  if (weight === undefined || weight < 1 || weight > 100)
+    return refuse("a weight is 1 to 100: `abort` takes the canary to 0");
+  const why = weight > state.canaryWeight ? cannotRaise(state, seen) : undefined;
+  return refuseOr(why, refuse, () => moveTo(state, weight, seen, spec));
+}
+
+/** A weight that a person chose; the analysis goes on from there, an interval later. */
+function moveTo(state: Progressing, weight: number, { now }: Observation, spec: DecisionSpec): Decision {
+  const { heldSince: _held, waitingFor: _gate, ...run } = state.run;
+  const next: Progressing = {
+    ...state,
+    phase: "Progressing",
+    canaryWeight: weight,
+    run: { ...run, steppedAt: now, tickedAt: now },
+  };
+  return {
+    next,
+    effects: [
+      { kind: "store" },
+      { kind: "set-weight", canaryWeight: weight, run: next.run },
+      {
+        kind: "event",
+        type: "Normal",
+        reason: "Advance",
+        message: `Advance ${spec.canary} canary weight ${weight}`,
+      },
+    ],
+  };
 }
 
 /** People name a revision by its first digits, with or without `v2:`. */

@@ -1,5 +1,6 @@
 import { nextWeight } from "../../analysis/judge/steps.ts";
 import type { Ask } from "./effects.ts";
+import { closedByHand, gatesToAsk } from "./gates.ts";
 import type { Observation } from "./observation.ts";
 import { type DecisionSpec, hooksOf } from "./spec.ts";
 import type { Progressing } from "./state.ts";
@@ -20,8 +21,10 @@ export function askTick(state: Progressing, seen: Observation, spec: DecisionSpe
     ...(first ? (run.preRolloutPassed ? [] : hooksOf(spec, "pre-rollout")) : hooksOf(spec, "rollout")),
   ];
   const last = nextWeight(canaryWeight, spec.advance.steps) === undefined;
-  const gates = hooksOf(spec, last ? "confirm-promotion" : "confirm-traffic-increase");
-  if (first && hooks.length === 0 && gates.length === 0) return undefined;
+  const gate = last ? "confirm-promotion" : "confirm-traffic-increase";
+  const gates = gatesToAsk(spec, seen.gates, gate);
+  const isShut = closedByHand(spec, seen.gates, gate) !== undefined;
+  if (first && hooks.length === 0 && gates.length === 0 && !isShut) return undefined;
   return {
     about: {
       phase: state.phase,

@@ -1,7 +1,8 @@
 import { isRevision } from "../revision.ts";
 import type { Ask, Decision, Effect } from "./effects.ts";
+import { gatesToAsk } from "./gates.ts";
 import type { Observation, TargetObservation } from "./observation.ts";
-import { type DecisionSpec, hooksOf } from "./spec.ts";
+import type { DecisionSpec } from "./spec.ts";
 import { type Progressing, type Remembered, remembered, type State } from "./state.ts";
 
 export type PresentTarget = Extract<TargetObservation, { kind: "present" }>;
@@ -57,7 +58,7 @@ export function askConfirmRollout(
   spec: DecisionSpec,
   seen: Observation,
 ): Ask | undefined {
-  const hooks = hooksOf(spec, "confirm-rollout");
+  const hooks = gatesToAsk(spec, seen.gates, "confirm-rollout");
   if (hooks.length === 0) return undefined;
   return {
     about: { phase: "confirm-rollout", revision: target.revision },

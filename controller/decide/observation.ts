@@ -26,7 +26,8 @@ export interface Observation {
   /** The guard's verdict about the run under way. */
   readonly harm?: Harm;
   readonly action?: Action;
-  /** A rollback or stop that somebody asked by a hook. */
+  readonly gates: HandGates;
+  /** A person holds the weight where it is. */
   readonly paused: boolean;
   readonly suspended: boolean;
   readonly deleted: boolean;
@@ -103,6 +104,9 @@ export interface MeasuredMoment {
   readonly weight?: Percent;
   readonly tickedAt?: number;
 }
+
+/** Gates that a person has set, by the name of a hook or by its type (`confirm-rollout` …). */
+export type HandGates = ReadonlyMap<string, "open" | "closed">;
 
 /** What a person asked by annotation. */
 export interface Action {

@@ -95,7 +95,8 @@ function trouble(state: Promoting, seen: Observation, spec: DecisionSpec): Cause
   return undefined;
 }
 
-function takeBack(state: Promoting, seen: Observation, spec: DecisionSpec, cause: Cause): Decision {
+/** Ends a promotion: at once where the primary still has its former template, else that one is restored first. */
+export function takeBack(state: Promoting, seen: Observation, spec: DecisionSpec, cause: Cause): Decision {
   const { primary } = seen;
   const untouched = primary.kind === "present" && primary.revision !== state.run.revision;
   if (untouched && primary.readiness.kind === "ready") return rollBack(state, seen, spec, cause);

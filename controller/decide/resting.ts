@@ -1,7 +1,8 @@
 import type { Ask, Decision, Effect } from "./effects.ts";
+import { closedByHand, gateNotice } from "./gates.ts";
 import { adopted, askConfirmRollout, revisionNews, startRun } from "./new-run.ts";
 import { targetNotice } from "./notices.ts";
-import type { Observation } from "./observation.ts";
+import type { HookOutcome, Observation } from "./observation.ts";
 import { type DecisionSpec, hooksOf } from "./spec.ts";
 import { type Resting, remembered, type Waiting } from "./state.ts";
 
@@ -108,6 +109,8 @@ export function considerRevision(state: Resting | Waiting, seen: Observation, sp
       notice: { reason: "Paused", message: "a new revision waits: the canary is paused", stalled: false },
     };
   }
+  const shut = closedByHand(spec, seen.gates, "confirm-rollout");
+  if (shut !== undefined) return waitForApproval(state, spec, { name: shut, muteAlert: false });
   const ask = askConfirmRollout(state, target, spec, seen);
   if (ask === undefined) return startRun(state, target, seen, spec);
   const { measurement } = seen;
@@ -119,25 +122,28 @@ export function considerRevision(state: Resting | Waiting, seen: Observation, sp
     const start = startRun(state, target, seen, spec);
     return { ...start, effects: [...start.effects, ...hookEvents(measurement.hooks, "Confirm-rollout")] };
   }
+  return {
+    ...waitForApproval(state, spec, closed),
+    ask: { ...ask, notBefore: seen.now + spec.interval },
+  };
+}
+
+function waitForApproval(
+  state: Resting | Waiting,
+  spec: DecisionSpec,
+  { name, muteAlert }: Pick<HookOutcome, "name" | "muteAlert">,
+): Decision {
   const next: Waiting = { ...remembered(state), phase: "Waiting" };
-  const news1st: readonly Effect[] =
-    state.phase === "Waiting"
-      ? []
-      : [
-          {
-            kind: "event",
-            type: "Warning",
-            reason: "WaitingForApproval",
-            message: `Halt ${spec.canary} advancement waiting for approval ${closed.name}`,
-          },
-          ...(closed.muteAlert
-            ? []
-            : [{ kind: "alert", severity: "warn", message: "Canary is waiting for approval." } as const]),
-        ];
+  const isNews = state.phase !== "Waiting" && !muteAlert;
   return {
     next,
-    effects: [{ kind: "store" }, ...news1st],
-    ask: { ...ask, notBefore: seen.now + spec.interval },
+    effects: [
+      { kind: "store" },
+      ...(isNews
+        ? [{ kind: "alert", severity: "warn", message: "Canary is waiting for approval." } as const]
+        : []),
+    ],
+    notice: gateNotice(spec, "confirm-rollout", name),
   };
 }
 

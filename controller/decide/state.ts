@@ -52,6 +52,8 @@ export interface RunState {
   readonly steppedAt?: number;
   /** When the advance clock last counted: the next tick is one interval later. */
   readonly tickedAt?: number;
+  /** The gate that holds it. */
+  readonly waitingFor?: string;
   /** Since when checks have said nothing. */
   readonly heldSince?: number;
   readonly preRolloutPassed: boolean;

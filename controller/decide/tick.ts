@@ -1,8 +1,10 @@
 import type { Check } from "../../analysis/checks/types.ts";
 import { advance } from "../../analysis/judge/advance.ts";
+import { nextWeight } from "../../analysis/judge/steps.ts";
 import type { Advice } from "../../analysis/judge/types.ts";
 import { askTick, countedAt } from "./ask.ts";
 import type { Decision, Effect } from "./effects.ts";
+import { closedByHand, type GateType, gateNotice } from "./gates.ts";
 import type { HookOutcome, Measurement, Observation } from "./observation.ts";
 import { hookEvents } from "./resting.ts";
 import { rollBack } from "./roll-back.ts";
@@ -16,7 +18,13 @@ export function tick(state: Progressing, seen: Observation, spec: DecisionSpec):
   if (ask === undefined) return applyAdvice(state, seen, spec, undefined);
   const { measurement } = seen;
   if (measurement === undefined || !sameMoment(measurement.about, ask.about)) {
-    return { next: state, effects: [{ kind: "store" }], ask };
+    const { waitingFor } = state.run;
+    return {
+      next: state,
+      effects: [{ kind: "store" }],
+      ask,
+      ...(waitingFor !== undefined && { notice: gateNotice(spec, nextGate(state, spec), waitingFor) }),
+    };
   }
   return applyAdvice(state, seen, spec, measurement);
 }
@@ -95,8 +103,8 @@ function carryOut(
         ...(advice.stalled && { notice: { reason: "Inconclusive", message: advice.reason, stalled: true } }),
       };
     case "step": {
-      const closed = closedGate(measurement, "confirm-traffic-increase");
-      if (closed !== undefined) return waitAtGate(counted, spec, closed, "traffic increase approval", before);
+      const closed = closedGate(measurement, seen, spec, "confirm-traffic-increase");
+      if (closed !== undefined) return waitAtGate(state, counted, spec, closed, before);
       const { heldSince: _held, ...run } = counted.run;
       const next: Progressing = {
         ...counted,
@@ -120,16 +128,9 @@ function carryOut(
       };
     }
     case "promote": {
-      const closed = closedGate(measurement, "confirm-promotion");
-      if (closed !== undefined) {
-        return waitAtGate(
-          { ...counted, phase: "WaitingPromotion" },
-          spec,
-          closed,
-          "promotion approval",
-          before,
-        );
-      }
+      const closed = closedGate(measurement, seen, spec, "confirm-promotion");
+      if (closed !== undefined)
+        return waitAtGate(state, { ...counted, phase: "WaitingPromotion" }, spec, closed, before);
       return promote(counted, spec, before);
     }
   }
@@ -143,7 +144,7 @@ function counting(
   advice: Advice,
   measurement: Measurement | undefined,
 ): Progressing {
-  const { heldSince: _before, ...run } = state.run;
+  const { heldSince: _before, waitingFor: _gate, ...run } = state.run;
   const heldSince = advice.kind === "hold" ? advice.heldSince : undefined;
   const preRolloutFailed = measurement?.hooks.some(
     ({ type, answer }) => type === "pre-rollout" && answer.kind !== "passed",
@@ -176,7 +177,7 @@ function causeOfAdvice(advice: Advice, { failedChecks }: Progressing, spec: Deci
 
 /** From analysis to promotion: what the primary serves now is kept before its first write. */
 export function promote(state: Progressing, spec: DecisionSpec, before: readonly Effect[]): Decision {
-  const { heldSince: _held, ...run } = state.run;
+  const { heldSince: _held, waitingFor: _gate, ...run } = state.run;
   const next: Promoting = {
     ...remembered(state),
     phase: "Promoting",
@@ -196,34 +197,51 @@ export function promote(state: Progressing, spec: DecisionSpec, before: readonly
   };
 }
 
-/** A closed gate holds without counting against the canary. */
+/** A closed gate holds without counting against the canary; it is told once. */
 function waitAtGate(
+  state: Progressing,
   next: Progressing,
   spec: DecisionSpec,
-  { name, muteAlert }: HookOutcome,
-  what: "traffic increase approval" | "promotion approval",
+  { name, type, muteAlert }: ClosedGate,
   before: readonly Effect[],
 ): Decision {
-  const alert =
-    what === "promotion approval"
+  const message =
+    type === "confirm-promotion"
       ? "Canary promotion is waiting for approval."
       : "Canary traffic increase is waiting for approval.";
+  const isNews = state.run.waitingFor !== name && !muteAlert;
   return {
-    next,
+    next: { ...next, run: { ...next.run, waitingFor: name } },
     effects: [
       { kind: "store" },
       ...before,
-      event("Warning", "WaitingForApproval", `Halt ${spec.canary} advancement waiting for ${what} ${name}`),
-      ...(muteAlert ? [] : [{ kind: "alert", severity: "warn", message: alert } as const]),
+      ...(isNews ? [{ kind: "alert", severity: "warn", message } as const] : []),
     ],
+    notice: gateNotice(spec, type, name),
   };
+}
+
+interface ClosedGate extends Pick<HookOutcome, "name" | "muteAlert"> {
+  readonly type: GateType;
 }
 
 function closedGate(
   measurement: Measurement | undefined,
-  type: HookOutcome["type"],
-): HookOutcome | undefined {
-  return measurement?.hooks.find((hook) => hook.type === type && hook.answer.kind !== "passed");
+  { gates }: Observation,
+  spec: DecisionSpec,
+  type: GateType,
+): ClosedGate | undefined {
+  const byHand = closedByHand(spec, gates, type);
+  if (byHand !== undefined) return { name: byHand, type, muteAlert: false };
+  const shut = measurement?.hooks.find((hook) => hook.type === type && hook.answer.kind !== "passed");
+  return shut && { name: shut.name, type, muteAlert: shut.muteAlert };
+}
+
+/** The gate before what comes next. */
+function nextGate({ canaryWeight }: Progressing, spec: DecisionSpec): GateType {
+  return nextWeight(canaryWeight, spec.advance.steps) === undefined
+    ? "confirm-promotion"
+    : "confirm-traffic-increase";
 }
 
 /** Pre-rollout and rollout hooks count like checks. */

@@ -62,6 +62,7 @@ function readRun(run: CanaryRun | undefined, judge: string | undefined): RunStat
     ...(steppedAt !== undefined && { steppedAt }),
     ...(tickedAt !== undefined && { tickedAt }),
     ...(heldSince !== undefined && { heldSince }),
+    ...(run.waitingFor && { waitingFor: run.waitingFor }),
     ...(run.primaryRevision && { primaryRevision: run.primaryRevision }),
     ...(judge && { judge }),
   };

@@ -87,6 +87,7 @@ function writeRun(run: RunState, epoch: number): CanaryRun {
     ...(run.steppedAt !== undefined && { steppedAt: iso(run.steppedAt) }),
     ...(run.tickedAt !== undefined && { tickedAt: iso(run.tickedAt) }),
     ...(run.heldSince !== undefined && { heldSince: iso(run.heldSince) }),
+    ...(run.waitingFor !== undefined && { waitingFor: run.waitingFor }),
     ...(run.primaryRevision !== undefined && { primaryRevision: run.primaryRevision }),
     epoch,
   };
