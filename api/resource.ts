@@ -13,6 +13,8 @@ export interface ObjectMeta {
   readonly annotations?: Readonly<Record<string, string>>;
   readonly finalizers?: readonly string[];
   readonly ownerReferences?: readonly OwnerReference[];
+  /** Who set which fields; informers leave it out. */
+  readonly managedFields?: readonly unknown[];
 }
 
 export interface OwnerReference {

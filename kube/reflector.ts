@@ -65,7 +65,7 @@ export function startReflector(
 
   function replaceAll(items: readonly KubeObject[]): void {
     const before = objects;
-    objects = objectsOf(items);
+    objects = objectsOf(items.map(lean));
     changed(difference(before, objects));
   }
 
@@ -91,7 +91,7 @@ export function startReflector(
       resourceVersion = later(event.resourceVersion, resourceVersion);
       return;
     }
-    const { object } = event;
+    const object = lean(event.object);
     const version = object.metadata.resourceVersion;
     const before = getKey(objects.objects, objectKey(object.metadata.namespace, object.metadata.name));
     // A watch tells each change once and in order; what comes again must not bring a deleted object back.
@@ -164,6 +164,15 @@ export function startReflector(
       resolveSynced();
     },
   };
+}
+
+/**
+ * Without what no reader needs and what is often the larger half of an object. A server that gets none in an update
+ * keeps the ones it has.
+ */
+function lean(object: KubeObject): KubeObject {
+  const { managedFields, ...metadata } = object.metadata;
+  return managedFields === undefined ? object : { ...object, metadata };
 }
 
 /** What turns `before` into `after`. A name that now belongs to another uid was deleted and added. */

@@ -35,8 +35,12 @@ export async function startBed(): Promise<Bed> {
 
 function answer<T>(child: ChildProcess): Promise<T> {
   return new Promise((resolve, reject) => {
-    child.once("message", (message) => resolve(message as T));
-    child.once("exit", (code) => reject(new Error(`a process of the bench ended with ${code}`)));
+    const failed = (code: number | null) => reject(new Error(`a process of the bench ended with ${code}`));
+    child.once("exit", failed);
+    child.once("message", (message) => {
+      child.off("exit", failed);
+      resolve(message as T);
+    });
   });
 }
 

@@ -2,7 +2,7 @@ import type { Event } from "../../api/core.ts";
 import type { Canary } from "../../api/kinds.ts";
 import { eventHeaders, eventRow } from "../event/row.ts";
 import { type Colour, paint } from "../output/colour.ts";
-import { ageOf } from "../output/duration.ts";
+import { ageOf, shortDuration } from "../output/duration.ts";
 import { formatTable, type Row } from "../output/table.ts";
 import { formatValue } from "./explain.ts";
 import { analysisOf, paintPhase, phaseOf } from "./row.ts";
@@ -97,15 +97,21 @@ function conditionRows({ status }: Canary, now: number): readonly Row[] {
   return [["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"], ...rows];
 }
 
-function historyRows({ status }: Canary, now: number): readonly Row[] {
-  const rows = (status?.history ?? []).map(({ revision, outcome, endedAt, weight, message }) => [
-    revision,
-    outcome,
-    weight === undefined ? "-" : `${weight} %`,
-    ageOf(endedAt, now),
-    message ?? "",
-  ]);
-  return [["REVISION", "OUTCOME", "REACHED", "AGE", "MESSAGE"], ...rows];
+/** The last runs, below the names of the columns. `now` in epoch milliseconds. */
+export function historyRows({ status }: Canary, now: number): readonly Row[] {
+  const rows = (status?.history ?? []).map((run) => {
+    const { revision, outcome, startedAt, endedAt, weight, message } = run;
+    const took = Date.parse(endedAt ?? "") - Date.parse(startedAt ?? "");
+    return [
+      revision.replace(/^v2:/, "").slice(0, 10),
+      paint(outcome === "promoted" ? "green" : outcome === "rolled-back" ? "red" : "yellow", outcome),
+      weight === undefined ? "-" : `${weight} %`,
+      Number.isNaN(took) ? "-" : shortDuration(took),
+      ageOf(endedAt, now),
+      message ?? "",
+    ];
+  });
+  return [["REVISION", "OUTCOME", "REACHED", "TOOK", "AGE", "MESSAGE"], ...rows];
 }
 
 /** A heading and an indented table; empty where there are no rows below the headers. */
