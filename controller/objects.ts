@@ -1,6 +1,6 @@
 import type { ReadService } from "../api/canary/types.ts";
 import { HorizontalPodAutoscalerKind } from "../api/core.ts";
-import type { KubeObject } from "../api/resource.ts";
+import type { Kind, KubeObject } from "../api/resource.ts";
 import type { Snapshot } from "../kube/contract.ts";
 import { digestOf } from "./revision.ts";
 import { buildServices, serviceWrite } from "./routers/services.ts";
@@ -15,8 +15,11 @@ interface Known {
   readonly writes: readonly Write[];
 }
 
+/** Data, not a closure, which would keep the whole snapshot of its time alive. */
 interface Read {
-  readonly again: (snapshot: Snapshot) => KubeObject | undefined;
+  readonly kind: Kind;
+  readonly namespace: string | undefined;
+  readonly name: string;
   readonly found: KubeObject | undefined;
 }
 
@@ -40,8 +43,8 @@ export function objectWrites(subject: Subject, apex: boolean): readonly Write[] 
   const byApex = known.get(canary.service) ?? new Map<boolean, Known>();
   known.set(canary.service, byApex);
   const last = byApex.get(apex);
-  if (last?.inputs === inputs && last.reads.every(({ again, found }) => again(snapshot) === found))
-    return last.writes;
+  const isSame = ({ kind, namespace, name, found }: Read) => snapshot.get(kind, namespace, name) === found;
+  if (last?.inputs === inputs && last.reads.every(isSame)) return last.writes;
   const reads: Read[] = [];
   const writes = findWrites({ ...subject, snapshot: recording(snapshot, reads) }, apex);
   byApex.set(apex, { inputs, reads, writes });
@@ -67,7 +70,7 @@ function recording(snapshot: Snapshot, reads: Read[]): Snapshot {
     ...snapshot,
     get: (kind, namespace, name) => {
       const found = snapshot.get(kind, namespace, name);
-      reads.push({ again: (later) => later.get(kind, namespace, name), found });
+      reads.push({ kind, namespace, name, found });
       return found;
     },
   };

@@ -18,15 +18,16 @@ export function followWeight(
   const weight = liveRun(state)?.canaryWeight ?? 0;
   if (analysis === undefined || entry.tracked?.weight === weight) return;
   entry.tracked?.stop();
-  const { canary, router } = subject;
+  // Nothing below may hold `subject`, and with it a snapshot, for as long as the run lasts.
+  const version = routeVersion(subject);
+  const route = {
+    ...subject.router.route(subject.canary),
+    ...(version !== undefined && { resourceVersion: version }),
+  };
   const started = clock.monotonic();
   let cancel = (): void => {};
   const look = (): void => {
-    const version = routeVersion(subject);
-    const answer = acknowledged?.({
-      ...router.route(canary),
-      ...(version !== undefined && { resourceVersion: version }),
-    });
+    const answer = acknowledged?.(route);
     const held = answer !== undefined && answer.of > 0 && answer.held >= answer.of;
     if (held || clock.monotonic() - started >= longest) analysis.setWeight(weight, clock.now());
     else cancel = clock.after(lookEvery, look);
