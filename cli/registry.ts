@@ -62,6 +62,18 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/why.ts")).addWhy,
   },
   {
+    name: "watch",
+    group: release,
+    summary: "show one rollout live: weights, pods, checks, events",
+    load: async () => (await import("./commands/watch.ts")).addWatch,
+  },
+  {
+    name: "plan",
+    group: release,
+    summary: "show what a Canary of a file would make, and its weights over time",
+    load: async () => (await import("./commands/plan.ts")).addPlan,
+  },
+  {
     name: "promote",
     group: release,
     summary: "promote a canary now, without waiting for its analysis",

@@ -1,4 +1,5 @@
 import type { Canary } from "../../api/kinds.ts";
+import { clip } from "../output/clip.ts";
 import { frame } from "./frame.ts";
 import type { RequestLine } from "./record.ts";
 
@@ -110,20 +111,4 @@ export function liveView(): View {
     end: (lines) => process.stdout.write(`\n${lines.join("\n")}\n`),
     close: () => process.stdout.write("\u001b[?25h"),
   };
-}
-
-/** Cuts a line to the terminal's width; colour codes take none. */
-function clip(line: string, width: number): string {
-  let visible = 0;
-  let out = "";
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: ANSI colours begin with ESC
-  for (const part of line.split(/(\u001b\[[0-9;]*m)/)) {
-    if (part.startsWith("\u001b[")) out += part;
-    else {
-      const rest = Array.from(part).slice(0, Math.max(0, width - visible));
-      visible += rest.length;
-      out += rest.join("");
-    }
-  }
-  return out;
 }
