@@ -14,6 +14,8 @@ export interface TestCluster {
   /** The controller's: on a real API server it may do what the Helm chart's roles allow. */
   readonly controllerClient: Client;
   readonly url: string;
+  /** Path of a kubeconfig of the tests' own. */
+  readonly kubeconfig: string;
   /** For other processes. */
   readonly connection: Connection;
   /** Another view of the server, as another process would have it. */
@@ -39,6 +41,7 @@ export async function startTestCluster(): Promise<TestCluster> {
     client,
     controllerClient,
     url: connection.url,
+    kubeconfig: server.kubeconfig,
     connection,
     informers,
     readiness: () => true,

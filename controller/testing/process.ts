@@ -25,6 +25,8 @@ export interface TestControllerOptions {
   readonly signals?: ScriptedSignals;
   readonly answer?: (hook: string) => HookAnswer;
   readonly logger?: Logger;
+  /** Beside the list of events. */
+  readonly recorder?: Recorder;
 }
 
 export async function startTestController(
@@ -36,7 +38,10 @@ export async function startTestController(
   const analyst = createAnalyst({ signals, clock: systemClock, logger });
   const events: { reason: string; message: string }[] = [];
   const recorder: Recorder = {
-    event: (_object, _type, reason, message) => void events.push({ reason, message }),
+    event(object, type, reason, message) {
+      events.push({ reason, message });
+      options.recorder?.event(object, type, reason, message);
+    },
   };
   const registry = createRegistry();
   let alive = true;
