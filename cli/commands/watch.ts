@@ -122,7 +122,7 @@ function drawLive(): Show {
   process.once("exit", () => process.stdout.write("\u001b[?25h"));
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(0));
   return (view) => {
-    const { columns = 100, rows = 40 } = process.stdout;
+    const { columns, rows } = process.stdout;
     const lines = rolloutTree(view).slice(0, rows - 1);
     const up = drawn === 0 ? "" : `\u001b[${drawn}A\u001b[J`;
     process.stdout.write(`${up}${lines.map((line) => clip(line, columns)).join("\n")}\n`);
