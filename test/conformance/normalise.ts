@@ -23,15 +23,33 @@ export function normalise(value: unknown, own: ReadonlyMap<string, string>): unk
   if (Array.isArray(value)) return value.map((item: unknown) => normalise(item, own));
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value).map(([name, item]): [string, unknown] => {
+    if (name === "cells" && Array.isArray(item)) return [name, normalise(item.map(ageless), own)];
     if (name === "managedFields" && Array.isArray(item))
       return [name, normalise(item.toSorted(byManager), own)];
     const rule = typeof item === "object" ? undefined : fields.get(name);
     return [normaliseText(name, own), rule === undefined ? normalise(item, own) : rule(item)];
   });
   entries.sort(([left], [right]) => (left < right ? -1 : 1));
+  sortFaults(entries);
   const copy: Record<string, unknown> = Object.create(null);
   for (const [name, item] of entries) copy[name] = item;
   return copy;
+}
+
+/** A second may have passed on one of the servers. */
+const ageless = (cell: unknown) => (typeof cell === "string" && /^\d+s$/.test(cell) ? "<age>" : cell);
+
+/** A schema's faults come in the order of a Go map, which is another one each time. */
+function sortFaults(entries: [string, unknown][]): void {
+  for (const entry of entries) {
+    const [name, value] = entry;
+    if (name === "causes" && Array.isArray(value))
+      entry[1] = value.toSorted((left, right) => (JSON.stringify(left) < JSON.stringify(right) ? -1 : 1));
+    if (name === "message" && typeof value === "string")
+      entry[1] = value.replace(/(?<= is invalid: \[).*(?=\]$)/s, (list) =>
+        list.split(", ").sort().join(", "),
+      );
+  }
 }
 
 /** Kubernetes orders managers by the second of their last write, which is a matter of luck. */

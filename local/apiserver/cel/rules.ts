@@ -4,8 +4,10 @@
  * @see https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
  */
 import type { CelInput, CelValue } from "@bufbuild/cel";
+import { invalidValue, show } from "../field-errors.ts";
 import { equalJson, fieldOf, isObject } from "../json.ts";
 import { fieldSchema, type Schema, type ValidationRule } from "../schema/schema.ts";
+import { correlatedItem } from "../schema/validate.ts";
 import type { FieldError } from "../status.ts";
 import { compileExpression, type Expression, ExpressionError } from "./environment.ts";
 import { celValue, rootValue } from "./values.ts";
@@ -57,7 +59,7 @@ function childrenOf({ value, old, schema, path }: Place): Place[] {
     const { items } = schema;
     return value.map((item: unknown, index) => ({
       value: item,
-      old: correlated(item, old, schema),
+      old: correlatedItem(item, old, schema),
       schema: items,
       path: `${path}[${index}]`,
     }));
@@ -70,16 +72,6 @@ function childrenOf({ value, old, schema, path }: Place): Place[] {
     const at = keyed ? `${path}[${name}]` : path === "" ? name : `${path}.${name}`;
     return [{ value: fieldOf(value, name), old: fieldOf(old, name), schema: field, path: at }];
   });
-}
-
-/** The old item of a list with keys; of other lists it cannot be told which it was. */
-function correlated(item: unknown, old: unknown, schema: Schema): unknown {
-  const keys = schema["x-kubernetes-list-map-keys"];
-  if (schema["x-kubernetes-list-type"] !== "map" || keys === undefined || !Array.isArray(old))
-    return undefined;
-  return old.find((known: unknown) =>
-    keys.every((key) => equalJson(fieldOf(known, key), fieldOf(item, key))),
-  );
 }
 
 const aboutChanges = ({ rule }: ValidationRule): boolean => /\boldSelf\b/.test(rule);
@@ -96,7 +88,7 @@ function judge(rule: ValidationRule, place: Place): FieldError | undefined {
     if (compiled(rule.rule)(variables) === true) return undefined;
   } catch (error) {
     if (!(error instanceof ExpressionError)) throw error;
-    return refusal({}, place, `rule evaluation error: ${error.message} evaluating rule: ${messageOf(rule)}`);
+    return failure(place, `${error.message} evaluating rule: ${messageOf(rule)}`);
   }
   return refusal(rule, place, evaluatedMessage(rule, variables) ?? messageOf(rule));
 }
@@ -117,26 +109,25 @@ function evaluatedMessage(
   }
 }
 
-function refusal(
-  { reason, fieldPath }: Partial<ValidationRule>,
-  { path, schema }: Place,
-  message: string,
-): FieldError {
+/** A rule that could not be judged: the type stands for the value. */
+function failure({ path, schema }: Place, why: string): FieldError {
+  return invalidValue(path === "" ? "<nil>" : path, schema.type ?? "", why);
+}
+
+function refusal({ reason, fieldPath }: ValidationRule, { path, value }: Place, message: string): FieldError {
   const joined = `${path}${fieldPath ?? ""}`.replace(/^\./, "");
   const field = joined === "" ? "<nil>" : joined;
+  // Objects and lists are not repeated.
+  const shown = typeof value === "object" ? "" : `: ${show(value)}`;
   switch (reason) {
     case "FieldValueForbidden":
       return { type: reason, field, message: `Forbidden: ${message}` };
     case "FieldValueRequired":
       return { type: reason, field, message: `Required value: ${message}` };
     case "FieldValueDuplicate":
-      return { type: reason, field, message: `Duplicate value: ${JSON.stringify(schema.type ?? "")}` };
+      return { type: reason, field, message: `Duplicate value${shown}` };
     default:
-      return {
-        type: "FieldValueInvalid",
-        field,
-        message: `Invalid value: ${JSON.stringify(schema.type ?? "")}: ${message}`,
-      };
+      return { type: "FieldValueInvalid", field, message: `Invalid value${shown}: ${message}` };
   }
 }
 

@@ -1,4 +1,5 @@
 /** Discovery as every client knows it: `/api`, `/apis`, `/apis/G`, `/apis/G/V`. */
+import { createHash } from "node:crypto";
 import type { Registry } from "../resources/registry.ts";
 import { groupVersion, type Resource, servedVersion } from "../resources/resource.ts";
 
@@ -73,8 +74,14 @@ export function apiResourceList(registry: Registry, group: string, version: stri
   };
 }
 
+/** Eight bytes that change when objects are stored in another version. */
+function storageVersionHash({ group, storageVersion, kind }: Resource): string {
+  const digest = createHash("sha256").update(`${group}/${storageVersion}/${kind}`).digest();
+  return digest.subarray(0, 8).toString("base64");
+}
+
 function entries(resource: Resource, version: string): object[] {
-  const { plural, singular, kind, namespaced, shortNames, categories } = resource;
+  const { stored, plural, singular, kind, namespaced, shortNames, categories } = resource;
   return [
     {
       name: plural,
@@ -84,6 +91,7 @@ function entries(resource: Resource, version: string): object[] {
       verbs: verbsOf(resource),
       ...(shortNames.length === 0 ? {} : { shortNames }),
       ...(categories.length === 0 ? {} : { categories }),
+      ...(stored ? { storageVersionHash: storageVersionHash(resource) } : {}),
     },
     ...subresourcesOf(resource, version).map(({ name, ...rest }) => ({
       name: `${plural}/${name}`,

@@ -90,13 +90,12 @@ export function has(set: FieldSet, path: Path): boolean {
   return at?.members.has(path.at(-1) ?? "") ?? false;
 }
 
-/** Every path of the set, parents before children, in the order of their steps. */
-export function* paths(set: FieldSet, prefix: Path = []): Generator<Path> {
-  for (const step of [...new Set([...set.members, ...set.children.keys()])].sort()) {
-    const path = [...prefix, step];
-    if (set.members.has(step)) yield path;
-    const child = set.children.get(step);
-    if (child !== undefined) yield* paths(child, path);
+/** Every path of the set: at each level its members, then what is below, both in the order of their steps. */
+export function* paths({ members, children }: FieldSet, prefix: Path = []): Generator<Path> {
+  for (const step of [...members].sort()) yield [...prefix, step];
+  for (const step of [...children.keys()].sort()) {
+    const child = children.get(step);
+    if (child !== undefined) yield* paths(child, [...prefix, step]);
   }
 }
 

@@ -30,7 +30,20 @@ function checkScalar(value: unknown, { type }: Shape, path: Path, refuse: Refuse
   if (type === undefined) return;
   if (type === "numeric") {
     if (typeof value !== "number") refuse(path, `expected numeric (int or float), got ${goType(value)}`);
-  } else if (typeof value !== type) refuse(path, `expected ${type}, got &{${showGo(value)}}`);
+  } else if (typeof value !== type) {
+    const got =
+      type === "string" ? `&value.valueUnstructured{Value:${goSyntax(value)}}` : `&{${showGo(value)}}`;
+    refuse(path, `expected ${type}, got ${got}`);
+  }
+}
+
+/** A value as Go spells it in its own source (`%#v`). */
+function goSyntax(value: unknown): string {
+  if (Array.isArray(value)) return `[]interface {}{${value.map(goSyntax).join(", ")}}`;
+  if (!isObject(value)) return value === null ? "interface {}(nil)" : JSON.stringify(value);
+  const fields = Object.keys(value).sort();
+  const shown = fields.map((name) => `${JSON.stringify(name)}:${goSyntax(fieldOf(value, name))}`);
+  return `map[string]interface {}{${shown.join(", ")}}`;
 }
 
 function checkMap(object: JsonObject, shape: MapShape, path: Path, refuse: Refuse): void {

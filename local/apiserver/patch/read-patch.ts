@@ -3,7 +3,7 @@ import type { Target } from "../context.ts";
 import { cloneJson, isObject } from "../json.ts";
 import type { ApiObject } from "../object.ts";
 import { parseJson, parseYamlBody } from "../request/body.ts";
-import { badRequest, StatusError } from "../status.ts";
+import { badRequest, StatusError, unsupportedMediaType } from "../status.ts";
 import { mergePatch } from "./merge.ts";
 import { showGoMap, strategicMerge } from "./strategic.ts";
 
@@ -21,6 +21,8 @@ const types = new Map<string, PatchType>([
 export function patchType(mediaType: string, { resource }: Target): PatchType {
   const type = types.get(mediaType);
   if (type !== undefined && !(type === "strategic" && resource.custom)) return type;
+  if (type === "strategic")
+    throw unsupportedMediaType([...types.keys()].filter((known) => types.get(known) !== "strategic"));
   throw new StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {});
 }
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { parse as parseYaml } from "yaml";
+import { parse as parseYaml, type SchemaOptions } from "yaml";
 import { deeperThan } from "../json.ts";
 import { protobufType, readProtobuf } from "../kinds/protobuf/decode.ts";
 import { badRequest, tooLarge, unsupportedMediaType } from "../status.ts";
@@ -51,11 +51,26 @@ export function parseJson(body: Buffer): unknown {
   return checked(() => JSON.parse(body.toString("utf8")));
 }
 
+/** Go's reader is one of YAML 1.1: `yes` and `on` are true, `0644` is octal, `<<` merges; times stay texts. */
+const asGoReads: SchemaOptions & { uniqueKeys: boolean } = {
+  schema: "yaml-1.1",
+  merge: true,
+  uniqueKeys: false,
+  customTags: (tags) =>
+    tags.filter((tag) => typeof tag === "string" || !textsInGo.has(`${tag.tag} ${tag.format ?? ""}`.trim())),
+};
+
+const textsInGo = new Set([
+  "tag:yaml.org,2002:timestamp",
+  "tag:yaml.org,2002:int TIME",
+  "tag:yaml.org,2002:float TIME",
+]);
+
 /** Parses YAML (JSON included). Throws 400 where it is malformed, nested too deep, or grows by aliases. */
 export function parseYamlBody(body: Buffer): unknown {
   const text = body.toString("utf8");
   if (/^\s*\{/.test(text)) return parseJson(body);
-  return checked(() => parseYaml(text, { maxAliasCount: 100, schema: "core", uniqueKeys: false }));
+  return checked(() => parseYaml(text, { maxAliasCount: 100, ...asGoReads }));
 }
 
 /** Reads a built-in object in Kubernetes' protobuf. Throws 400 where it is none. */

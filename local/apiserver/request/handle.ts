@@ -26,7 +26,7 @@ export function requestHandler(context: ApiContext, authenticator: Authenticator
     const { verb } = asked;
     const target = targetOf(context, path);
     if (target === undefined) {
-      if (context.registry.groupVersions().some(({ group }) => group === path.group)) throw unknownResource();
+      if (isKnown(context, path)) throw unknownResource();
       return sendText(response, 404, "404 page not found\n");
     }
     await serveResource(context, authenticator, {
@@ -113,6 +113,12 @@ function targetOf(
   if (!resource.namespaced && namespace !== undefined) return undefined;
   if (resource.namespaced && namespace === undefined && name !== undefined) return undefined;
   return { resource, version: served, namespace, name, subresource };
+}
+
+/** Whether a Status says that a resource is missing, and not a bare 404: of a group of CRDs only in versions that it has. */
+function isKnown({ registry }: ApiContext, { group, version }: ResourcePath): boolean {
+  const resources = registry.all().filter((resource) => resource.group === group);
+  return resources.some((resource) => !resource.custom || servedVersion(resource, version) !== undefined);
 }
 
 function verbOf(

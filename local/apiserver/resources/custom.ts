@@ -36,11 +36,15 @@ function readVersion(version: JsonObject): ResourceVersion {
   const subresources = objectAt(version, "subresources");
   const columns = listAt(version, "additionalPrinterColumns").flatMap(readColumn);
   const { scale } = subresources;
+  const selectableFields = listAt(version, "selectableFields").map((field) =>
+    (textAt(field, "jsonPath") ?? "").replace(/^\./, ""),
+  );
   return {
     name: textAt(version, "name") ?? "",
     served: version.served === true,
     ...(isSchema(schema) ? { schema } : {}),
     ...(columns.length === 0 ? {} : { columns }),
+    ...(selectableFields.length === 0 ? {} : { selectableFields }),
     status: subresources.status !== undefined,
     ...(isObject(scale) ? { scale: readScale(scale) } : {}),
     ...(version.deprecated === true ? { deprecation: textAt(version, "deprecationWarning") ?? "" } : {}),

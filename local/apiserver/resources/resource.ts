@@ -31,6 +31,8 @@ export interface ResourceVersion {
   /** For a version of a built-in kind that differs from the one that is stored. */
   readonly conversion?: Conversion;
   readonly columns?: readonly PrinterColumn[];
+  /** Paths of fields that a CRD lets be selected by, e.g. `spec.color`. */
+  readonly selectableFields?: readonly string[];
   /** Whether status is written through its own endpoint. */
   readonly status: boolean;
   readonly scale?: ScalePaths;

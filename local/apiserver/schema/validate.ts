@@ -6,25 +6,35 @@ import {
   notSupported,
   required,
   show,
+  tooLong,
   tooMany,
   wrongType,
 } from "../field-errors.ts";
-import { equalJson, isObject, type JsonObject } from "../json.ts";
+import { equalJson, fieldOf, isObject, type JsonObject } from "../json.ts";
 import type { FieldError } from "../status.ts";
 import { formatFault } from "./formats.ts";
 import { fieldSchema, type Schema } from "./schema.ts";
 
-/** Every fault of `value`; empty where it fits. `path` is where it stands, "" at the root. */
-export function validateSchema(value: unknown, schema: Schema, path = ""): FieldError[] {
+/**
+ * Every fault of `value`; empty where it fits. `path` is where it stands, "" at the root.
+ *
+ * @param old what it replaces: what has not changed has no faults, so that a schema that became narrower locks nobody out
+ */
+export function validateSchema(value: unknown, schema: Schema, path = "", old?: unknown): FieldError[] {
   if (value === null && (schema.nullable === true || schema.type === undefined)) return [];
+  const found = faultsOf(value, schema, path, old);
+  return found.length > 0 && old !== undefined && equalJson(value, old) ? [] : found;
+}
+
+function faultsOf(value: unknown, schema: Schema, path: string, old: unknown): FieldError[] {
   const typeFault = checkType(value, schema, path);
   if (typeFault !== undefined) return [typeFault];
   return [
     ...checkEnum(value, schema, path),
     ...(typeof value === "string" ? checkText(value, schema, path) : []),
     ...(typeof value === "number" ? checkNumber(value, schema, path) : []),
-    ...(Array.isArray(value) ? checkList(value, schema, path) : []),
-    ...(isObject(value) ? checkObject(value, schema, path) : []),
+    ...(Array.isArray(value) ? checkList(value, schema, path, old) : []),
+    ...(isObject(value) ? checkObject(value, schema, path, old) : []),
     ...checkCombinations(value, schema, path),
   ];
 }
@@ -68,28 +78,34 @@ function compiled(pattern: string): RE2JS | undefined {
   return patterns.get(pattern);
 }
 
-function checkText(value: string, schema: Schema, path: string): FieldError[] {
-  const faults: FieldError[] = [];
-  const { minLength, maxLength, pattern, format } = schema;
+function checkText(value: string, { format, ...schema }: Schema, path: string): FieldError[] {
+  const fault = format === undefined ? undefined : formatFault(value, format);
+  return [
+    ...lengthOrPattern(value, schema, path),
+    ...(fault === undefined
+      ? []
+      : [
+          {
+            ...invalidValue(path, value, `${path} in body ${fault}`),
+            type: "FieldValueTypeInvalid" as const,
+          },
+        ]),
+  ];
+}
+
+/** The first of the three that does not fit. */
+function lengthOrPattern(
+  value: string,
+  { minLength, maxLength, pattern }: Schema,
+  path: string,
+): FieldError[] {
   const length = minLength === undefined && maxLength === undefined ? 0 : Array.from(value).length;
-  if (maxLength !== undefined && length > maxLength) {
-    faults.push({
-      type: "FieldValueTooLong",
-      field: path,
-      message: `Too long: may not be more than ${maxLength} bytes`,
-    });
-  }
-  if (minLength !== undefined && length < minLength) {
-    faults.push(invalidValue(path, value, `${path} in body should be at least ${minLength} chars long`));
-  }
-  if (pattern !== undefined && compiled(pattern)?.matcher(value).find() === false) {
-    faults.push(invalidValue(path, value, `${path} in body should match '${pattern}'`));
-  }
-  if (format !== undefined) {
-    const fault = formatFault(value, format);
-    if (fault !== undefined) faults.push(invalidValue(path, value, `${path} in body ${fault}`));
-  }
-  return faults;
+  if (maxLength !== undefined && length > maxLength) return [tooLong(path, maxLength)];
+  if (minLength !== undefined && length < minLength)
+    return [invalidValue(path, value, `${path} in body should be at least ${minLength} chars long`)];
+  if (pattern !== undefined && compiled(pattern)?.matcher(value).find() === false)
+    return [invalidValue(path, value, `${path} in body should match '${pattern}'`)];
+  return [];
 }
 
 function checkNumber(value: number, schema: Schema, path: string): FieldError[] {
@@ -122,7 +138,7 @@ function checkNumber(value: number, schema: Schema, path: string): FieldError[] 
   return faults;
 }
 
-function checkList(list: readonly unknown[], schema: Schema, path: string): FieldError[] {
+function checkList(list: readonly unknown[], schema: Schema, path: string, old: unknown): FieldError[] {
   const { minItems, maxItems, items, uniqueItems } = schema;
   const faults: FieldError[] = [];
   if (maxItems !== undefined && list.length > maxItems) faults.push(tooMany(path, list.length, maxItems));
@@ -131,7 +147,7 @@ function checkList(list: readonly unknown[], schema: Schema, path: string): Fiel
   }
   if (items !== undefined) {
     list.forEach((item, index) => {
-      faults.push(...validateSchema(item, items, `${path}[${index}]`));
+      faults.push(...validateSchema(item, items, `${path}[${index}]`, correlatedItem(item, old, schema)));
     });
   }
   if (uniqueItems === true || schema["x-kubernetes-list-type"] === "set")
@@ -145,6 +161,16 @@ function checkList(list: readonly unknown[], schema: Schema, path: string): Fiel
   return faults;
 }
 
+/** What an item of a list with keys replaces; of other lists it cannot be told. */
+export function correlatedItem(item: unknown, old: unknown, schema: Schema): unknown {
+  const keys = schema["x-kubernetes-list-map-keys"];
+  if (schema["x-kubernetes-list-type"] !== "map" || keys === undefined || !Array.isArray(old))
+    return undefined;
+  return old.find((known: unknown) =>
+    keys.every((key) => equalJson(fieldOf(known, key), fieldOf(item, key))),
+  );
+}
+
 function repeated(list: readonly unknown[], keyOf: (item: unknown) => unknown, path: string): FieldError[] {
   const seen = new Set<string>();
   return list.flatMap((item, index) => {
@@ -156,7 +182,7 @@ function repeated(list: readonly unknown[], keyOf: (item: unknown) => unknown, p
   });
 }
 
-function checkObject(object: JsonObject, schema: Schema, path: string): FieldError[] {
+function checkObject(object: JsonObject, schema: Schema, path: string, old: unknown): FieldError[] {
   const faults: FieldError[] = [];
   const names = Object.keys(object);
   const { maxProperties, minProperties } = schema;
@@ -174,7 +200,8 @@ function checkObject(object: JsonObject, schema: Schema, path: string): FieldErr
     // Metadata has been read by the server; a root schema may only narrow its name.
     if (path === "" && name === "metadata") continue;
     const field = fieldSchema(schema, name);
-    if (field !== undefined) faults.push(...validateSchema(object[name], field, join(path, name)));
+    if (field !== undefined)
+      faults.push(...validateSchema(object[name], field, join(path, name), fieldOf(old, name)));
   }
   return faults;
 }

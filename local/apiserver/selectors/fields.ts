@@ -1,7 +1,6 @@
-import { textAt } from "../json.ts";
+import { at } from "../json.ts";
 import type { ApiObject } from "../object.ts";
-import type { Resource } from "../resources/resource.ts";
-import { storeName } from "../resources/resource.ts";
+import { type Resource, type ResourceVersion, storeName } from "../resources/resource.ts";
 import { badRequest } from "../status.ts";
 
 export type FieldMatch = (object: ApiObject) => boolean;
@@ -33,9 +32,15 @@ const selectable = new Map<string, readonly string[]>([
   ["jobs.batch", ["status.successful"]],
 ]);
 
+/** What is selected from. */
+interface Selected {
+  readonly resource: Resource;
+  readonly version: ResourceVersion;
+}
+
 /** Reads `fieldSelector` of a query: `a=b,c!=d`. Throws 400 for a field that the resource cannot be selected by. */
-export function parseFieldSelector(text: string, resource: Resource): FieldMatch {
-  const extra = selectable.get(storeName(resource)) ?? [];
+export function parseFieldSelector(text: string, { resource, version }: Selected): FieldMatch {
+  const extra = version.selectableFields ?? selectable.get(storeName(resource)) ?? [];
   const terms = text
     .split(",")
     .map((term) => term.trim())
@@ -50,7 +55,14 @@ export function parseFieldSelector(text: string, resource: Resource): FieldMatch
       return { path: pathOf(field), wanted: unescape(match[3] ?? ""), equal: match[2] !== "!=" };
     });
   return (object) =>
-    terms.every(({ path, wanted, equal }) => ((textAt(object, ...path) ?? "") === wanted) === equal);
+    terms.every(({ path, wanted, equal }) => (textOf(at(object, ...path)) === wanted) === equal);
+}
+
+/** Numbers and booleans of custom resources are compared as texts. */
+function textOf(value: unknown): string {
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean"
+    ? String(value)
+    : "";
 }
 
 /** Kinds with fields of their own tell which one is wrong, all others which two there are. */

@@ -25,10 +25,11 @@ export function scaleOf(object: ApiObject, target: Target): JsonObject {
   };
 }
 
-/** `object` with the replicas that a written Scale asks for. Throws 422 for a number below 0. */
+/** `object` with the replicas that a written Scale asks for. Throws 422 for a number below 0 of a built-in kind. */
 export function withScale(object: ApiObject, scale: unknown, target: Target): ApiObject {
   const replicas = numberAt(scale, "spec", "replicas") ?? 0;
-  if (!Number.isInteger(replicas) || replicas < 0) {
+  // A custom resource is judged as a whole, by its schema too.
+  if (!target.resource.custom && (!Number.isInteger(replicas) || replicas < 0)) {
     const fault = invalidValue("spec.replicas", replicas, "must be greater than or equal to 0");
     throw invalid({ group: "autoscaling", kind: "Scale" }, object.metadata.name, [fault]);
   }

@@ -1,6 +1,6 @@
 import type { Target, WriteOptions } from "../context.ts";
 import { invalidValue } from "../field-errors.ts";
-import { cloneJson, fieldOf, isObject, type JsonObject } from "../json.ts";
+import { cloneJson, fieldOf, isObject, type JsonObject, textAt } from "../json.ts";
 import { decodeStruct, FieldTypeError } from "../kinds/decode.ts";
 import { rootType, structNamed } from "../kinds/types.ts";
 import type { ApiObject } from "../object.ts";
@@ -88,9 +88,16 @@ function withIdentity(value: unknown): ApiObject["metadata"] {
   };
 }
 
-/** Throws 400 for a body that says it is another kind or version than the path's. */
+/** Throws 400 (422 for a custom resource) for a body that says it is another kind or version than the path's. */
 function checkType(body: JsonObject, { resource, version }: Target, wanted: string): void {
   const { apiVersion = wanted, kind = resource.kind } = body;
+  if (resource.custom && body.kind === undefined) {
+    const text = JSON.stringify(body);
+    const start = text.length > 30 ? `${text.slice(0, 30)} ...` : text;
+    throw badRequest(
+      `the object provided is unrecognized (must be of type ${resource.kind}): Object 'Kind' is missing in '${text}' (${start})`,
+    );
+  }
   if (kind === "") throw badRequest("Object 'Kind' is missing");
   if (apiVersion !== wanted) {
     throw badRequest(
@@ -99,6 +106,12 @@ function checkType(body: JsonObject, { resource, version }: Target, wanted: stri
   }
   if (kind === resource.kind) return;
   const { group } = resource;
+  if (resource.custom) {
+    const name = textAt(body, "metadata", "name") ?? "";
+    throw invalid({ group, kind: String(kind) }, name, [
+      invalidValue("kind", kind, `must be ${resource.kind}`),
+    ]);
+  }
   const known = rootType(group, version.name, String(kind)) !== undefined;
   const why = known
     ? `converting (${version.name}.${String(kind)}) to (${group.split(".")[0] || "core"}.${resource.kind}): unknown conversion`
@@ -116,7 +129,9 @@ export function judgeUnknownFields(
   body?: unknown,
 ): void {
   if (fieldValidation === "Ignore" || paths.length + strictFaults.length === 0) return;
-  const faults = [...strictFaults, ...paths.map((path) => `unknown field ${JSON.stringify(path)}`)];
+  // Of custom resources they are told in the order of the alphabet, of others as they stand.
+  const ordered = target.resource.custom ? paths.toSorted() : paths;
+  const faults = [...strictFaults, ...ordered.map((path) => `unknown field ${JSON.stringify(path)}`)];
   if (fieldValidation === "Warn") {
     warnings.push(...faults);
     return;

@@ -66,7 +66,9 @@ export function encodeList(page: Page, target: Target, form: Form, table: TableO
     return JSON.stringify({ kind: "PartialObjectMetadataList", apiVersion: metaVersion, metadata, items });
   }
   const { apiVersion, kind } = listType(target);
-  const head = `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":${JSON.stringify(metadata)},"items":[`;
+  // A list of custom resources says that there is no next page.
+  const shown = target.resource.custom ? { continue: "", ...metadata } : metadata;
+  const head = `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":${JSON.stringify(shown)},"items":[`;
   const json = `${head}${page.entries.map((entry) => itemJson(entry, target)).join(",")}]}\n`;
   return form.yaml ? stringifyYaml(JSON.parse(json)) : json;
 }

@@ -21,11 +21,11 @@ export type Match = (object: ApiObject) => boolean;
 export const everything: Match = () => true;
 
 /** The selectors of a query as one test. Throws 400 where they cannot be read. */
-export function readSelectors(query: URLSearchParams, { resource, namespace }: Target): Match {
+export function readSelectors(query: URLSearchParams, { resource, version, namespace }: Target): Match {
   const labelText = query.get("labelSelector") ?? "";
   const fieldText = query.get("fieldSelector") ?? "";
   const labels = labelText === "" ? undefined : parseLabelSelector(labelText);
-  const fields = fieldText === "" ? undefined : parseFieldSelector(fieldText, resource);
+  const fields = fieldText === "" ? undefined : parseFieldSelector(fieldText, { resource, version });
   if (namespace === undefined && labels === undefined && fields === undefined) return everything;
   return (object) =>
     (namespace === undefined || object.metadata.namespace === namespace) &&

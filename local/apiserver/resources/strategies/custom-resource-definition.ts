@@ -1,8 +1,8 @@
 import { uncompilableRules } from "../../cel/rules.ts";
 import { invalidValue, required } from "../../field-errors.ts";
-import { ensureObject, isObject, listAt, objectAt, setDefault, textAt } from "../../json.ts";
+import { at, ensureObject, equalJson, isObject, listAt, objectAt, setDefault, textAt } from "../../json.ts";
 import { type ApiObject, timestamp } from "../../object.ts";
-import { isSchema } from "../../schema/schema.ts";
+import { isSchema, type Schema } from "../../schema/schema.ts";
 import type { FieldError } from "../../status.ts";
 import type { Strategy } from "../resource.ts";
 
@@ -79,26 +79,51 @@ function validate(definition: ApiObject, old: ApiObject | undefined): FieldError
         "must have exactly one version marked as storage version",
       ),
     );
-  versions.forEach((version, index) => {
-    const schema = objectAt(version, "schema").openAPIV3Schema;
-    if (!isObject(schema)) {
-      faults.push(required(`spec.versions[${index}].schema.openAPIV3Schema`, "schemas are required"));
-    } else if (schema.type !== "object") {
-      faults.push(
-        invalidValue(
-          `spec.versions[${index}].schema.openAPIV3Schema.type`,
-          schema.type ?? "",
-          "must be object at the root",
-        ),
-      );
-    } else if (isSchema(schema)) {
-      faults.push(...uncompilableRules(schema, `spec.versions[${index}].schema.openAPIV3Schema`));
-    }
-  });
+  if (storage.length === 0)
+    faults.push(invalidValue("status.storedVersions", null, "must have at least one stored version"));
+  faults.push(...schemaFaults(versions));
   for (const field of ["group", "scope"]) {
     const before = textAt(old, "spec", field);
     if (before !== undefined && before !== spec[field])
       faults.push(invalidValue(`spec.${field}`, spec[field], "field is immutable"));
   }
   return faults;
+}
+
+/** A schema that all versions share is told as the definition's own. */
+function schemaFaults(versions: readonly unknown[]): FieldError[] {
+  const schemas = versions.map((version) => at(version, "schema", "openAPIV3Schema"));
+  const [first] = schemas;
+  if (isObject(first) && schemas.every((schema) => equalJson(schema, first)))
+    return schemaFaultsAt(first, "spec.validation.openAPIV3Schema");
+  return schemas.flatMap((schema, index) =>
+    schemaFaultsAt(schema, `spec.versions[${index}].schema.openAPIV3Schema`),
+  );
+}
+
+function schemaFaultsAt(schema: unknown, path: string): FieldError[] {
+  if (!isSchema(schema)) return [required(path)];
+  const faults = [...typeFaults(schema, path, "at the root"), ...uncompilableRules(schema, path)];
+  if (schema.type !== undefined && schema.type !== "object")
+    faults.push(invalidValue(`${path}.type`, schema.type, "must be object at the root"));
+  return faults;
+}
+
+/** In a structural schema each part has a type. */
+function typeFaults(schema: Schema, path: string, where: string): FieldError[] {
+  const { type, properties = {}, items, additionalProperties } = schema;
+  const free =
+    schema["x-kubernetes-int-or-string"] === true || schema["x-kubernetes-preserve-unknown-fields"] === true;
+  return [
+    ...((type ?? "") === "" && !(free && where !== "at the root")
+      ? [required(`${path}.type`, `must not be empty ${where}`)]
+      : []),
+    ...Object.entries(properties).flatMap(([name, part]) =>
+      typeFaults(part, `${path}.properties[${name}]`, "for specified object fields"),
+    ),
+    ...(items === undefined ? [] : typeFaults(items, `${path}.items`, "for specified array items")),
+    ...(typeof additionalProperties === "object"
+      ? typeFaults(additionalProperties, `${path}.additionalProperties`, "for specified object fields")
+      : []),
+  ];
 }
