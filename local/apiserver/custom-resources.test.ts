@@ -203,7 +203,5 @@ test("a definition without schema, or with another name, is refused", async () =
     spec: { ...spec, names: { plural: "things", kind: "Thing" }, versions },
   };
   const { body } = await api.call("POST", definitions, { body: bare });
-  expect(body.message).toContain(
-    "spec.versions[0].schema.openAPIV3Schema: Required value",
-  );
+  expect(body.message).toContain("spec.versions[0].schema.openAPIV3Schema: Required value");
 });

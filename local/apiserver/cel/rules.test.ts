@@ -21,7 +21,7 @@ describe("a rule", () => {
     const schema = schemaOf(withRules(integers, { rule: "self.min <= self.max", message: "min above max" }));
     expect(said({ spec: { min: 1, max: 2 } }, undefined, schema)).toEqual([]);
     expect(said({ spec: { min: 3, max: 2 } }, undefined, schema)).toEqual([
-      'spec: Invalid value: min above max',
+      "spec: Invalid value: min above max",
     ]);
     expect(said({ spec: { min: 3 } }, undefined, schema)).toEqual([
       'spec: Invalid value: "object": no such key: max evaluating rule: min above max',
@@ -93,7 +93,7 @@ describe("a rule", () => {
         old,
         schemaOf(list),
       ),
-    ).toEqual(['spec[0].n: Invalid value: n fell to 4']);
+    ).toEqual(["spec[0].n: Invalid value: n fell to 4"]);
   });
 
   test("is not asked again about what has not changed", () => {
