@@ -1,7 +1,12 @@
 import { defineConfig } from "vitest/config";
 
 /** Suites of rooms that ask an API server: `npm test` runs them on the embedded one, this also on a real one. */
-const onApiServer = ["controller/rollout.test.ts", "kube/apiserver.test.ts", "mesh/ca/run.test.ts"];
+const onApiServer = [
+  "controller/rollout.test.ts",
+  "kube/apiserver.test.ts",
+  "mesh/ca/run.test.ts",
+  "analysis/record/ring.test.ts",
+];
 
 /** The wide suites: whole control planes, real Envoys, real kubectl, the demo. One at a time: they share two cores. */
 export default defineConfig({

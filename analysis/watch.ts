@@ -6,7 +6,7 @@ import type { Analyst, Harm, RunAnalysis, RunSettings } from "./analyst.ts";
 import { measure } from "./checks/measure.ts";
 import { measurePair } from "./checks/measure-pair.ts";
 import type { RecordHead } from "./record/format.ts";
-import type { Recording, RecordStore } from "./record/store.ts";
+import type { Recording, RecordStore } from "./record/recording.ts";
 import { createRunJudge, type RunJudge } from "./run-judge.ts";
 
 /** How often the judge polls unless it is told otherwise, and the longest pause before a broken stream is watched again. */
@@ -219,7 +219,7 @@ function startRun(
 /** Begins the record of a run; undefined where none is wanted. */
 function record(
   records: RecordStore,
-  { run, namespace, revision }: Run,
+  { run, namespace, revision, canaryUid }: Run,
   { record, judge, advance }: RunSettings,
   now: number,
   stored: string | undefined,
@@ -227,7 +227,7 @@ function record(
   if (record === undefined || record.mode === "never") return undefined;
   const { canary, mode, base } = record;
   const head: RecordHead = {
-    ...{ v: 1, kind: "run", run, namespace, canary, revision },
+    ...{ v: 1, kind: "run", run, namespace, canary, canaryUid, revision },
     at: Math.round(now),
     bounds: bucketBounds,
     base,

@@ -14,6 +14,9 @@ export const pausedAnnotation = "fairlead.dev/paused";
 /** Before the name of a confirm-* hook, or of its type where it has no hook: `open` or `closed` by hand, whatever the hook says. */
 export const gatePrefix = "gate.fairlead.dev/";
 
+/** On ConfigMaps that hold a recorded run: no room watches them. */
+export const recordLabel = "fairlead.dev/record";
+
 /** Names the run whose weights a route carries, and its two arms. */
 export interface RunMark {
   readonly canary: { readonly namespace: string; readonly name: string; readonly uid: string };

@@ -1,8 +1,11 @@
+import { recordLabel } from "../api/annotations.ts";
 import { createClient } from "../kube/client.ts";
 import type { Client, Connection, Informers, Recorder } from "../kube/contract.ts";
 import { createRecorder } from "../kube/events.ts";
 import { createInformers } from "../kube/informer.ts";
 import { loadConnection } from "../kube/kubeconfig.ts";
+import { defaultTiming } from "../kube/reflector.ts";
+import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 
 /** What the rooms of a control plane need of an API server. */
@@ -22,7 +25,10 @@ export async function openCluster(kubeconfig: string | undefined, logger: Logger
 export function openConnection(connection: Connection, logger: Logger): OpenCluster {
   const client = createClient(connection);
   const recorder = createRecorder(client, logger);
-  const informers = createInformers(client, logger);
+  // Records are large, and nobody but `fairlead analysis` reads them.
+  const informers = createInformers(client, logger, systemClock, defaultTiming, {
+    ConfigMap: `!${recordLabel}`,
+  });
   return {
     client,
     informers,

@@ -10,6 +10,8 @@ type Handler = (change: Change) => void;
 /**
  * Makes the informers of one process: one watch a kind, whoever asks, and one snapshot over all.
  *
+ * `selectors` leaves objects of a kind out by their labels, for all who ask.
+ *
  * A server that is away is asked again with back-off, for ever; meanwhile the snapshot stays as it was last seen, and
  * `lastSeen` says how old it is.
  */
@@ -18,6 +20,7 @@ export function createInformers(
   logger: Logger,
   clock: Clock = systemClock,
   timing: WatchTiming = defaultTiming,
+  selectors: Readonly<Record<string, string>> = {},
 ): Informers {
   const reflectors = new Map<string, Reflector>();
   const handlers = new Map<string, Set<Handler>>();
@@ -31,6 +34,7 @@ export function createInformers(
       logger,
       clock,
       timing,
+      ...(Object.hasOwn(selectors, kind.kind) && { labelSelector: selectors[kind.kind] }),
       heard: () => {
         lastSeen = clock.now();
       },

@@ -41,6 +41,8 @@ interface Surroundings {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly timing: WatchTiming;
+  /** Only objects with these labels; all where absent. */
+  readonly labelSelector?: string | undefined;
   /** After `objects` holds the changes; all of a list at once. */
   readonly changed: (changes: readonly Change[]) => void;
   /** Any word from the server. */
@@ -55,8 +57,9 @@ interface Surroundings {
  */
 export function startReflector(
   kind: Kind,
-  { client, logger, clock, timing, changed, heard }: Surroundings,
+  { client, logger, clock, timing, labelSelector, changed, heard }: Surroundings,
 ): Reflector {
+  const selected = labelSelector === undefined ? {} : { labelSelector };
   let objects: KindObjects = noObjects;
   let resourceVersion: string | undefined;
   const { promise: synced, resolve: resolveSynced } = Promise.withResolvers<void>();
@@ -71,7 +74,7 @@ export function startReflector(
 
   async function list(): Promise<void> {
     try {
-      const answer = await client.list(kind);
+      const answer = await client.list(kind, selected);
       if (closed.signal.aborted) return;
       heard();
       resourceVersion = answer.resourceVersion;
@@ -118,7 +121,12 @@ export function startReflector(
     const signal = AbortSignal.any([closed.signal, stalled.signal]);
     const timeoutSeconds = Math.max(1, Math.round(length / 1000));
     try {
-      for await (const event of watch(client, kind, { resourceVersion: from, timeoutSeconds }, signal)) {
+      for await (const event of watch(
+        client,
+        kind,
+        { ...selected, resourceVersion: from, timeoutSeconds },
+        signal,
+      )) {
         heard();
         backoff.reset();
         apply(event);

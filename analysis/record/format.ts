@@ -18,8 +18,9 @@ export interface RecordHead {
   readonly kind: "run";
   readonly run: string;
   readonly namespace: string;
-  /** Name of the Canary. */
+  /** Name of the Canary, and its UID. */
   readonly canary: string;
+  readonly canaryUid?: string;
   readonly revision: string;
   /** When the run was first watched, epoch milliseconds: rows count from here. */
   readonly at: number;

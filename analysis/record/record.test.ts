@@ -8,10 +8,11 @@ import { systemClock } from "../../lib/clock.ts";
 import { silent } from "../../lib/log.ts";
 import { faultyWorld, type Scenario } from "../simulate/scenarios.ts";
 import { epoch, recordRun, settingsOf } from "../testing/recorded-run.ts";
+import { folderShelves, listRecords, readRecordFile } from "./folder.ts";
 import { RecordError, type RecordHead, readRecord } from "./format.ts";
+import { createRecordStore } from "./recording.ts";
 import { judgeAgain, replayRule } from "./replay.ts";
 import { replayRun } from "./replay-analysis.ts";
-import { createRecordStore, listRecords, readRecordFile } from "./store.ts";
 
 const steady: Scenario = { name: "steady", rate: 200, base: 0.001, weather: {} };
 
@@ -106,7 +107,7 @@ async function store(
   outcome: "promoted" | "rolled back",
   canary?: string,
 ) {
-  const records = createRecordStore(folder, systemClock, silent);
+  const records = createRecordStore(folderShelves(folder), systemClock, silent);
   const recording = records.open(head(run, canary), mode, undefined);
   recording.recorder.weight(10, epoch + 1000);
   recording.end({ outcome }, epoch + 2000);
@@ -149,7 +150,7 @@ test("after a crash a record goes on, without what was cut off", async () => {
 });
 
 test("names lead nowhere else", async () => {
-  const records = createRecordStore(folder, systemClock, silent);
+  const records = createRecordStore(folderShelves(folder), systemClock, silent);
   const recording = records.open(
     { ...head("../../evil"), namespace: "..", canary: "a/b" },
     "always",
@@ -162,7 +163,7 @@ test("names lead nowhere else", async () => {
 
 test("a folder that cannot be written stops no run", async () => {
   writeFileSync(join(folder, "file"), "");
-  const records = createRecordStore(join(folder, "file"), systemClock, silent);
+  const records = createRecordStore(folderShelves(join(folder, "file")), systemClock, silent);
   const recording = records.open(head("r1"), "always", undefined);
   recording.recorder.weight(10, epoch);
   recording.end({ outcome: "promoted" }, epoch);

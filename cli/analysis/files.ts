@@ -1,12 +1,14 @@
 /** The files that `fairlead analysis` reads. */
 import { basename, resolve } from "node:path";
 import type { Command } from "commander";
+import { listRecords, readRecordFile, type StoredRecord } from "../../analysis/record/folder.ts";
 import { type RunRecord, readRecord } from "../../analysis/record/format.ts";
-import { listRecords, readRecordFile, type StoredRecord } from "../../analysis/record/store.ts";
+import { inConfigMaps, listConfigMapRecords } from "../../analysis/record/ring.ts";
 import { readCanary } from "../../api/canary/read.ts";
 import type { ReadCanary } from "../../api/canary/types.ts";
 import { readManifests } from "../../api/manifest.ts";
 import { describeProblem } from "../../api/read.ts";
+import { withCluster } from "../cluster.ts";
 import { UsageError } from "../failure.ts";
 import { defaultDataDir, recordsFolder } from "../up/state.ts";
 
@@ -15,21 +17,35 @@ export interface RecordOptions {
   readonly namespace?: string;
   readonly data: string;
   readonly records?: string;
+  readonly kubeconfig?: string;
+  readonly context?: string;
 }
 
-/** Adds `-n`, `--data` and `--records`. */
+/** A record that was found. */
+export type FoundRecord = StoredRecord & { readonly text: () => string };
+
+/** Adds `-n`, `--data`, `--records` and how a cluster is reached. */
 export function addRecordOptions(command: Command): Command {
   return command
     .option("-n, --namespace <name>", "namespace of the canary; default: any")
     .option("--data <folder>", "where `fairlead up` keeps its state", defaultDataDir)
-    .option("--records <folder>", "where runs are recorded; default: the folder `runs` of --data");
+    .option(
+      "--records <where>",
+      "where runs are recorded: a folder, or `configmaps` for those in a cluster; default: the folder `runs` of --data",
+    )
+    .option("--kubeconfig <path>", "with `--records configmaps`; default as of other commands")
+    .option("--context <name>", "context of the kubeconfig");
 }
 
 /** The recorded runs that the options mean, the newest first. */
-export async function findRecords(options: RecordOptions): Promise<readonly StoredRecord[]> {
+export async function findRecords(options: RecordOptions): Promise<readonly FoundRecord[]> {
+  if (options.records === inConfigMaps)
+    return withCluster(options, ({ client }) => listConfigMapRecords(client, options.namespace));
   const folder = resolve(options.records ?? recordsFolder(options.data));
   const all = await listRecords(folder);
-  return all.filter(({ namespace }) => options.namespace === undefined || namespace === options.namespace);
+  return all
+    .filter(({ namespace }) => options.namespace === undefined || namespace === options.namespace)
+    .map((record) => ({ ...record, text: () => readText(record.path) }));
 }
 
 /**
@@ -47,7 +63,7 @@ export async function findRecord(which: string, options: RecordOptions): Promise
       `no run or canary \`${which}\` is recorded (${hint}; \`fairlead analysis runs\` lists them)`,
     );
   }
-  return readRecord(readText(found.path));
+  return readRecord(found.text());
 }
 
 /** The first Canary of a manifest file. @throws {UsageError} where it holds none that can be read */

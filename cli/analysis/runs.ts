@@ -14,7 +14,18 @@ export function addRuns(analysis: Command): void {
     async (canary: string | undefined, options: RecordOptions & { readonly output: Format }) => {
       const all = await findRecords(options);
       const found = all.filter((record) => canary === undefined || record.canary === canary);
-      if (options.output !== "table") return printData(found, options.output);
+      if (options.output !== "table")
+        return printData(
+          found.map(({ namespace, canary: of, run, path, size, at }) => ({
+            namespace,
+            canary: of,
+            run,
+            path,
+            size,
+            at,
+          })),
+          options.output,
+        );
       const rows = found.map(({ namespace, canary: name, run, size, at }) => [
         namespace,
         name,

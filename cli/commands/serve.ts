@@ -96,8 +96,8 @@ export function addServe(program: Command): void {
         .default("REDIRECT"),
     )
     .option(
-      "--records <folder>",
-      "for the controller: where runs are recorded for `fairlead analysis`; default: they are not",
+      "--records <where>",
+      "for the controller: where runs are recorded for `fairlead analysis`: a folder, or `configmaps` (the last three of a Canary, beside it); default: they are not",
     )
     .option("--log-level <level>", "debug, info, warn or error", "info")
     .action(serve);

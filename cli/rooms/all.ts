@@ -24,7 +24,7 @@ export interface RoomsOptions {
   readonly addresses: readonly string[];
   /** Where the API server reaches the webhooks, and what they put into sidecars. */
   readonly webhooks: Pick<WebhooksOptions, "at" | "injection">;
-  /** Folder of the records of runs; none are kept where absent. */
+  /** Folder of the records of runs, or `configmaps`; none are kept where absent. */
   readonly records?: string;
   /** Of the controller. */
   readonly settings?: Partial<ControllerSettings>;

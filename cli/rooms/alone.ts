@@ -44,7 +44,7 @@ export interface ControllerAloneOptions extends Access {
   readonly mesh: string;
   /** File that holds the controller's token for the mesh; read at each use, as the kubelet renews it in place. */
   readonly tokenFile: string;
-  /** Folder of the records of runs; none are kept where absent. */
+  /** Folder of the records of runs, or `configmaps`; none are kept where absent. */
   readonly records?: string;
   readonly settings?: Partial<ControllerSettings>;
 }

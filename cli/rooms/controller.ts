@@ -1,6 +1,8 @@
 import type { SeriesSource } from "../../analysis/promql/value.ts";
 import { createProviders } from "../../analysis/providers/providers.ts";
-import { createRecordStore } from "../../analysis/record/store.ts";
+import { folderShelves } from "../../analysis/record/folder.ts";
+import { createRecordStore } from "../../analysis/record/recording.ts";
+import { configMapShelves, inConfigMaps } from "../../analysis/record/ring.ts";
 import { createAnalyst } from "../../analysis/watch.ts";
 import type { Signals } from "../../api/signals.ts";
 import type { RouteAcknowledged } from "../../controller/entry.ts";
@@ -24,7 +26,7 @@ export interface ControllerRoomOptions {
   readonly logger: Logger;
   /** Where its metrics go. */
   readonly registry: Registry;
-  /** Folder of the records of runs; none are kept where absent. */
+  /** Folder of the records of runs, or `configmaps`; none are kept where absent. */
   readonly records?: string;
   /** What the mesh's proxies see. */
   readonly signals: Signals;
@@ -56,7 +58,13 @@ async function start(options: ControllerRoomOptions, atEnd: Ends): Promise<Omit<
   const analysisLogger = logger.child({ room: "analysis" });
   const analyst = createAnalyst({
     ...{ signals, clock, logger: analysisLogger },
-    records: records === undefined ? undefined : createRecordStore(records, clock, analysisLogger),
+    records:
+      records === undefined
+        ? undefined
+        : createRecordStore(
+            records === inConfigMaps ? configMapShelves(client) : folderShelves(records),
+            ...([clock, analysisLogger] as const),
+          ),
   });
   atEnd(() => analyst.close());
   let controller: Controller | undefined;

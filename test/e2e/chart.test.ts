@@ -19,6 +19,7 @@ const root = join(import.meta.dirname, "..", "..");
 const everything = [
   "leaderElection.replicaCount=2",
   "namespace=demo",
+  "records=",
   "metricsServer=http://prometheus.monitoring:9090",
   "selectorLabels=app",
   "image.digest=sha256:0000000000000000000000000000000000000000000000000000000000000000",
