@@ -14,7 +14,9 @@ import type { Lease } from "../kube/lease.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Writer } from "./carry-out.ts";
 import type { Decision, Effect } from "./decide/effects.ts";
+import type { DecisionSpec } from "./decide/spec.ts";
 import type { State } from "./decide/state.ts";
+import { wantedTraffic } from "./decide/traffic.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import { objectWrites } from "./objects.ts";
 import type { Overlay } from "./overlay.ts";
@@ -55,6 +57,7 @@ export interface Task {
   /** The state that was decided on. */
   readonly last: State;
   readonly decision: Decision;
+  readonly spec: DecisionSpec;
   readonly judgement?: Judgement;
 }
 
@@ -93,14 +96,15 @@ export async function applyEffect(effect: Effect, task: Task, options: ApplyOpti
     case "store-revision":
       return writeAll([revisionWrite(subject, effect.revision)]);
     case "apply-objects": {
-      const writes = objectWrites(subject, effect.apex);
+      const writes = objectWrites(subject, effect.apex, wantedTraffic(task.decision.next, task.spec));
       return writeAll(writes.filter((write) => !options.writer.isOwn(write)));
     }
     case "create-primary":
       return writeAll(createPrimaryWrites(subject, effect.revision));
-    case "set-weight": {
+    case "set-traffic": {
       const mark = effect.run && runMark(subject, effect.run);
-      return writeAll([router.setWeight(canary, effect.canaryWeight, mark, snapshot)]);
+      const wanted = wantedTraffic(task.decision.next, task.spec);
+      return writeAll([router.setTraffic(canary, wanted, mark, snapshot)]);
     }
     case "roll-back-route":
       return options.rollbacks.rollBack(subject, effect.mark);
@@ -142,7 +146,10 @@ export async function applyEffect(effect: Effect, task: Task, options: ApplyOpti
 }
 
 /** Replaces the status of the version that was decided on: a newer one is another decision's. */
-async function store({ subject, last, decision, judgement }: Task, options: ApplyOptions): Promise<void> {
+async function store(
+  { subject, last, decision, spec, judgement }: Task,
+  options: ApplyOptions,
+): Promise<void> {
   const { canary, snapshot } = subject;
   const present = snapshot.get(CanaryKind, canary.namespace, canary.name) ?? canary.object;
   const { resourceVersion } = canary.object.metadata;
@@ -152,7 +159,13 @@ async function store({ subject, last, decision, judgement }: Task, options: Appl
   };
   const stored = await storeStatus(
     object,
-    { last, next: decision.next, notice: decision.notice, judgement },
+    {
+      last,
+      next: decision.next,
+      wanted: wantedTraffic(decision.next, spec),
+      notice: decision.notice,
+      judgement,
+    },
     options,
   );
   if (!stored) return;
@@ -162,7 +175,7 @@ async function store({ subject, last, decision, judgement }: Task, options: Appl
 }
 
 /** What a status is to say. */
-export type StatusNews = Pick<StatusInput, "last" | "next" | "notice" | "judgement">;
+export type StatusNews = Pick<StatusInput, "last" | "next" | "wanted" | "notice" | "judgement">;
 
 /**
  * Writes a Canary's status where it is news, and an event where something new is in the way.

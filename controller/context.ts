@@ -6,7 +6,6 @@ import type { Logger } from "../lib/log.ts";
 import type { ApplyOptions } from "./apply.ts";
 import type { Entry, RouteAcknowledged } from "./entry.ts";
 import type { KeyIndex } from "./key-index.ts";
-import type { Router } from "./routers/router.ts";
 import type { ControllerSettings } from "./settings.ts";
 
 /** Everything that a look at a canary needs beside the canary. */
@@ -15,7 +14,6 @@ export interface ReconcileOptions extends ApplyOptions {
   readonly analyst: Analyst;
   readonly hooks: Hooks;
   readonly acknowledged: RouteAcknowledged | undefined;
-  readonly router: Router;
   readonly settings: ControllerSettings;
   readonly sources: MetricSources;
   readonly index: KeyIndex;

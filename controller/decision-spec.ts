@@ -1,10 +1,14 @@
 import type { AdvanceSettings } from "../analysis/judge/types.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
+import type { SessionAffinity } from "../api/generated/canaries.ts";
+import type { CookieNames } from "./decide/affinity.ts";
 import type { DecisionSpec } from "./decide/spec.ts";
+import { drivenProviders } from "./routers/choose.ts";
 
 /** What decisions need of a Canary and of how its runs are analysed. */
 export function decisionSpec(canary: ReadCanary, advance: AdvanceSettings): DecisionSpec {
   const { name, namespace, names, analysis } = canary;
+  const cookies = analysis.sessionAffinity && cookieNames(analysis.sessionAffinity);
   return {
     canary: `${name}.${namespace}`,
     target: `${names.canaryWorkload}.${namespace}`,
@@ -14,31 +18,45 @@ export function decisionSpec(canary: ReadCanary, advance: AdvanceSettings): Deci
     progressDeadline: canary.progressDeadline,
     skipAnalysis: canary.skipAnalysis,
     revertOnDeletion: canary.revertOnDeletion,
-    // One reader of steps: the rule may not see other weights than the plan says.
-    advance: analysis.strategy.kind === "weights" ? { ...advance, steps: analysis.strategy.steps } : advance,
+    plan: analysis.strategy,
+    ...(cookies && { cookies }),
+    advance,
     stepWeightPromotion: analysis.stepWeightPromotion,
     hooks: analysis.webhooks,
   };
+}
+
+/** Without a name of its own the primary's cookie is named after the canary's: users of the primary stay there too. */
+function cookieNames({ cookieName, primaryCookieName }: SessionAffinity): CookieNames {
+  return { canary: cookieName, primary: primaryCookieName ?? `${cookieName}-primary` };
 }
 
 /** Why a Canary is accepted and yet not driven; undefined where it is. */
 export function notDriven({
   provider,
   target,
-  analysis,
   autoscaler,
-  skipAnalysis,
+  analysis,
+  service,
 }: ReadCanary): string | undefined {
-  if (provider !== "istio") return `provider \`${provider}\` is not driven yet: allowed is \`istio\``;
+  if (!drivenProviders.includes(provider))
+    return `provider \`${provider}\` is not driven yet: allowed are ${drivenProviders.map((name) => `\`${name}\``).join(", ")}`;
   if (target.kind !== "Deployment")
     return `targets of kind \`${target.kind}\` are not driven yet: allowed is \`Deployment\``;
   if (autoscaler?.kind === "ScaledObject")
     return "autoscalers of kind `ScaledObject` are not driven yet: allowed is `HorizontalPodAutoscaler`";
-  if (skipAnalysis) return undefined;
-  const { strategy } = analysis;
-  if (strategy.kind !== "weights")
-    return `strategy \`${strategy.kind}\` is not driven yet: give \`stepWeight\` or \`stepWeights\``;
-  if (strategy.mirror) return "`mirror` is not driven yet: remove it";
-  if (analysis.sessionAffinity) return "`sessionAffinity` is not driven yet: remove it";
+  const { strategy, sessionAffinity, preview } = analysis;
+  const asked: readonly (readonly [string, boolean])[] = [
+    ["mirror", strategy.kind !== "ab-testing" && strategy.mirror !== undefined],
+    ["sessionAffinity", sessionAffinity !== undefined],
+    ["preview", preview.length > 0],
+    ["match", strategy.kind !== "blue-green" && strategy.match.length > 0],
+  ];
+  const field = asked.find(([, is]) => is)?.[0];
+  if (field === undefined) return undefined;
+  if (service.appProtocol?.toLowerCase() === "tcp")
+    return `\`analysis.${field}\` needs HTTP: the service's appProtocol is \`tcp\``;
+  if (provider === "kubernetes")
+    return `\`analysis.${field}\` is not driven by provider \`kubernetes\`: remove it`;
   return undefined;
 }

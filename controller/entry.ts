@@ -4,7 +4,7 @@ import type { ReadCanary } from "../api/canary/types.ts";
 import type { Run } from "../api/signals.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ask } from "./decide/effects.ts";
-import type { Measurement, RouteObservation } from "./decide/observation.ts";
+import { isIdle, type Measurement, type RouteObservation } from "./decide/observation.ts";
 import type { State } from "./decide/state.ts";
 import type { KnownReading } from "./reading.ts";
 
@@ -49,7 +49,7 @@ export function isDrained(
   clock: Clock,
 ): boolean {
   if (route.kind !== "present") return true;
-  if (route.canaryWeight > 0 || !route.consistent) {
+  if (!isIdle(route)) {
     delete entry.zeroSince;
     return false;
   }

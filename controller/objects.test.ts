@@ -8,6 +8,7 @@ import { readCanary } from "../api/canary/read.ts";
 import { CanaryKind, type VirtualService, VirtualServiceKind } from "../api/kinds.ts";
 import type { KubeObject } from "../api/resource.ts";
 import { snapshotOf } from "../kube/snapshot.ts";
+import type { Traffic } from "./decide/traffic.ts";
 import { objectWrites } from "./objects.ts";
 import { createPrimaryWrites } from "./primary.ts";
 import { revisionOf } from "./revision.ts";
@@ -16,6 +17,8 @@ import { defaultSettings } from "./settings.ts";
 import { readSubject, type Subject } from "./subject.ts";
 import type { Write } from "./write.ts";
 
+const idle: Traffic = { canaryWeight: 0, mirror: 0, preview: false };
+const at = (canaryWeight: number): Traffic => ({ ...idle, canaryWeight, preview: true });
 const folder = join(import.meta.dirname, "testdata");
 
 function manifests(): KubeObject[] {
@@ -39,7 +42,7 @@ function asText(objects: readonly KubeObject[]): string {
 }
 
 test("Services, rules and route", async () => {
-  const objects = made(objectWrites(subjectOf(manifests()), true));
+  const objects = made(objectWrites(subjectOf(manifests()), true, idle));
   await expect(asText(objects)).toMatchFileSnapshot(join(folder, "podinfo.routes.yaml"));
 });
 
@@ -51,17 +54,17 @@ test("the primary and the copies of its configs", async () => {
 
 test("objects that stand as they should are not written again, and weights are not drift", () => {
   const before = manifests();
-  const objects = made(objectWrites(subjectOf(before), true));
-  expect(objectWrites(subjectOf([...before, ...objects]), true)).toEqual([]);
+  const objects = made(objectWrites(subjectOf(before), true, idle));
+  expect(objectWrites(subjectOf([...before, ...objects]), true, idle)).toEqual([]);
   const shifted = objects.map((object) =>
     object.kind === "VirtualService" ? withWeights(object as VirtualService, [70, 30]) : object,
   );
-  expect(objectWrites(subjectOf([...before, ...shifted]), true)).toEqual([]);
+  expect(objectWrites(subjectOf([...before, ...shifted]), true, idle)).toEqual([]);
 });
 
 test("an edit of the Canary in the middle of a run keeps the weights that stand", () => {
   const before = manifests();
-  const objects = made(objectWrites(subjectOf(before), true)).map((object) =>
+  const objects = made(objectWrites(subjectOf(before), true, idle)).map((object) =>
     object.kind === "VirtualService" ? withWeights(object as VirtualService, [70, 30]) : object,
   );
   const edited = before.map((object) =>
@@ -69,7 +72,7 @@ test("an edit of the Canary in the middle of a run keeps the weights that stand"
       ? (JSON.parse(JSON.stringify(object).replace('"timeout":"15s"', '"timeout":"20s"')) as KubeObject)
       : object,
   );
-  const [route] = made(objectWrites(subjectOf([...edited, ...objects]), true)) as VirtualService[];
+  const [route] = made(objectWrites(subjectOf([...edited, ...objects]), true, at(30))) as VirtualService[];
   expect(route?.spec.http?.[0]).toMatchObject({ timeout: "20s", route: [{ weight: 70 }, { weight: 30 }] });
 });
 
@@ -92,7 +95,7 @@ test("a route of the user's that has both destinations is left alone but for wei
     },
   };
   const subject = subjectOf([...manifests(), route]);
-  expect(made(objectWrites(subject, true)).map(({ kind }) => kind)).not.toContain("VirtualService");
+  expect(made(objectWrites(subject, true, idle)).map(({ kind }) => kind)).not.toContain("VirtualService");
   const mark = {
     canary: { namespace: "test", name: "podinfo", uid: "canary" },
     run: "r",
@@ -100,7 +103,7 @@ test("a route of the user's that has both destinations is left alone but for wei
     primaryHost: "p",
     canaryHost: "c",
   };
-  expect(istioRouter.setWeight(subject.canary, 10, mark, subject.snapshot)).toEqual({
+  expect(istioRouter.setTraffic(subject.canary, at(10), mark, subject.snapshot)).toEqual({
     kind: "patch",
     of: VirtualServiceKind,
     namespace: "test",
@@ -128,7 +131,7 @@ test("a route of the user's without both destinations is taken over, and given b
     metadata: { name: "podinfo", namespace: "test", resourceVersion: "7" },
     spec,
   };
-  const taken = made(objectWrites(subjectOf([...manifests(), route]), true)).find(
+  const taken = made(objectWrites(subjectOf([...manifests(), route]), true, idle)).find(
     ({ kind }) => kind === "VirtualService",
   );
   expect((taken as VirtualService).spec.http?.[0]?.route?.map(({ weight }) => weight)).toEqual([100, 0]);

@@ -2,6 +2,7 @@ import type { ReadService } from "../api/canary/types.ts";
 import { HorizontalPodAutoscalerKind } from "../api/core.ts";
 import type { Kind, KubeObject } from "../api/resource.ts";
 import type { Snapshot } from "../kube/contract.ts";
+import type { Traffic } from "./decide/traffic.ts";
 import { digestOf } from "./revision.ts";
 import { buildServices, serviceWrite } from "./routers/services.ts";
 import { primaryAutoscalerWrite } from "./scalers/hpa.ts";
@@ -32,11 +33,12 @@ const known = new WeakMap<ReadService, Map<boolean, Known>>();
  * `apex`: also what leads users' traffic to the primary. It stays out until the primary is ready for it.
  * Computed again only when an object that it read has changed.
  */
-export function objectWrites(subject: Subject, apex: boolean): readonly Write[] {
+export function objectWrites(subject: Subject, apex: boolean, wanted: Traffic): readonly Write[] {
   const { canary, primary, selector, snapshot, target } = subject;
   const template = target?.spec?.template;
   const inputs = JSON.stringify([
     selector,
+    wanted,
     primary !== undefined,
     template && (canary.service.portDiscovery ? digestOf(template) : true),
   ]);
@@ -46,20 +48,21 @@ export function objectWrites(subject: Subject, apex: boolean): readonly Write[] 
   const isSame = ({ kind, namespace, name, found }: Read) => snapshot.get(kind, namespace, name) === found;
   if (last?.inputs === inputs && last.reads.every(isSame)) return last.writes;
   const reads: Read[] = [];
-  const writes = findWrites({ ...subject, snapshot: recording(snapshot, reads) }, apex);
+  const writes = findWrites({ ...subject, snapshot: recording(snapshot, reads) }, apex, wanted);
   byApex.set(apex, { inputs, reads, writes });
   return writes;
 }
 
-function findWrites(subject: Subject, apex: boolean): readonly Write[] {
+function findWrites(subject: Subject, apex: boolean, wanted: Traffic): readonly Write[] {
   const { canary, owner, snapshot, router } = subject;
   const source = routeSource(subject);
   if (source === undefined) return [];
-  const services = buildServices(source);
-  const wanted = [services.canary, services.primary, ...(apex ? [services.apex] : [])];
+  const apexToCanary = router.apexLeadsToCanary?.(wanted) === true;
+  const services = buildServices({ ...source, apexToCanary });
+  const generated = [services.canary, services.primary, ...(apex ? [services.apex] : [])];
   return [
-    ...wanted.flatMap((service) => serviceWrite(service, source, snapshot) ?? []),
-    ...(apex ? router.objects(canary, owner, snapshot) : []),
+    ...generated.flatMap((service) => serviceWrite(service, source, snapshot) ?? []),
+    ...(apex ? router.objects(canary, owner, wanted, snapshot) : []),
     ...autoscalerWrites(subject),
   ];
 }

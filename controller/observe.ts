@@ -10,9 +10,10 @@ import type {
   TargetObservation,
 } from "./decide/observation.ts";
 import { liveRun, type State } from "./decide/state.ts";
+import type { Traffic } from "./decide/traffic.ts";
 import { objectWrites } from "./objects.ts";
 import { canonicalJson, fenceOf, isRevision } from "./revision.ts";
-import { parseMark } from "./routers/istio.ts";
+import { parseMark } from "./routers/marks.ts";
 import { primarySource, type Subject, targetRevision } from "./subject.ts";
 import { hasRevision, replicasForRun } from "./targets/deployment.ts";
 import { observePods } from "./targets/pods.ts";
@@ -33,7 +34,7 @@ export interface Memory {
 }
 
 /** Everything that the next decision depends on, from one snapshot. Pure. */
-export function observe(subject: Subject, state: State, memory: Memory): Observation {
+export function observe(subject: Subject, state: State, wanted: Traffic, memory: Memory): Observation {
   const { canary, snapshot, router } = subject;
   const { annotations = {}, deletionTimestamp } = canary.object.metadata;
   const action = readAction(annotations);
@@ -44,9 +45,9 @@ export function observe(subject: Subject, state: State, memory: Memory): Observa
     freshRun: memory.freshRun,
     target: observeTarget(subject, state, memory.now),
     primary: observePrimary(subject, state, memory.now),
-    route: router.observe(canary, snapshot),
+    route: router.observe(canary, wanted, snapshot),
     objects: {
-      drifted: objectWrites(subject, leadsTraffic(subject, state, memory.now)).some(
+      drifted: objectWrites(subject, leadsTraffic(subject, state, memory.now), wanted).some(
         (write) => !memory.isOwn(write),
       ),
       apexSwitched: isApexSwitched(subject),

@@ -9,11 +9,13 @@ import type { ReconcileOptions } from "./context.ts";
 import { decide } from "./decide/decide.ts";
 import type { Notice } from "./decide/effects.ts";
 import { liveRun, type State } from "./decide/state.ts";
+import { wantedTraffic } from "./decide/traffic.ts";
 import { decisionSpec, notDriven } from "./decision-spec.ts";
 import { closeEntry, type Entry, howEnded, isDrained } from "./entry.ts";
 import { dependenciesOf, dependency } from "./key-index.ts";
 import { observe } from "./observe.ts";
 import { readOnce } from "./reading.ts";
+import { chooseRouter } from "./routers/choose.ts";
 import { readState } from "./status/read.ts";
 import { readSubject, routeVersion, type Subject, signalsRun } from "./subject.ts";
 import { followWeight } from "./weight.ts";
@@ -73,7 +75,7 @@ export async function reconcile(
   // One that came meanwhile is for the next decision.
   if (entry.measurement === measurement) delete entry.measurement;
   followAsk(entry, subject, decision.ask, options);
-  followWeight(entry, subject, decision.next, options);
+  followWeight(entry, subject, wantedTraffic(decision.next, task.spec), options);
   return decision.again === undefined ? undefined : { after: decision.again };
 }
 
@@ -93,20 +95,22 @@ function rollBackNow(entry: Entry, options: ReconcileOptions): void {
 }
 
 function prepare(entry: Entry, canary: ReadCanary, snapshot: Snapshot, options: ReconcileOptions) {
-  const { settings, router, clock } = options;
+  const { settings, clock } = options;
+  const router = chooseRouter(canary);
   const subject = readSubject(canary, snapshot, router, settings);
   const state = readState(canary.object.status);
   followRun(entry, subject, state, options);
-  const route = router.observe(canary, snapshot);
+  const spec = decisionSpec(canary, advanceSettings(canary.analysis));
+  const wanted = wantedTraffic(state, spec);
+  const route = router.observe(canary, wanted, snapshot);
   // After a restart the guard is armed before the lease is won.
-  if (route.kind === "present" && route.canaryWeight === (liveRun(state)?.canaryWeight ?? 0))
-    followWeight(entry, subject, state, options);
+  if (route.kind === "present" && route.asWanted) followWeight(entry, subject, wanted, options);
   const version = routeVersion(subject);
   const held = options.acknowledged?.({
     ...router.route(canary),
     ...(version !== undefined && { resourceVersion: version }),
   });
-  const observation = observe(subject, state, {
+  const observation = observe(subject, state, wanted, {
     now: clock.now(),
     freshRun: options.freshRun(),
     drained: isDrained(entry, route, held, clock),
@@ -114,9 +118,9 @@ function prepare(entry: Entry, canary: ReadCanary, snapshot: Snapshot, options: 
     ...(entry.measurement && { measurement: entry.measurement }),
     ...(entry.harm && { harm: entry.harm }),
   });
-  const decision = decide(state, observation, decisionSpec(canary, advanceSettings(canary.analysis)));
+  const decision = decide(state, observation, spec);
   const judgement = entry.measurement?.judgement;
-  const task: Task = { subject, last: state, decision, ...(judgement && { judgement }) };
+  const task: Task = { subject, last: state, decision, spec, ...(judgement && { judgement }) };
   return { subject, decision, task };
 }
 

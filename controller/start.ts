@@ -32,7 +32,7 @@ import { createControllerMetrics } from "./metrics.ts";
 import { createOverlay } from "./overlay.ts";
 import { keyOf, reconcile } from "./reconcile.ts";
 import { createRollbacks } from "./rollback.ts";
-import { istioRouter } from "./routers/istio.ts";
+import { routerKinds } from "./routers/choose.ts";
 import { type ControllerSettings, defaultSettings } from "./settings.ts";
 
 export interface ControllerOptions {
@@ -72,7 +72,6 @@ const concurrency = 64;
 export async function startController(options: ControllerOptions): Promise<Controller> {
   const { client, informers, signals, logger, clock = systemClock } = options;
   const settings: ControllerSettings = { ...defaultSettings, ...options.settings };
-  const router = istioRouter;
   const overlay = createOverlay(clock);
   const writer = createWriter(client, overlay);
   const metrics = createControllerMetrics(options.registry ?? createRegistry());
@@ -107,7 +106,6 @@ export async function startController(options: ControllerOptions): Promise<Contr
     snapshot: () => informers.snapshot(),
     analyst: options.analyst,
     acknowledged: options.acknowledged,
-    router,
     settings,
     sources: {
       ...(options.providers !== undefined && { providers: options.providers }),
@@ -133,7 +131,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     ConfigMapKind,
     SecretKind,
     HorizontalPodAutoscalerKind,
-    ...router.kinds,
+    ...routerKinds.filter(({ kind }) => kind !== ServiceKind.kind),
   ];
   await informers.watch(
     CanaryKind,

@@ -1,5 +1,5 @@
 import type { ReconcileOptions } from "./context.ts";
-import { liveRun, type State } from "./decide/state.ts";
+import type { Traffic } from "./decide/traffic.ts";
 import type { Entry } from "./entry.ts";
 import { routeVersion, type Subject } from "./subject.ts";
 
@@ -11,11 +11,10 @@ const longest = 500;
 export function followWeight(
   entry: Entry,
   subject: Subject,
-  state: State,
+  { canaryWeight: weight }: Traffic,
   { acknowledged, clock }: Pick<ReconcileOptions, "acknowledged" | "clock">,
 ): void {
   const { analysis } = entry;
-  const weight = liveRun(state)?.canaryWeight ?? 0;
   if (analysis === undefined || entry.tracked?.weight === weight) return;
   entry.tracked?.stop();
   // Nothing below may hold `subject`, and with it a snapshot, for as long as the run lasts.

@@ -9,7 +9,7 @@ const mistakes: readonly (readonly [string, UnreadObject, string, string])[] = [
     "no analysis",
     canary({ analysis: undefined }),
     "/spec/analysis",
-    "is required: give `interval`, `threshold` and one of `stepWeight`, `stepWeights`, `iterations`",
+    "is required: give `interval`, `threshold` and one of `stepWeight`, `stepWeights`, `steps`, `iterations`",
   ],
   [
     "no service",
@@ -17,12 +17,12 @@ const mistakes: readonly (readonly [string, UnreadObject, string, string])[] = [
     "/spec/service",
     "is required: say at least which `port` clients call",
   ],
-  ["no plan", analysed({}), "/spec/analysis", "needs one of `stepWeight`, `stepWeights`, `iterations`"],
+  ["no plan", analysed({}), "/spec/analysis", "needs one of `stepWeight`, `stepWeights`, `steps`, `iterations`"],
   [
     "two plans",
     analysed({ stepWeight: 1, stepWeights: [1] }),
     "/spec/analysis",
-    "takes only one of `stepWeight`, `stepWeights`, `iterations`, has `stepWeight`, `stepWeights`",
+    "takes only one of `stepWeight`, `stepWeights`, `steps`, `iterations`, has `stepWeight`, `stepWeights`",
   ],
   [
     "no threshold",

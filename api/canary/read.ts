@@ -84,7 +84,7 @@ function readAnalysis(spec: CanarySpec, provider: Provider, namespace: string, r
   if (!analysis && !spec.skipAnalysis) {
     report(
       "/spec/analysis",
-      "is required: give `interval`, `threshold` and one of `stepWeight`, `stepWeights`, `iterations`",
+      "is required: give `interval`, `threshold` and one of `stepWeight`, `stepWeights`, `steps`, `iterations`",
     );
   }
   if (analysis && !spec.skipAnalysis) checkRequired(analysis, field, report);
@@ -120,9 +120,8 @@ function readAnalysisFields(
   const at = (name: keyof CanaryAnalysis) => below(field, name);
   const percent = { least: 0, most: 100 };
   const sequential = analysis.sequential && readSequential(analysis.sequential, at("sequential"), report);
-  const { stepWeight, stepWeights, iterations, sessionAffinity } = analysis;
-  const planless =
-    skipped && stepWeight === undefined && stepWeights === undefined && iterations === undefined;
+  const { stepWeight, stepWeights, steps, iterations, sessionAffinity } = analysis;
+  const planless = skipped && [stepWeight, stepWeights, steps, iterations].every((one) => one === undefined);
   if (sessionAffinity && sessionAffinity.cookieName === sessionAffinity.primaryCookieName) {
     report(
       `${at("sessionAffinity")}/primaryCookieName`,
@@ -157,6 +156,7 @@ function readAnalysisFields(
     ...(sessionAffinity && {
       sessionAffinity: { ...sessionAffinity, maxAge: sessionAffinity.maxAge ?? 86_400 },
     }),
+    preview: analysis.preview ?? [],
     guard: readGuard(analysis.guard, at("guard"), report),
     ...(sequential && { sequential }),
     noData: analysis.noData ?? "hold",

@@ -1,10 +1,10 @@
 import type { Percent } from "../../lib/units.ts";
-import type { CanaryAnalysis } from "../generated/canaries.ts";
+import type { AnalysisStep, CanaryAnalysis } from "../generated/canaries.ts";
 import { below } from "../schema/pointer.ts";
 import { quoteAll } from "../schema/suggest.ts";
 import { show } from "../schema/validate.ts";
-import { type Report, readWhole } from "./fields.ts";
-import type { Mirror, Provider, Strategy } from "./types.ts";
+import { type Report, readDuration, readWhole } from "./fields.ts";
+import type { Mirror, Provider, StepHold, Strategy } from "./types.ts";
 
 /**
  * Which of Flagger's strategies the analysis asks for: `iterations` with `match` is A/B testing, without it blue/green,
@@ -17,7 +17,7 @@ export function readStrategy(
   provider: Provider,
   report: Report,
 ): Strategy {
-  const names = ["stepWeight", "stepWeights", "iterations"] as const;
+  const names = ["stepWeight", "stepWeights", "steps", "iterations"] as const;
   const given = names.filter((name) => analysis[name] !== undefined);
   if (given.length === 0) report(field, `needs one of ${quoteAll(names)}`);
   if (given.length > 1) report(field, `takes only one of ${quoteAll(names)}, has ${quoteAll(given)}`);
@@ -68,6 +68,7 @@ interface Weights {
   readonly steps: readonly Percent[];
   readonly stepWeight?: Percent;
   readonly maxWeight: Percent;
+  readonly holds: ReadonlyMap<Percent, StepHold>;
 }
 
 /**
@@ -75,11 +76,12 @@ interface Weights {
  * stepWeights maxWeight does not count, as in Flagger.
  */
 function readWeights(
-  { stepWeight, stepWeights, maxWeight }: CanaryAnalysis,
+  { stepWeight, stepWeights, steps: given, maxWeight }: CanaryAnalysis,
   field: string,
   report: Report,
 ): Weights {
-  if (stepWeights !== undefined) return readStepWeights(stepWeights, maxWeight, field, report);
+  if (given !== undefined) return readSteps(given, maxWeight, field, report);
+  if (stepWeights !== undefined) return readStepWeights(stepWeights, maxWeight, "stepWeights", field, report);
   const step = readWhole(
     stepWeight,
     below(field, "stepWeight"),
@@ -91,19 +93,25 @@ function readWeights(
   const steps = Array.from({ length: Math.ceil(most / step) }, (_, index) =>
     Math.min(step * (index + 1), most),
   );
-  return { steps, maxWeight: most, ...(stepWeight === undefined ? {} : { stepWeight: step }) };
+  return {
+    steps,
+    maxWeight: most,
+    holds: new Map(),
+    ...(stepWeight === undefined ? {} : { stepWeight: step }),
+  };
 }
 
 function readStepWeights(
   stepWeights: readonly number[],
   maxWeight: number | undefined,
+  name: "stepWeights" | "steps",
   field: string,
   report: Report,
 ): Weights {
-  const at = below(field, "stepWeights");
+  const at = below(field, name);
   if (stepWeights.length === 0) report(at, "is empty, must hold at least one weight");
   if (maxWeight !== undefined)
-    report(below(field, "maxWeight"), "is ignored: the last of `stepWeights` counts", "warning");
+    report(below(field, "maxWeight"), `is ignored: the last of \`${name}\` counts`, "warning");
   const steps = stepWeights.map((weight, index) => {
     const read = readWhole(weight, below(at, index), { least: 1, most: 100, fallback: 100 }, report);
     const before = stepWeights[index - 1];
@@ -111,5 +119,22 @@ function readStepWeights(
       report(below(at, index), `is ${show(weight)}, must be more than the weight before it (\`${before}\`)`);
     return read;
   });
-  return { steps: steps.length > 0 ? steps : [100], maxWeight: steps.at(-1) ?? 100 };
+  return { steps: steps.length > 0 ? steps : [100], maxWeight: steps.at(-1) ?? 100, holds: new Map() };
+}
+
+/** `steps`: weights as in `stepWeights`, each with the time that it is held at least, and whether it waits for a person. */
+function readSteps(
+  steps: readonly AnalysisStep[],
+  maxWeight: number | undefined,
+  field: string,
+  report: Report,
+): Weights {
+  const weights = steps.map(({ weight }) => weight);
+  const read = readStepWeights(weights, maxWeight, "steps", field, report);
+  const holds = steps.map(({ duration, pause }, index): readonly [Percent, StepHold] => {
+    const at = below(below(below(field, "steps"), index), "duration");
+    const least = duration === undefined ? 0 : readDuration(duration, at, { least: 0, fallback: 0 }, report);
+    return [read.steps[index] ?? 100, { duration: least, pause: pause ?? false }];
+  });
+  return { ...read, holds: new Map(holds.filter(([, { duration, pause }]) => duration > 0 || pause)) };
 }

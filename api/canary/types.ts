@@ -82,6 +82,8 @@ export interface ReadAnalysis {
   readonly alerts: readonly ReadAlert[];
   readonly webhooks: readonly ReadHook[];
   readonly sessionAffinity?: SessionAffinity & { readonly maxAge: number };
+  /** Not empty: these requests reach the canary at any weight, from the first step on. */
+  readonly preview: readonly AnalysisMatch[];
   readonly guard: ReadGuard;
   /** Absent: steps follow Flagger's rule. */
   readonly sequential?: ReadSequential;
@@ -101,12 +103,20 @@ export type Strategy =
       /** What the user gave, for people's texts: `stepWeight`, else the steps are `stepWeights`. */
       readonly stepWeight?: Percent;
       readonly maxWeight: Percent;
+      /** What holds the run at a weight. */
+      readonly holds: ReadonlyMap<Percent, StepHold>;
       readonly mirror?: Mirror;
       /** Not empty: only these requests take part in the weights. */
       readonly match: readonly AnalysisMatch[];
     }
   | { readonly kind: "ab-testing"; readonly iterations: number; readonly match: readonly AnalysisMatch[] }
   | { readonly kind: "blue-green"; readonly iterations: number; readonly mirror?: Mirror };
+
+/** How long a weight is held at least, and whether a person must let it go on. */
+export interface StepHold {
+  readonly duration: Milliseconds;
+  readonly pause: boolean;
+}
 
 export interface Mirror {
   readonly weight: Percent;

@@ -1719,6 +1719,32 @@ const schema: Schema = {
         "type": "number"
        }
       },
+      "steps": {
+       "description": "Weights of each step, with how long each is held at least and where a person must let it go on.",
+       "type": "array",
+       "items": {
+        "title": "AnalysisStep",
+        "type": "object",
+        "required": [
+         "weight"
+        ],
+        "properties": {
+         "weight": {
+          "type": "number",
+          "description": "Percent of the traffic."
+         },
+         "duration": {
+          "type": "string",
+          "pattern": "^[0-9]+(m|s)",
+          "description": "How long this weight is held at least, e.g. 10m."
+         },
+         "pause": {
+          "type": "boolean",
+          "description": "Holds this weight until a person resumes the run."
+         }
+        }
+       }
+      },
       "stepWeightPromotion": {
        "type": "number",
        "description": "Percent given back to the primary at each step of the promotion. Default is all at once."
@@ -1741,6 +1767,122 @@ const schema: Schema = {
       },
       "match": {
        "description": "Which requests go to the canary (A/B testing).",
+       "type": "array",
+       "items": {
+        "title": "AnalysisMatch",
+        "type": "object",
+        "properties": {
+         "headers": {
+          "type": "object",
+          "additionalProperties": {
+           "title": "HeaderMatch",
+           "type": "object",
+           "oneOf": [
+            {
+             "required": [
+              "exact"
+             ]
+            },
+            {
+             "required": [
+              "prefix"
+             ]
+            },
+            {
+             "required": [
+              "suffix"
+             ]
+            },
+            {
+             "required": [
+              "regex"
+             ]
+            }
+           ],
+           "properties": {
+            "exact": {
+             "type": "string"
+            },
+            "prefix": {
+             "type": "string"
+            },
+            "suffix": {
+             "type": "string"
+            },
+            "regex": {
+             "type": "string"
+            }
+           }
+          }
+         },
+         "queryParams": {
+          "type": "object",
+          "additionalProperties": {
+           "title": "StringMatch",
+           "type": "object",
+           "oneOf": [
+            {
+             "not": {
+              "anyOf": [
+               {
+                "required": [
+                 "exact"
+                ]
+               },
+               {
+                "required": [
+                 "prefix"
+                ]
+               },
+               {
+                "required": [
+                 "regex"
+                ]
+               }
+              ]
+             }
+            },
+            {
+             "required": [
+              "exact"
+             ]
+            },
+            {
+             "required": [
+              "prefix"
+             ]
+            },
+            {
+             "required": [
+              "regex"
+             ]
+            }
+           ],
+           "properties": {
+            "exact": {
+             "type": "string"
+            },
+            "prefix": {
+             "type": "string"
+            },
+            "regex": {
+             "type": "string",
+             "description": "RE2 syntax; must match the whole value."
+            }
+           }
+          }
+         },
+         "sourceLabels": {
+          "type": "object",
+          "additionalProperties": {
+           "type": "string"
+          }
+         }
+        }
+       }
+      },
+      "preview": {
+       "description": "Which requests reach the canary at any weight, for a look before the users'.",
        "type": "array",
        "items": {
         "title": "AnalysisMatch",
@@ -2259,6 +2401,32 @@ const schema: Schema = {
         "type": "number"
        }
       },
+      "steps": {
+       "description": "Weights of each step, with how long each is held at least and where a person must let it go on.",
+       "type": "array",
+       "items": {
+        "title": "AnalysisStep",
+        "type": "object",
+        "required": [
+         "weight"
+        ],
+        "properties": {
+         "weight": {
+          "type": "number",
+          "description": "Percent of the traffic."
+         },
+         "duration": {
+          "type": "string",
+          "pattern": "^[0-9]+(m|s)",
+          "description": "How long this weight is held at least, e.g. 10m."
+         },
+         "pause": {
+          "type": "boolean",
+          "description": "Holds this weight until a person resumes the run."
+         }
+        }
+       }
+      },
       "stepWeightPromotion": {
        "type": "number",
        "description": "Percent given back to the primary at each step of the promotion. Default is all at once."
@@ -2281,6 +2449,122 @@ const schema: Schema = {
       },
       "match": {
        "description": "Which requests go to the canary (A/B testing).",
+       "type": "array",
+       "items": {
+        "title": "AnalysisMatch",
+        "type": "object",
+        "properties": {
+         "headers": {
+          "type": "object",
+          "additionalProperties": {
+           "title": "HeaderMatch",
+           "type": "object",
+           "oneOf": [
+            {
+             "required": [
+              "exact"
+             ]
+            },
+            {
+             "required": [
+              "prefix"
+             ]
+            },
+            {
+             "required": [
+              "suffix"
+             ]
+            },
+            {
+             "required": [
+              "regex"
+             ]
+            }
+           ],
+           "properties": {
+            "exact": {
+             "type": "string"
+            },
+            "prefix": {
+             "type": "string"
+            },
+            "suffix": {
+             "type": "string"
+            },
+            "regex": {
+             "type": "string"
+            }
+           }
+          }
+         },
+         "queryParams": {
+          "type": "object",
+          "additionalProperties": {
+           "title": "StringMatch",
+           "type": "object",
+           "oneOf": [
+            {
+             "not": {
+              "anyOf": [
+               {
+                "required": [
+                 "exact"
+                ]
+               },
+               {
+                "required": [
+                 "prefix"
+                ]
+               },
+               {
+                "required": [
+                 "regex"
+                ]
+               }
+              ]
+             }
+            },
+            {
+             "required": [
+              "exact"
+             ]
+            },
+            {
+             "required": [
+              "prefix"
+             ]
+            },
+            {
+             "required": [
+              "regex"
+             ]
+            }
+           ],
+           "properties": {
+            "exact": {
+             "type": "string"
+            },
+            "prefix": {
+             "type": "string"
+            },
+            "regex": {
+             "type": "string",
+             "description": "RE2 syntax; must match the whole value."
+            }
+           }
+          }
+         },
+         "sourceLabels": {
+          "type": "object",
+          "additionalProperties": {
+           "type": "string"
+          }
+         }
+        }
+       }
+      },
+      "preview": {
+       "description": "Which requests reach the canary at any weight, for a look before the users'.",
        "type": "array",
        "items": {
         "title": "AnalysisMatch",
@@ -2960,6 +3244,10 @@ const schema: Schema = {
        "type": "string",
        "format": "date-time",
        "description": "When the checks were last counted."
+      },
+      "paused": {
+       "type": "boolean",
+       "description": "Whether this step waits for a person."
       },
       "preRolloutPassed": {
        "type": "boolean",

@@ -437,6 +437,10 @@ export interface CanaryAnalysis {
    */
   readonly stepWeights?: readonly number[];
   /**
+   * Weights of each step, with how long each is held at least and where a person must let it go on.
+   */
+  readonly steps?: readonly AnalysisStep[];
+  /**
    * Percent given back to the primary at each step of the promotion. Default is all at once.
    */
   readonly stepWeightPromotion?: number;
@@ -460,6 +464,10 @@ export interface CanaryAnalysis {
    * Which requests go to the canary (A/B testing).
    */
   readonly match?: readonly AnalysisMatch[];
+  /**
+   * Which requests reach the canary at any weight, for a look before the users'.
+   */
+  readonly preview?: readonly AnalysisMatch[];
   /**
    * The checks.
    */
@@ -499,6 +507,20 @@ export interface CanaryAnalysis {
    * Which runs are recorded for replay and report. Default always.
    */
   readonly record?: "always" | "onFailure" | "never";
+}
+export interface AnalysisStep {
+  /**
+   * Percent of the traffic.
+   */
+  readonly weight: number;
+  /**
+   * How long this weight is held at least, e.g. 10m.
+   */
+  readonly duration?: string;
+  /**
+   * Holds this weight until a person resumes the run.
+   */
+  readonly pause?: boolean;
 }
 export interface AnalysisMatch {
   readonly headers?: {
@@ -835,6 +857,10 @@ export interface CanaryRun {
    * When the checks were last counted.
    */
   readonly tickedAt?: string;
+  /**
+   * Whether this step waits for a person.
+   */
+  readonly paused?: boolean;
   /**
    * Whether the pre-rollout webhooks have passed.
    */

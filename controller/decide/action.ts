@@ -1,7 +1,7 @@
-import { nextWeight } from "../../analysis/judge/steps.ts";
 import type { Decision } from "./effects.ts";
 import { startRun } from "./new-run.ts";
 import type { Action, Observation } from "./observation.ts";
+import { describePosition, nextPosition, type Position } from "./plan.ts";
 import { takeBack } from "./promoting.ts";
 import { rollBack } from "./roll-back.ts";
 import type { DecisionSpec } from "./spec.ts";
@@ -55,8 +55,9 @@ function carriedOut(state: State, action: Action, seen: Observation, spec: Decis
   }
   switch (action.kind) {
     case "pause":
-    case "resume":
       return { decision: { next: state, effects: [] } };
+    case "resume":
+      return { decision: resume(state) };
     case "abort":
       return abort(state, action, seen, spec, refuse);
     case "promote":
@@ -130,8 +131,8 @@ function cannotRaise(state: Progressing, { harm, route, target }: Observation): 
 
 /** The next weight, or after the last the promotion, whatever checks and gates say. */
 function skip(state: Progressing, seen: Observation, spec: DecisionSpec): Decision {
-  const weight = nextWeight(state.canaryWeight, spec.advance.steps);
-  return weight === undefined ? promote(state, spec, []) : moveTo(state, weight, seen, spec);
+  const position = nextPosition(spec.plan, state);
+  return position === undefined ? promote(state, spec, []) : moveTo(state, position, seen, spec);
 }
 
 function setWeight(
@@ -141,34 +142,49 @@ function setWeight(
   spec: DecisionSpec,
   refuse: Refuse,
 ): Taken {
+  if (spec.plan.kind !== "weights") return refuse("its strategy has iterations, not weights: `skip` takes the next");
   if (weight === undefined || weight < 1 || weight > 100)
     return refuse("a weight is 1 to 100: `abort` takes the canary to 0");
   const why = weight > state.canaryWeight ? cannotRaise(state, seen) : undefined;
-  return refuseOr(why, refuse, () => moveTo(state, weight, seen, spec));
+  return refuseOr(why, refuse, () =>
+    moveTo(state, { canaryWeight: weight, iterations: 0 }, seen, spec),
+  );
 }
 
-/** A weight that a person chose; the analysis goes on from there, an interval later. */
-function moveTo(state: Progressing, weight: number, { now }: Observation, spec: DecisionSpec): Decision {
-  const { heldSince: _held, waitingFor: _gate, ...run } = state.run;
+/** A position that a person chose; the analysis goes on from there, an interval later. */
+function moveTo(
+  state: Progressing,
+  position: Position,
+  { now }: Observation,
+  spec: DecisionSpec,
+): Decision {
+  const { heldSince: _held, waitingFor: _gate, paused: _paused, ...run } = state.run;
   const next: Progressing = {
     ...state,
     phase: "Progressing",
-    canaryWeight: weight,
+    ...position,
     run: { ...run, steppedAt: now, tickedAt: now },
   };
   return {
     next,
     effects: [
       { kind: "store" },
-      { kind: "set-weight", canaryWeight: weight, run: next.run },
+      { kind: "set-traffic", run: next.run },
       {
         kind: "event",
         type: "Normal",
         reason: "Advance",
-        message: `Advance ${spec.canary} canary weight ${weight}`,
+        message: describePosition(spec.plan, position, spec.canary),
       },
     ],
   };
+}
+
+/** A step that waited for a person goes on; it is stored before the action is taken away. */
+function resume(state: State): Decision {
+  if (!isAnalysed(state)) return { next: state, effects: [] };
+  const { paused, ...run } = state.run;
+  return paused ? { next: { ...state, run }, effects: [{ kind: "store" }] } : { next: state, effects: [] };
 }
 
 /** People name a revision by its first digits, with or without `v2:`. */

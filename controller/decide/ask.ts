@@ -1,7 +1,7 @@
-import { nextWeight } from "../../analysis/judge/steps.ts";
 import type { Ask } from "./effects.ts";
 import { closedByHand, gatesToAsk } from "./gates.ts";
 import type { Observation } from "./observation.ts";
+import { gateBefore, hasBegun } from "./plan.ts";
 import { type DecisionSpec, hooksOf } from "./spec.ts";
 import type { Progressing } from "./state.ts";
 
@@ -15,15 +15,14 @@ import type { Progressing } from "./state.ts";
  */
 export function askTick(state: Progressing, seen: Observation, spec: DecisionSpec): Ask | undefined {
   const { run, canaryWeight } = state;
-  const first = canaryWeight === 0;
+  const first = !hasBegun(state);
   const hooks = [
     ...hooksOf(spec, "rollback"),
     ...(first ? (run.preRolloutPassed ? [] : hooksOf(spec, "pre-rollout")) : hooksOf(spec, "rollout")),
   ];
-  const last = nextWeight(canaryWeight, spec.advance.steps) === undefined;
-  const gate = last ? "confirm-promotion" : "confirm-traffic-increase";
-  const gates = gatesToAsk(spec, seen.gates, gate);
-  const isShut = closedByHand(spec, seen.gates, gate) !== undefined;
+  const gate = gateBefore(spec.plan, state);
+  const gates = gate === undefined ? [] : gatesToAsk(spec, seen.gates, gate);
+  const isShut = gate !== undefined && closedByHand(spec, seen.gates, gate) !== undefined;
   if (first && hooks.length === 0 && gates.length === 0 && !isShut) return undefined;
   return {
     about: {

@@ -1,4 +1,5 @@
 import { decideAction } from "./action.ts";
+import { canaryCookie } from "./affinity.ts";
 import type { Decision } from "./effects.ts";
 import { decideFinalising } from "./finalising.ts";
 import { decideInitializing } from "./initializing.ts";
@@ -7,8 +8,9 @@ import { decideProgressing } from "./progressing.ts";
 import { decidePromoting } from "./promoting.ts";
 import { decideResting } from "./resting.ts";
 import type { DecisionSpec } from "./spec.ts";
-import type { State } from "./state.ts";
+import { liveRun, type State } from "./state.ts";
 import { decideTerminating } from "./terminating.ts";
+import { wantedTraffic } from "./traffic.ts";
 import { decideWaiting } from "./waiting.ts";
 
 /**
@@ -20,7 +22,8 @@ import { decideWaiting } from "./waiting.ts";
  */
 export function decide(state: State, seen: Observation, spec: DecisionSpec): Decision {
   if (seen.deleted) return decideTerminating(state, seen, spec);
-  return decideAction(state, seen, spec) ?? decidePhase(state, seen, spec);
+  const decision = decideAction(state, seen, spec) ?? decidePhase(state, seen, spec);
+  return { ...decision, next: withPreviousCookie(state, decision.next, spec) };
 }
 
 function decidePhase(state: State, seen: Observation, spec: DecisionSpec): Decision {
@@ -43,4 +46,15 @@ function decidePhase(state: State, seen: Observation, spec: DecisionSpec): Decis
     case "Terminating":
       return decideTerminating(state, seen, spec);
   }
+}
+
+/** Users of a canary that takes no more traffic keep its cookie: it is remembered, so that the route can take it back. */
+function withPreviousCookie(state: State, next: State, spec: DecisionSpec): State {
+  const { cookies } = spec;
+  const before = liveRun(state)?.run;
+  if (cookies === undefined || before === undefined) return next;
+  if (wantedTraffic(state, spec).affinity === undefined) return next;
+  const after = wantedTraffic(next, spec).affinity && liveRun(next)?.run;
+  if (after?.id === before.id) return next;
+  return { ...next, previousCookie: canaryCookie(before.id, cookies) };
 }

@@ -1,5 +1,4 @@
 import type { RollbackMark } from "../../api/annotations.ts";
-import type { Percent } from "../../lib/units.ts";
 import type { Revision } from "../revision.ts";
 import type { MeasuredMoment } from "./observation.ts";
 import type { SpecHook } from "./spec.ts";
@@ -18,8 +17,8 @@ export type Effect =
   | { readonly kind: "apply-objects"; readonly apex: boolean }
   /** From the stored template of `revision`, or the target's own where it is not stored. */
   | { readonly kind: "create-primary"; readonly revision: Revision }
-  /** Carries the weight, and the run's mark where a run is live. */
-  | { readonly kind: "set-weight"; readonly canaryWeight: Percent; readonly run: RunState | undefined }
+  /** Makes the route carry what `next` asks for, and the run's mark where a run is live. */
+  | { readonly kind: "set-traffic"; readonly run: RunState | undefined }
   /** Weight 0 and the mark, in one write. Never waits for anything. */
   | { readonly kind: "roll-back-route"; readonly mark: RollbackMark }
   | { readonly kind: "clear-run-mark" }

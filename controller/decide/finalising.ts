@@ -1,5 +1,6 @@
 import type { Decision, Effect } from "./effects.ts";
 import type { Observation } from "./observation.ts";
+import { nowhere } from "./plan.ts";
 import { withFormerPrimary } from "./promoting.ts";
 import { finishRollback } from "./roll-back.ts";
 import { type DecisionSpec, hooksOf } from "./spec.ts";
@@ -10,14 +11,10 @@ export function decideFinalising(state: Finalising, seen: Observation, spec: Dec
   const { run } = state;
   const { route, target } = seen;
   // A rollback that the guard wrote while the traffic went over.
-  const ended = finishRollback(
-    { ...state, phase: "Promoting", canaryWeight: 0, failedChecks: 0 },
-    seen,
-    spec,
-  );
+  const ended = finishRollback({ ...state, ...nowhere, phase: "Promoting", failedChecks: 0 }, seen, spec);
   if (ended !== undefined) return withFormerPrimary(state, seen, ended);
-  if (route.kind === "present" && (route.canaryWeight > 0 || !route.consistent)) {
-    return { next: state, effects: [{ kind: "set-weight", canaryWeight: 0, run }] };
+  if (route.kind === "present" && !route.asWanted) {
+    return { next: state, effects: [{ kind: "set-traffic", run }] };
   }
   if (!seen.drained) return { next: state, effects: [{ kind: "store" }], again: 250 };
   const { failure: _before, ...rest } = remembered(state);

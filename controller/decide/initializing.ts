@@ -52,8 +52,8 @@ export function decideInitializing(state: Initializing, seen: Observation, spec:
       notice: { reason: "RouteUnusable", message: route.message, stalled: true },
     };
   }
-  if (route.canaryWeight > 0 || !route.consistent) {
-    return { next: state, effects: [{ kind: "set-weight", canaryWeight: 0, run: undefined }] };
+  if (!route.asWanted) {
+    return { next: state, effects: [{ kind: "set-traffic", run: undefined }] };
   }
   if (!seen.drained) return { next: state, effects: [], again: 250 };
   const promoted = target.sameAsPrimary ? target.revision : (primary.revision ?? target.revision);

@@ -2,6 +2,7 @@ import { isRevision } from "../revision.ts";
 import type { Ask, Decision, Effect } from "./effects.ts";
 import { gatesToAsk } from "./gates.ts";
 import type { Observation, TargetObservation } from "./observation.ts";
+import { nowhere } from "./plan.ts";
 import type { DecisionSpec } from "./spec.ts";
 import { type Progressing, type Remembered, remembered, type State } from "./state.ts";
 
@@ -96,7 +97,7 @@ export function startRun(
       },
       { kind: "alert", severity: "info", message: "New revision detected, progressing canary analysis." },
       { kind: "scale-target", replicas: target.replicasForRun },
-      { kind: "set-weight", canaryWeight: 0, run: next.run },
+      { kind: "set-traffic", run: next.run },
     ],
   };
 }
@@ -112,7 +113,7 @@ export function restartRun(
   return {
     next,
     effects: [
-      { kind: "set-weight", canaryWeight: 0, run: state.run },
+      { kind: "set-traffic", run: state.run },
       ...storeRevision(target),
       { kind: "store" },
       {
@@ -121,7 +122,7 @@ export function restartRun(
         reason: "NewRevision",
         message: `New revision detected! Restarting analysis for ${spec.target}`,
       },
-      { kind: "set-weight", canaryWeight: 0, run: next.run },
+      { kind: "set-traffic", run: next.run },
     ],
   };
 }
@@ -136,7 +137,7 @@ function freshRun(state: State, target: PresentTarget, seen: Observation): Progr
     trackedConfigs: target.trackedConfigs,
     checks: [],
     run: { id: seen.freshRun, revision: target.revision, startedAt: seen.now, preRolloutPassed: false },
-    canaryWeight: 0,
+    ...nowhere,
     failedChecks: 0,
   };
 }

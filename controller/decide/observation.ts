@@ -70,9 +70,14 @@ export type RouteObservation =
   | { readonly kind: "unusable"; readonly message: string }
   | {
       readonly kind: "present";
+      /** The canary's highest share in any rule. */
       readonly canaryWeight: Percent;
-      /** Weights of every rule agree and sum to 100. */
+      /** Whether the canary gets copies of requests. */
+      readonly mirrored: boolean;
+      /** Weights of every rule sum to 100, and those that should agree do. */
       readonly consistent: boolean;
+      /** It carries what the state asks for. */
+      readonly asWanted: boolean;
       /** Id of the run it is marked with. */
       readonly run?: string;
       readonly rollback?: RollbackMark;
@@ -118,4 +123,9 @@ export interface Action {
   readonly revision?: string;
   readonly by?: string;
   readonly reason?: string;
+}
+
+/** Whether nothing reaches the canary by this route. */
+export function isIdle(route: Extract<RouteObservation, { kind: "present" }>): boolean {
+  return route.canaryWeight === 0 && route.consistent && !route.mirrored;
 }

@@ -2,10 +2,12 @@ import type { Decision } from "./effects.ts";
 import { restartRun } from "./new-run.ts";
 import { notReady, targetNotice } from "./notices.ts";
 import type { Observation } from "./observation.ts";
+import type { Position } from "./plan.ts";
 import { finishRollback, rollBack } from "./roll-back.ts";
 import type { DecisionSpec } from "./spec.ts";
 import { type Progressing, type Promoting, type Resting, remembered } from "./state.ts";
 import { tick } from "./tick.ts";
+import { takesTraffic } from "./traffic.ts";
 
 /**
  * A canary under analysis. What ends the run comes before anything else, and asks nobody; then what is
@@ -58,7 +60,7 @@ function followTarget(state: Progressing, seen: Observation, spec: DecisionSpec)
   return {
     next,
     effects: [
-      { kind: "set-weight", canaryWeight: 0, run: state.run },
+      { kind: "set-traffic", run: state.run },
       { kind: "store" },
       {
         kind: "event",
@@ -73,17 +75,14 @@ function followTarget(state: Progressing, seen: Observation, spec: DecisionSpec)
 /** Pods that will not serve, and a canary that has traffic and nobody to answer it. */
 function endByPods(state: Progressing, seen: Observation, spec: DecisionSpec): Decision | undefined {
   if (seen.target.kind !== "present") return undefined;
-  const message = podTrouble(seen.target, state.canaryWeight);
+  const exposed = takesTraffic(spec.plan, state);
+  const message = podTrouble(seen.target, exposed);
   if (message !== undefined) return rollBack(state, seen, spec, { reason: "PodFailure", message });
   const { readiness } = seen.target;
   if (readiness.kind === "failed") {
     return rollBack(state, seen, spec, { reason: "Deadline", message: readiness.message });
   }
-  if (
-    readiness.kind === "waiting" &&
-    state.canaryWeight === 0 &&
-    seen.now - state.run.startedAt > spec.progressDeadline
-  ) {
+  if (readiness.kind === "waiting" && !exposed && seen.now - state.run.startedAt > spec.progressDeadline) {
     return rollBack(state, seen, spec, { reason: "Deadline", message: readiness.message });
   }
   return undefined;
@@ -92,14 +91,14 @@ function endByPods(state: Progressing, seen: Observation, spec: DecisionSpec): D
 /** What the canary's pods suffer from, in words; undefined where they can go on. */
 export function podTrouble(
   { pods }: Extract<Observation["target"], { kind: "present" }>,
-  canaryWeight: number,
+  exposed: boolean,
 ): string | undefined {
   const { failure } = pods;
   if (failure !== undefined) {
     const text = failure.message === "" ? "" : `: ${failure.message}`;
     return `pod ${failure.pod} container ${failure.container} ${failure.reason}${text}`;
   }
-  if (canaryWeight > 0 && pods.ready === 0) return `no pod of the canary is ready at weight ${canaryWeight}`;
+  if (exposed && pods.ready === 0) return "no pod of the canary is ready while it has traffic";
   return undefined;
 }
 
@@ -129,9 +128,9 @@ function makeGood(state: Progressing, seen: Observation): Decision | undefined {
 /** Puts the stored weight and the run's mark on the route, where they are not. */
 export function repairRoute(state: Progressing | Promoting, { route }: Observation): Decision | undefined {
   if (route.kind !== "present") return undefined;
-  const { run, canaryWeight } = state;
-  if (route.canaryWeight === canaryWeight && route.consistent && route.run === run.id) return undefined;
-  return { next: state, effects: [{ kind: "store" }, { kind: "set-weight", canaryWeight, run }] };
+  const { run } = state;
+  if (route.asWanted && route.run === run.id) return undefined;
+  return { next: state, effects: [{ kind: "store" }, { kind: "set-traffic", run }] };
 }
 
 function holdBack(state: Progressing, seen: Observation, spec: DecisionSpec): Decision | undefined {
@@ -147,17 +146,23 @@ function holdBack(state: Progressing, seen: Observation, spec: DecisionSpec): De
       stalled: false,
     });
   }
-  if (seen.paused) {
+  if (seen.paused || state.run.paused) {
     return stay({
       reason: "Paused",
-      message: `held at weight ${state.canaryWeight}: the canary is paused`,
+      message: seen.paused
+        ? `held at ${whereIs(state)}: the canary is paused`
+        : `held at ${whereIs(state)}: this step waits for a person, see fairlead resume`,
       stalled: false,
     });
   }
   if (seen.target.kind === "present" && seen.target.readiness.kind !== "ready") {
     const waiting = stay(notReady(seen.target.readiness.message, spec));
     const deadline = state.run.startedAt + spec.progressDeadline - seen.now;
-    return state.canaryWeight === 0 ? { ...waiting, again: Math.max(deadline, 0) + 1 } : waiting;
+    return !takesTraffic(spec.plan, state) ? { ...waiting, again: Math.max(deadline, 0) + 1 } : waiting;
   }
   return undefined;
+}
+
+function whereIs({ canaryWeight, iterations }: Position): string {
+  return canaryWeight === 0 && iterations > 0 ? `iteration ${iterations}` : `weight ${canaryWeight}`;
 }

@@ -5,6 +5,7 @@ import { podTrouble, repairRoute } from "./progressing.ts";
 import { type Cause, causeOf, finishRollback, rollBack, rollbackMark } from "./roll-back.ts";
 import type { DecisionSpec } from "./spec.ts";
 import { type Finalising, type Promoting, remembered } from "./state.ts";
+import { takesTraffic } from "./traffic.ts";
 
 /**
  * The primary is rolled to the analysed revision while the canary keeps its traffic; when it is ready the
@@ -74,15 +75,16 @@ export function withFormerPrimary(
 /** What speaks against going on; undefined where nothing does. */
 function trouble(state: Promoting, seen: Observation, spec: DecisionSpec): Cause | undefined {
   const { harm, target, primary } = seen;
-  if (harm !== undefined && state.canaryWeight > 0) {
+  const exposed = takesTraffic(spec.plan, state);
+  if (harm !== undefined && exposed) {
     return { reason: harm.by === "trip-wire" ? "TripWire" : "Harm", message: harm.reason };
   }
-  if (target.kind === "missing" && state.canaryWeight > 0) {
+  if (target.kind === "missing" && exposed) {
     return { reason: "TargetDeleted", message: targetNotice(target, spec).message };
   }
   // Once the target asks for something newer its pods say nothing about this run.
-  if (target.kind === "present" && target.revision === state.run.revision && state.canaryWeight > 0) {
-    const message = podTrouble(target, state.canaryWeight);
+  if (target.kind === "present" && target.revision === state.run.revision && exposed) {
+    const message = podTrouble(target, exposed);
     if (message !== undefined) return { reason: "PodFailure", message };
   }
   if (
@@ -155,7 +157,7 @@ function shiftToPrimary(state: Promoting, seen: Observation, spec: DecisionSpec)
       next,
       effects: [
         { kind: "store" },
-        { kind: "set-weight", canaryWeight: left, run: next.run },
+        { kind: "set-traffic", run: next.run },
         {
           kind: "event",
           type: "Normal",
@@ -174,7 +176,7 @@ function shiftToPrimary(state: Promoting, seen: Observation, spec: DecisionSpec)
     next,
     effects: [
       { kind: "store" },
-      { kind: "set-weight", canaryWeight: 0, run },
+      { kind: "set-traffic", run },
       { kind: "event", type: "Normal", reason: "Finalising", message: "Routing all traffic to primary" },
     ],
   };

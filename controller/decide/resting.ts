@@ -19,10 +19,10 @@ export function decideResting(state: Resting, seen: Observation, spec: DecisionS
 
 /** Without a run the canary takes no traffic, whoever gave it some. */
 export function keepSafe(state: Resting | Waiting, { route }: Observation): Decision | undefined {
-  if (route.kind !== "present" || (route.canaryWeight === 0 && route.consistent)) return undefined;
+  if (route.kind !== "present" || route.asWanted) return undefined;
   return {
     next: state,
-    effects: [{ kind: "store" }, { kind: "set-weight", canaryWeight: 0, run: undefined }],
+    effects: [{ kind: "store" }, { kind: "set-traffic", run: undefined }],
   };
 }
 

@@ -1,6 +1,6 @@
 import type { RollbackMark } from "../../api/annotations.ts";
 import type { Decision, Effect } from "./effects.ts";
-import type { Observation } from "./observation.ts";
+import { isIdle, type Observation } from "./observation.ts";
 import { type DecisionSpec, hooksOf } from "./spec.ts";
 import {
   type Cleanup,
@@ -81,8 +81,7 @@ export function finishRollback(
 ): Decision | undefined {
   const { route } = seen;
   if (route.kind !== "present" || route.rollback?.run !== state.run.id) return undefined;
-  const again: readonly Effect[] =
-    route.canaryWeight > 0 || !route.consistent ? [{ kind: "roll-back-route", mark: route.rollback }] : [];
+  const again: readonly Effect[] = isIdle(route) ? [] : [{ kind: "roll-back-route", mark: route.rollback }];
   return closeFailed(state, seen, spec, causeOf(route.rollback), again);
 }
 

@@ -1,6 +1,8 @@
 import type { AdvanceSettings } from "../../analysis/judge/types.ts";
+import type { Strategy } from "../../api/canary/types.ts";
 import type { Hook, HookType } from "../../api/hooks.ts";
 import type { Milliseconds, Percent } from "../../lib/units.ts";
+import type { CookieNames } from "./affinity.ts";
 
 /** A hook of the Canary, as the decision sees it. */
 export interface SpecHook extends Hook {
@@ -20,6 +22,9 @@ export interface DecisionSpec {
   readonly progressDeadline: Milliseconds;
   readonly skipAnalysis: boolean;
   readonly revertOnDeletion: boolean;
+  readonly plan: Strategy;
+  /** Session affinity, where it is asked. */
+  readonly cookies?: CookieNames;
   readonly advance: AdvanceSettings;
   /** Percent more for the primary per tick of a promotion; 0: all at once. */
   readonly stepWeightPromotion: Percent;

@@ -1,6 +1,6 @@
 import type { Check } from "../../analysis/checks/types.ts";
-import type { Percent } from "../../lib/units.ts";
 import type { Revision, TrackedConfigs } from "../revision.ts";
+import { nowhere, type Position } from "./plan.ts";
 
 /** What every phase remembers. */
 export interface Remembered {
@@ -13,6 +13,8 @@ export interface Remembered {
   readonly trackedConfigs: TrackedConfigs;
   /** The last failed run, until the next one begins. */
   readonly failure?: Failure;
+  /** `name=value` of the cookie that the last run gave the users of its canary. */
+  readonly previousCookie?: string;
   /** The checks of the last tick. */
   readonly checks: readonly Check[];
 }
@@ -57,6 +59,8 @@ export interface RunState {
   /** Since when checks have said nothing. */
   readonly heldSince?: number;
   readonly preRolloutPassed: boolean;
+  /** Held at a step that waits for a person. */
+  readonly paused?: boolean;
   /** The judge's own state, opaque. */
   readonly judge?: string;
   /** What the primary served before this promotion, to restore it. Stored before the first write of Promoting. */
@@ -84,18 +88,16 @@ export interface Waiting extends Remembered {
 }
 
 /** Under analysis; in WaitingPromotion only the confirm-promotion gates are missing. */
-export interface Progressing extends Remembered {
+export interface Progressing extends Remembered, Position {
   readonly phase: "Progressing" | "WaitingPromotion";
   readonly run: RunState;
-  readonly canaryWeight: Percent;
   readonly failedChecks: number;
 }
 
 /** The primary is rolled to the analysed revision, then takes its traffic back. */
-export interface Promoting extends Remembered {
+export interface Promoting extends Remembered, Position {
   readonly phase: "Promoting";
   readonly run: RunState;
-  readonly canaryWeight: Percent;
   readonly failedChecks: number;
 }
 
@@ -113,28 +115,27 @@ export type State = Initializing | Resting | Waiting | Progressing | Promoting |
 
 /** The part of a state that outlives its phase. */
 export function remembered(state: State): Remembered {
-  const { applied, promoted, fence, trackedConfigs, failure, checks } = state;
+  const { applied, promoted, fence, trackedConfigs, failure, previousCookie, checks } = state;
   return {
     ...(applied !== undefined && { applied }),
     ...(promoted !== undefined && { promoted }),
     ...(fence !== undefined && { fence }),
     ...(failure !== undefined && { failure }),
+    ...(previousCookie !== undefined && { previousCookie }),
     trackedConfigs,
     checks,
   };
 }
 
-/** The run under way, with the weight that its canary is meant to have. */
-export function liveRun(
-  state: State,
-): { readonly run: RunState; readonly canaryWeight: Percent } | undefined {
+/** The run under way, and how far it has come. */
+export function liveRun(state: State): (Position & { readonly run: RunState }) | undefined {
   switch (state.phase) {
     case "Progressing":
     case "WaitingPromotion":
     case "Promoting":
-      return { run: state.run, canaryWeight: state.canaryWeight };
+      return { run: state.run, canaryWeight: state.canaryWeight, iterations: state.iterations };
     case "Finalising":
-      return { run: state.run, canaryWeight: 0 };
+      return { run: state.run, ...nowhere };
     case "Initializing":
     case "Initialized":
     case "Succeeded":

@@ -6,6 +6,7 @@ import { askTick, countedAt } from "./ask.ts";
 import type { Decision, Effect } from "./effects.ts";
 import { closedByHand, type GateType, gateNotice } from "./gates.ts";
 import type { HookOutcome, Measurement, Observation } from "./observation.ts";
+import { describePosition, hasBegun, nextPosition, type Position } from "./plan.ts";
 import { hookEvents } from "./resting.ts";
 import { rollBack } from "./roll-back.ts";
 import type { DecisionSpec } from "./spec.ts";
@@ -56,18 +57,21 @@ function applyAdvice(
     });
   }
   const checks = [...hookChecks(hooks), ...(measurement?.checks ?? [])];
+  // The rule needs to know whether evidence can be there already, and whether there is another step.
+  const begun = hasBegun(state);
+  const next = nextPosition(spec.plan, state);
   const advice = advance({
     judgement: measurement?.judgement,
     checks,
-    settings: spec.advance,
+    settings: { ...spec.advance, steps: next === undefined ? [1] : [1, 2] },
     progress: {
-      weight: state.canaryWeight,
+      weight: begun ? 1 : 0,
       failedChecks: state.failedChecks,
       ...(state.run.heldSince !== undefined && { heldSince: state.run.heldSince }),
     },
     now: seen.now,
   });
-  return carryOut(state, seen, spec, advice, measurement);
+  return carryOut(state, seen, spec, advice, measurement, next);
 }
 
 function carryOut(
@@ -76,10 +80,11 @@ function carryOut(
   spec: DecisionSpec,
   advice: Advice,
   measurement: Measurement | undefined,
+  position: Position | undefined,
 ): Decision {
   const counted = counting(state, seen, spec, advice, measurement);
   const started: readonly Effect[] =
-    state.canaryWeight === 0 && state.run.tickedAt === undefined
+    !hasBegun(state) && state.run.tickedAt === undefined
       ? [event("Normal", "AnalysisStarted", `Starting canary analysis for ${spec.target}`)]
       : [];
   const passed = hookEvents(
@@ -89,6 +94,11 @@ function carryOut(
     "Pre-rollout",
   );
   const before = [...started, ...passed];
+  const left = advice.kind === "step" || advice.kind === "promote" ? heldFor(state, seen, spec) : 0;
+  if (left > 0) {
+    const message = `Halt ${spec.canary} advancement held at weight ${state.canaryWeight} for ${Math.ceil(left / 1000)} s more`;
+    return { next: counted, effects: [{ kind: "store" }, ...before, event("Normal", "Held", message)] };
+  }
   switch (advice.kind) {
     case "roll-back":
       return rollBack(counted, seen, spec, causeOfAdvice(advice, counted, spec));
@@ -103,16 +113,24 @@ function carryOut(
         ...(advice.stalled && { notice: { reason: "Inconclusive", message: advice.reason, stalled: true } }),
       };
     case "step": {
-      const closed = closedGate(measurement, seen, spec, "confirm-traffic-increase");
-      if (closed !== undefined) return waitAtGate(state, counted, spec, closed, before);
+      const closed =
+        closedGate(measurement, seen, spec, "confirm-traffic-increase") ??
+        (gateBefore(spec.plan, state) === "confirm-promotion"
+          ? closedGate(measurement, seen, spec, "confirm-promotion")
+          : undefined);
+      if (closed !== undefined) {
+        const phase = closed.type === "confirm-promotion" ? "WaitingPromotion" : counted.phase;
+        return waitAtGate(state, { ...counted, phase }, spec, closed, before);
+      }
       const { heldSince: _held, ...run } = counted.run;
       const next: Progressing = {
         ...counted,
         phase: "Progressing",
-        canaryWeight: advice.weight,
+        ...position,
         run: {
           ...run,
           preRolloutPassed: true,
+          ...(pausesAt(spec, position) && { paused: true }),
           steppedAt: seen.now,
           tickedAt: firstTickedAt(state, counted, seen),
         },
@@ -121,9 +139,9 @@ function carryOut(
         next,
         effects: [
           { kind: "store" },
-          { kind: "set-weight", canaryWeight: advice.weight, run: next.run },
+          { kind: "set-traffic", run: next.run },
           ...before,
-          event("Normal", "Advance", `Advance ${spec.canary} canary weight ${advice.weight}`),
+          event("Normal", "Advance", describePosition(spec.plan, next, spec.canary)),
         ],
       };
     }
@@ -134,6 +152,16 @@ function carryOut(
       return promote(counted, spec, before);
     }
   }
+}
+
+/** Milliseconds for which the weight is to be held yet. */
+function heldFor({ canaryWeight, run }: Progressing, { now }: Observation, { plan }: DecisionSpec): number {
+  const hold = plan.kind === "weights" ? plan.holds.get(canaryWeight) : undefined;
+  return hold === undefined || run.steppedAt === undefined ? 0 : run.steppedAt + hold.duration - now;
+}
+
+function pausesAt({ plan }: DecisionSpec, position: Position | undefined): boolean {
+  return plan.kind === "weights" && plan.holds.get(position?.canaryWeight ?? 0)?.pause === true;
 }
 
 /** The tick counted: failed checks, time, judge. */
@@ -165,7 +193,7 @@ function counting(
 
 /** The first weight starts the advance clock; later steps keep its beat. */
 function firstTickedAt(state: Progressing, counted: Progressing, { now }: Observation): number {
-  return state.canaryWeight === 0 ? now : (counted.run.tickedAt ?? now);
+  return hasBegun(state) ? (counted.run.tickedAt ?? now) : now;
 }
 
 function causeOfAdvice(advice: Advice, { failedChecks }: Progressing, spec: DecisionSpec) {
@@ -183,6 +211,7 @@ export function promote(state: Progressing, spec: DecisionSpec, before: readonly
     phase: "Promoting",
     run: { ...run, ...(state.promoted !== undefined && { primaryRevision: state.promoted }) },
     canaryWeight: state.canaryWeight,
+    iterations: state.iterations,
     failedChecks: state.failedChecks,
   };
   return {

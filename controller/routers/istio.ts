@@ -1,15 +1,19 @@
-import { type RollbackMark, rollbackAnnotation, runAnnotation } from "../../api/annotations.ts";
+import { rollbackAnnotation, runAnnotation } from "../../api/annotations.ts";
 import type { ReadCanary } from "../../api/canary/types.ts";
+import type { HttpRoute, VirtualServiceSpec } from "../../api/generated/virtualservices.ts";
 import { DestinationRuleKind, type VirtualService, VirtualServiceKind } from "../../api/kinds.ts";
 import type { OwnerReference } from "../../api/resource.ts";
-import type { Snapshot } from "../../kube/contract.ts";
+import type { JsonPatchOperation, Snapshot } from "../../kube/contract.ts";
+import type { Percent } from "../../lib/units.ts";
 import type { RouteObservation } from "../decide/observation.ts";
+import type { Traffic } from "../decide/traffic.ts";
 import { canonicalJson } from "../revision.ts";
-import { annotationOperations, type Write } from "../write.ts";
+import type { Write } from "../write.ts";
 import { buildDestinationRule, buildSpec, buildVirtualService } from "./istio-objects.ts";
+import { clearRunOperations, readMarks, rollbackMarkOperations, runMarkOperations } from "./marks.ts";
 import type { Router } from "./router.ts";
 import { fluxAnnotations, isOwned } from "./services.ts";
-import { readWeights, weightedRules, weightOperations } from "./weights.ts";
+import { carries, sumsUp, weightedRules, weightOperations } from "./weights.ts";
 
 /** Where a route that the user had before the Canary is kept, as Flagger keeps it. */
 const originalAnnotation = "flagger.kubernetes.io/original-configuration";
@@ -20,87 +24,84 @@ export const istioRouter: Router = {
 
   route: ({ namespace, names }) => ({ kind: "VirtualService", namespace, name: names.apexService }),
 
-  observe(canary, snapshot): RouteObservation {
+  observe(canary, wanted, snapshot): RouteObservation {
     const route = find(canary, snapshot);
     if (route === undefined) return { kind: "missing" };
     const rules = rulesOf(canary, route);
     const { primaryService, canaryService } = canary.names;
+    const message = isOurs(canary, route) ? undefined : beyondWeights(canary);
+    if (message !== undefined)
+      return { kind: "unusable", message: `virtualservice \`${route.metadata.name}\` ${message}` };
     if (rules.length === 0) {
       return {
         kind: "unusable",
         message: `virtualservice \`${route.metadata.name}\` has no rule with both \`${primaryService}\` and \`${canaryService}\`: add them to one route`,
       };
     }
-    const run = parse(route.metadata.annotations?.[runAnnotation], "run");
-    const rollback = parseMark(route.metadata.annotations?.[rollbackAnnotation]);
+    const weights = isOurs(canary, route)
+      ? wantedWeights(buildSpec(canary, wanted), canary)
+      : rules.map(({ path }) => (takesPart(canary, route, path) ? wanted.canaryWeight : 0));
+    const mirrored = isMirrored(canary, route);
     return {
       kind: "present",
-      ...readWeights(rules),
-      ...(run !== undefined && { run }),
-      ...(rollback && { rollback }),
+      canaryWeight: Math.max(0, ...rules.map(({ canary: { weight = 0 } }) => weight)),
+      consistent: rules.every(sumsUp),
+      mirrored,
+      asWanted:
+        mirrored === wanted.mirror > 0 &&
+        rules.length === weights.length &&
+        rules.every((rule, index) => sumsUp(rule) && carries(rule, weights[index] ?? 0)),
+      ...readMarks(route),
     };
   },
 
-  objects(canary, owner, snapshot) {
+  objects(canary, owner, wanted, snapshot) {
     const { primaryService, canaryService } = canary.names;
     return [
       ...[canaryService, primaryService].flatMap((host) =>
         destinationRuleWrites(canary, host, owner, snapshot),
       ),
-      ...virtualServiceWrites(canary, owner, snapshot),
+      ...virtualServiceWrites(canary, owner, wanted, snapshot),
     ];
   },
 
-  setWeight(canary, canaryWeight, run, snapshot) {
+  setTraffic(canary, wanted, run, snapshot) {
     const route = find(canary, snapshot);
     if (route === undefined) return undefined;
-    const { annotations, resourceVersion } = route.metadata;
-    const marks =
-      run === undefined
-        ? {}
-        : {
-            [runAnnotation]: JSON.stringify(run),
-            // The mark of an earlier run goes in the write that sets this run's first weight.
-            ...(canaryWeight > 0 && { [rollbackAnnotation]: undefined }),
-          };
-    return {
-      kind: "patch",
-      of: VirtualServiceKind,
-      namespace: canary.namespace,
-      name: route.metadata.name,
-      operations: [
-        { op: "test", path: "/metadata/resourceVersion", value: resourceVersion },
-        ...weightOperations(rulesOf(canary, route), canaryWeight),
-        ...annotationOperations(annotations, marks),
-      ],
-    };
+    const rules = rulesOf(canary, route);
+    const desired = isOurs(canary, route) ? buildSpec(canary, wanted) : undefined;
+    return patch(canary, route, [
+      { op: "test", path: "/metadata/resourceVersion", value: route.metadata.resourceVersion },
+      ...(desired?.http !== undefined && shape(desired, true) !== shape(route.spec, true)
+        ? [{ op: "add", path: "/spec/http", value: desired.http } as const]
+        : weightOperations(
+            rules,
+            desired
+              ? wantedWeights(desired, canary)
+              : rules.map(({ path }) => (takesPart(canary, route, path) ? wanted.canaryWeight : 0)),
+          )),
+      ...runMarkOperations(route, run, wanted.canaryWeight),
+    ]);
   },
 
   rollBack(canary, mark, snapshot) {
     const route = find(canary, snapshot);
     if (route === undefined) return undefined;
-    return {
-      kind: "patch",
-      of: VirtualServiceKind,
-      namespace: canary.namespace,
-      name: route.metadata.name,
-      operations: [
-        ...weightOperations(rulesOf(canary, route), 0),
-        ...annotationOperations(route.metadata.annotations, { [rollbackAnnotation]: JSON.stringify(mark) }),
-      ],
-    };
+    const rules = rulesOf(canary, route);
+    return patch(canary, route, [
+      ...weightOperations(
+        rules,
+        rules.map(() => 0),
+      ),
+      ...(isMirrored(canary, route) ? mirrorRemovals(canary, route) : []),
+      ...rollbackMarkOperations(route, mark),
+    ]);
   },
 
   clearRunMark(canary, snapshot) {
     const route = find(canary, snapshot);
-    if (route?.metadata.annotations?.[runAnnotation] === undefined) return undefined;
-    return {
-      kind: "patch",
-      of: VirtualServiceKind,
-      namespace: canary.namespace,
-      name: route.metadata.name,
-      operations: annotationOperations(route.metadata.annotations, { [runAnnotation]: undefined }),
-    };
+    const operations = route && clearRunOperations(route);
+    return route && operations && operations.length > 0 ? patch(canary, route, operations) : undefined;
   },
 
   revert(canary, owner, snapshot) {
@@ -126,6 +127,73 @@ export const istioRouter: Router = {
     ];
   },
 };
+
+function patch(
+  { namespace }: ReadCanary,
+  { metadata }: VirtualService,
+  operations: readonly JsonPatchOperation[],
+): Write {
+  return { kind: "patch", of: VirtualServiceKind, namespace, name: metadata.name, operations };
+}
+
+/** Whether the whole route is ours: made for this Canary, or taken over for it. */
+function isOurs({ object }: ReadCanary, route: VirtualService): boolean {
+  const { uid } = object.metadata;
+  const made = route.metadata.ownerReferences?.some((owner) => owner.controller && owner.uid === uid);
+  return made === true || route.metadata.annotations?.[originalAnnotation] !== undefined;
+}
+
+/** What a Canary asks of a route that is the user's and of which only weights are ours; undefined where weights do. */
+function beyondWeights({ analysis }: ReadCanary): string | undefined {
+  const { strategy, sessionAffinity, preview } = analysis;
+  const field =
+    "mirror" in strategy && strategy.mirror
+      ? "mirror"
+      : sessionAffinity
+        ? "sessionAffinity"
+        : preview.length > 0
+          ? "preview"
+          : undefined;
+  return (
+    field && `is yours, so only its weights are set: \`analysis.${field}\` needs a route that fairlead makes`
+  );
+}
+
+/** Of a user's route with `analysis.match`, only rules that have a match take part. */
+function takesPart({ analysis }: ReadCanary, { spec }: VirtualService, path: string): boolean {
+  const { strategy } = analysis;
+  if (strategy.kind === "blue-green" || strategy.match.length === 0) return true;
+  const index = /^\/spec\/http\/(\d+)\//.exec(path)?.[1];
+  return index !== undefined && (spec.http?.[Number(index)]?.match?.length ?? 0) > 0;
+}
+
+function wantedWeights(spec: VirtualServiceSpec, { namespace, names }: ReadCanary): readonly Percent[] {
+  const rules = weightedRules(spec, namespace, names.primaryService, names.canaryService);
+  return rules.map(({ canary }) => canary.weight ?? 0);
+}
+
+function isMirrored(canary: ReadCanary, { spec }: VirtualService): boolean {
+  return (spec.http ?? []).some((rule) => mirrorsTo(canary, rule));
+}
+
+function mirrorsTo({ namespace, names }: ReadCanary, { mirror, mirrorPercentage }: HttpRoute): boolean {
+  const { canaryService } = names;
+  const toCanary = mirror?.host === canaryService || mirror?.host.startsWith(`${canaryService}.${namespace}`);
+  return toCanary === true && mirrorPercentage?.value !== 0;
+}
+
+function mirrorRemovals(canary: ReadCanary, { spec }: VirtualService): readonly JsonPatchOperation[] {
+  return (spec.http ?? []).flatMap((rule, index): JsonPatchOperation[] =>
+    mirrorsTo(canary, rule)
+      ? [
+          { op: "remove", path: `/spec/http/${index}/mirror` },
+          ...(rule.mirrorPercentage
+            ? [{ op: "remove", path: `/spec/http/${index}/mirrorPercentage` } as const]
+            : []),
+        ]
+      : [],
+  );
+}
 
 function find({ namespace, names }: ReadCanary, snapshot: Snapshot): VirtualService | undefined {
   return snapshot.get(VirtualServiceKind, namespace, names.apexService);
@@ -156,14 +224,13 @@ function destinationRuleWrites(
 function virtualServiceWrites(
   canary: ReadCanary,
   owner: OwnerReference,
+  wanted: Traffic,
   snapshot: Snapshot,
 ): readonly Write[] {
   const existing = find(canary, snapshot);
-  if (existing === undefined) {
-    return [{ kind: "create", of: VirtualServiceKind, object: buildVirtualService(canary, 0, owner) }];
-  }
+  const desired = buildVirtualService(canary, wanted, owner);
+  if (existing === undefined) return [{ kind: "create", of: VirtualServiceKind, object: desired }];
   const rules = rulesOf(canary, existing);
-  const { canaryWeight } = readWeights(rules);
   const owned = isOwned(existing, owner);
   const taken = existing.metadata.annotations?.[originalAnnotation] !== undefined;
   if (!owned && !taken) {
@@ -176,54 +243,41 @@ function virtualServiceWrites(
     const object = {
       ...existing,
       metadata: { ...existing.metadata, annotations },
-      spec: buildSpec(canary, 0),
+      spec: desired.spec,
     };
     return [{ kind: "replace", of: VirtualServiceKind, object }];
   }
-  const desired = buildVirtualService(canary, canaryWeight, owner);
   const annotations = { ...existing.metadata.annotations, ...desired.metadata.annotations };
   const labels = { ...existing.metadata.labels, ...desired.metadata.labels };
-  const wanted: VirtualService = {
+  const next: VirtualService = {
     ...existing,
     metadata: { ...existing.metadata, annotations, ...(Object.keys(labels).length > 0 && { labels }) },
     spec: desired.spec,
   };
-  if (comparable(wanted) === comparable(existing)) return [];
-  return [{ kind: "replace", of: VirtualServiceKind, object: wanted }];
+  if (comparable(next) === comparable(existing)) return [];
+  return [{ kind: "replace", of: VirtualServiceKind, object: next }];
 }
 
 /** Everything but weights, which have writes of their own. */
 function comparable({ metadata, spec }: VirtualService): string {
-  const bare = (rules: NonNullable<VirtualService["spec"]["http"]>) =>
-    rules.map(({ mirror: _mirror, mirrorPercentage: _percentage, ...rule }) => ({
-      ...rule,
-      route: rule.route?.map(({ weight: _weight, ...destination }) => destination),
-    }));
   return canonicalJson({
     labels: metadata.labels ?? {},
     annotations: metadata.annotations ?? {},
-    spec: { ...spec, ...(spec.http && { http: bare(spec.http) }), ...(spec.tcp && { tcp: bare(spec.tcp) }) },
+    spec: shape(spec, false),
   });
 }
 
-function parse(text: string | undefined, field: "run"): string | undefined {
-  const value = parseObject(text)?.[field];
-  return typeof value === "string" ? value : undefined;
-}
-
-/** A rollback mark as it stands in an annotation; undefined where it is none. */
-export function parseMark(text: string | undefined): RollbackMark | undefined {
-  const { id, run, revision, reason, at } = parseObject(text) ?? {};
-  const isMark = [id, run, revision, reason, at].every((field) => typeof field === "string");
-  return isMark ? ({ id, run, revision, reason, at } as RollbackMark) : undefined;
-}
-
-function parseObject(text: string | undefined): Record<string, unknown> | undefined {
-  if (text === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
+/** A spec without its weights; `mirrors`: with what is copied. */
+function shape(spec: VirtualServiceSpec, mirrors: boolean): string {
+  const bare = (rules: NonNullable<VirtualServiceSpec["http"]>) =>
+    rules.map(({ mirror, mirrorPercentage, ...rule }) => ({
+      ...rule,
+      ...(mirrors && { mirror, mirrorPercentage }),
+      route: rule.route?.map(({ weight: _weight, ...destination }) => destination),
+    }));
+  return canonicalJson({
+    ...spec,
+    ...(spec.http && { http: bare(spec.http) }),
+    ...(spec.tcp && { tcp: bare(spec.tcp) }),
+  });
 }

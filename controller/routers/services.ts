@@ -14,6 +14,8 @@ export interface RouteSource {
   readonly selector: SelectorLabel;
   /** The target's pod template, for its ports. */
   readonly template: PodTemplateSpec;
+  /** Whether the apex leads to the canary's pods, not the primary's. */
+  readonly apexToCanary?: boolean;
 }
 
 type Port = NonNullable<NonNullable<Service["spec"]>["ports"]>[number];
@@ -33,10 +35,11 @@ export function buildServices(source: RouteSource): {
   readonly primary: Service;
   readonly canary: Service;
 } {
-  const { canary, selector } = source;
+  const { canary, selector, apexToCanary } = source;
   const { service, names } = canary;
+  const apexPods = apexToCanary ? selector.value : primaryValue(selector);
   return {
-    apex: buildService(source, names.apexService, primaryValue(selector), service.apex),
+    apex: buildService(source, names.apexService, apexPods, service.apex),
     primary: buildService(source, names.primaryService, primaryValue(selector), service.primary),
     canary: buildService(source, names.canaryService, selector.value, service.canary),
   };
@@ -163,7 +166,9 @@ function managed(
   wanted: Readonly<Record<string, string>> | undefined,
   unmanaged: readonly string[] = [],
 ): Record<string, string> {
-  const kept = Object.entries(present ?? {}).filter(([key]) => unmanaged.includes(key));
+  const kept = Object.entries(present ?? {}).filter(
+    ([key]) => unmanaged.includes(key) || key.startsWith("fairlead.dev/"),
+  );
   return { ...Object.fromEntries(kept), ...wanted };
 }
 

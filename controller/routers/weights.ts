@@ -57,29 +57,23 @@ function find(route: readonly HttpRouteDestination[], namespace: string, host: s
   return found && { index, host: found.destination.host, weight: found.weight };
 }
 
-/** The canary's weight where all rules agree on it, else the highest of them; `consistent` says whether they do and sum to 100. */
-export function readWeights(rules: readonly WeightedRule[]): {
-  readonly canaryWeight: Percent;
-  readonly consistent: boolean;
-} {
-  const weights = rules.map(({ canary }) => canary.weight ?? 0);
-  const canaryWeight = Math.max(0, ...weights);
-  const consistent = rules.every(
-    ({ primary, canary, others }) =>
-      primary.weight !== undefined &&
-      (canary.weight ?? 0) === Math.min(canaryWeight, 100 - others) &&
-      primary.weight + (canary.weight ?? 0) + others === 100,
-  );
-  return { canaryWeight, consistent };
+/** Whether both destinations and the rule's others take all. */
+export function sumsUp({ primary, canary, others }: WeightedRule): boolean {
+  return primary.weight !== undefined && primary.weight + (canary.weight ?? 0) + others === 100;
+}
+
+/** Whether the canary has this weight, as far as the rule's other destinations leave room for it. */
+export function carries({ canary, others }: WeightedRule, weight: Percent): boolean {
+  return (canary.weight ?? 0) === Math.min(weight, 100 - others);
 }
 
 /** Sets both weights of every rule. Each rule's destinations are tested, so that a weight never lands on another's. */
 export function weightOperations(
   rules: readonly WeightedRule[],
-  canaryWeight: Percent,
+  canaryWeights: readonly Percent[],
 ): readonly JsonPatchOperation[] {
-  return rules.flatMap(({ path, primary, canary, others }): JsonPatchOperation[] => {
-    const weight = Math.min(canaryWeight, 100 - others);
+  return rules.flatMap(({ path, primary, canary, others }, index): JsonPatchOperation[] => {
+    const weight = Math.min(canaryWeights[index] ?? 0, 100 - others);
     return [
       { op: "test", path: `${path}/${primary.index}/destination/host`, value: primary.host },
       { op: "test", path: `${path}/${canary.index}/destination/host`, value: canary.host },

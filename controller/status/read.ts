@@ -31,8 +31,8 @@ export function readState(status: CanaryStatus | undefined): State {
     case "Finalising": {
       if (run === undefined) return { ...rest, phase: "Succeeded", cleanup: ["scale-down"] };
       if (phase === "Finalising") return { ...rest, phase, run };
-      const { canaryWeight = 0, failedChecks = 0 } = status ?? {};
-      return { ...rest, phase, run, canaryWeight, failedChecks };
+      const { canaryWeight = 0, iterations = 0, failedChecks = 0 } = status ?? {};
+      return { ...rest, phase, run, canaryWeight, iterations, failedChecks };
     }
   }
 }
@@ -44,6 +44,7 @@ function readRemembered(status: CanaryStatus | undefined): Remembered {
     ...(status?.lastPromotedSpec && { promoted: status.lastPromotedSpec }),
     ...(status?.lastTrackedRevision && { fence: status.lastTrackedRevision }),
     ...(failure && { failure }),
+    ...(status?.previousSessionAffinityCookie && { previousCookie: status.previousSessionAffinityCookie }),
     trackedConfigs: status?.trackedConfigs ?? {},
     checks: (status?.checks ?? []).map(readCheck),
   };
@@ -59,6 +60,7 @@ function readRun(run: CanaryRun | undefined, judge: string | undefined): RunStat
     revision: run.revision,
     startedAt: time(run.startedAt) ?? 0,
     preRolloutPassed: run.preRolloutPassed ?? false,
+    ...(run.paused && { paused: true }),
     ...(steppedAt !== undefined && { steppedAt }),
     ...(tickedAt !== undefined && { tickedAt }),
     ...(heldSince !== undefined && { heldSince }),

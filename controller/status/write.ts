@@ -8,6 +8,7 @@ import type {
 } from "../../api/generated/canaries.ts";
 import type { Notice } from "../decide/effects.ts";
 import { liveRun, type RunState, type State } from "../decide/state.ts";
+import type { Traffic } from "../decide/traffic.ts";
 import { canonicalJson } from "../revision.ts";
 import { buildConditions } from "./conditions.ts";
 
@@ -16,6 +17,8 @@ export interface StatusInput {
   /** The state that `before` holds. */
   readonly last: State;
   readonly next: State;
+  /** What the route is to carry in `next`. */
+  readonly wanted?: Traffic;
   readonly notice: Notice | undefined;
   readonly targetKind: string;
   readonly generation: number;
@@ -39,12 +42,12 @@ export function buildStatus(input: StatusInput): CanaryStatus | undefined {
   const run = live?.run ?? ("closed" in next ? next.closed : undefined);
   const history = buildHistory(input);
   const status: CanaryStatus = {
-    ...keptOfFlagger(before),
+    ...cookies(input),
     phase: next.phase,
     observedGeneration: input.generation,
     canaryWeight: live?.canaryWeight ?? 0,
     failedChecks: "failedChecks" in next ? next.failedChecks : 0,
-    iterations: 0,
+    iterations: live?.iterations ?? 0,
     ...(next.applied !== undefined && { lastAppliedSpec: next.applied }),
     ...(next.promoted !== undefined && { lastPromotedSpec: next.promoted }),
     ...(next.fence !== undefined && { lastTrackedRevision: next.fence }),
@@ -68,13 +71,13 @@ function comparable({ lastTransitionTime: _time, run, ...status }: CanaryStatus)
   return canonicalJson({ ...status, run: rest });
 }
 
-/** Fields of Flagger's that are not driven, so as not to lose them. */
-function keptOfFlagger(before: CanaryStatus | undefined): CanaryStatus {
-  const { sessionAffinityCookie, primarySessionAffinityCookie, previousSessionAffinityCookie } = before ?? {};
+/** The cookies that are given out, and the last run's, in Flagger's fields. */
+function cookies({ next, wanted }: StatusInput): CanaryStatus {
+  const { canary, primary } = wanted?.affinity ?? {};
   return {
-    ...(sessionAffinityCookie && { sessionAffinityCookie }),
-    ...(primarySessionAffinityCookie && { primarySessionAffinityCookie }),
-    ...(previousSessionAffinityCookie && { previousSessionAffinityCookie }),
+    ...(canary && { sessionAffinityCookie: canary }),
+    ...(primary && { primarySessionAffinityCookie: primary }),
+    ...(next.previousCookie && { previousSessionAffinityCookie: next.previousCookie }),
   };
 }
 
@@ -84,6 +87,7 @@ function writeRun(run: RunState, epoch: number): CanaryRun {
     revision: run.revision,
     startedAt: iso(run.startedAt),
     preRolloutPassed: run.preRolloutPassed,
+    ...(run.paused && { paused: true }),
     ...(run.steppedAt !== undefined && { steppedAt: iso(run.steppedAt) }),
     ...(run.tickedAt !== undefined && { tickedAt: iso(run.tickedAt) }),
     ...(run.heldSince !== undefined && { heldSince: iso(run.heldSince) }),

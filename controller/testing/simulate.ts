@@ -12,11 +12,12 @@ import { decide } from "../decide/decide.ts";
 import type { Ask, Decision } from "../decide/effects.ts";
 import type { Measurement } from "../decide/observation.ts";
 import type { State } from "../decide/state.ts";
+import { wantedTraffic } from "../decide/traffic.ts";
 import { decisionSpec } from "../decision-spec.ts";
 import { createControllerMetrics } from "../metrics.ts";
 import { observe } from "../observe.ts";
 import { createOverlay } from "../overlay.ts";
-import { istioRouter } from "../routers/istio.ts";
+import { chooseRouter } from "../routers/choose.ts";
 import { defaultSettings } from "../settings.ts";
 import { readState } from "../status/read.ts";
 import { readSubject } from "../subject.ts";
@@ -82,10 +83,11 @@ export function simulate(world: World, script: Script): Simulation {
     const snapshot = options.overlay.view(world.snapshot());
     const { value: canary, problems } = readCanary(world.canary());
     if (canary === undefined) throw new Error(JSON.stringify(problems));
-    const subject = readSubject(canary, snapshot, istioRouter, defaultSettings);
+    const subject = readSubject(canary, snapshot, chooseRouter(canary), defaultSettings);
     const state = readState(canary.object.status);
+    const spec = decisionSpec(canary, advanceSettings(canary.analysis));
     const harm = script.harm?.(state, turns);
-    const observation = observe(subject, state, {
+    const observation = observe(subject, state, wantedTraffic(state, spec), {
       now,
       freshRun: `run${turns}`,
       drained: true,
@@ -93,11 +95,11 @@ export function simulate(world: World, script: Script): Simulation {
       ...(measurement && { measurement }),
       ...(harm && { harm }),
     });
-    const decision = decide(state, observation, decisionSpec(canary, advanceSettings(canary.analysis)));
+    const decision = decide(state, observation, spec);
     decisions.push(decision);
     measurement = undefined;
     try {
-      await applyDecision({ subject, last: state, decision }, options);
+      await applyDecision({ subject, last: state, decision, spec }, options);
       measurement = decision.ask && answer(decision.ask, state, turns, script);
     } catch (error) {
       if (!(error instanceof Killed)) throw error;
