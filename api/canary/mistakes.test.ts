@@ -17,7 +17,12 @@ const mistakes: readonly (readonly [string, UnreadObject, string, string])[] = [
     "/spec/service",
     "is required: say at least which `port` clients call",
   ],
-  ["no plan", analysed({}), "/spec/analysis", "needs one of `stepWeight`, `stepWeights`, `steps`, `iterations`"],
+  [
+    "no plan",
+    analysed({}),
+    "/spec/analysis",
+    "needs one of `stepWeight`, `stepWeights`, `steps`, `iterations`",
+  ],
   [
     "two plans",
     analysed({ stepWeight: 1, stepWeights: [1] }),
