@@ -2,6 +2,8 @@ import type { ReadCanary } from "../api/canary/types.ts";
 import type { KubeObject } from "../api/resource.ts";
 import type { Snapshot } from "../kube/contract.ts";
 import type { Milliseconds, Percent } from "../lib/units.ts";
+import { nextPosition, nowhere, type Position } from "./decide/plan.ts";
+import { idleTraffic } from "./decide/traffic.ts";
 import { notDriven } from "./decision-spec.ts";
 import { objectWrites } from "./objects.ts";
 import { createPrimaryWrites } from "./primary.ts";
@@ -69,7 +71,8 @@ export function planCanary(
   const made =
     subject.primary ?? primary.map(({ object }) => object).find(({ kind }) => kind === "Deployment");
   // What belongs to the primary is made once it is there.
-  const rest = objectWrites({ ...subject, ...(made && { primary: made as typeof subject.primary }) }, true);
+  const withPrimary = { ...subject, ...(made && { primary: made as typeof subject.primary }) };
+  const rest = objectWrites(withPrimary, true, idleTraffic);
   return { objects: [...primary, ...rest.flatMap(planned)], moves: movesOf(canary), obstacles };
 }
 
@@ -87,24 +90,27 @@ function planned(write: Write): readonly PlannedObject[] {
 function movesOf({ analysis, skipAnalysis }: ReadCanary): readonly Move[] {
   const { strategy, interval, stepWeightPromotion } = analysis;
   if (skipAnalysis) return [{ after: 0, kind: "promotion", weight: 0 }];
-  if (strategy.kind !== "weights") {
-    const iterations = Array.from(
-      { length: strategy.iterations },
-      (_, index): Move => ({ after: index * interval, kind: "iteration", iteration: index + 1 }),
-    );
-    return [...iterations, { after: strategy.iterations * interval, kind: "promotion" }];
+  const moves: Move[] = [];
+  let after = 0;
+  let last = nowhere;
+  for (let at = nextPosition(strategy, last); at !== undefined; at = nextPosition(strategy, at)) {
+    last = at;
+    moves.push(moveTo(at, after));
+    const held = strategy.kind === "weights" ? strategy.holds.get(at.canaryWeight)?.duration : undefined;
+    after += Math.max(interval, held ?? 0);
   }
-  const { steps } = strategy;
-  const weights = steps.map((weight, index): Move => ({ after: index * interval, kind: "weight", weight }));
-  const end = steps.length * interval;
-  const promotion: Move[] = [];
-  for (let weight = steps.at(-1) ?? 0; stepWeightPromotion > 0 && weight > stepWeightPromotion; ) {
+  const back: Move[] = [];
+  for (let weight = last.canaryWeight; stepWeightPromotion > 0 && weight > stepWeightPromotion; ) {
     weight -= stepWeightPromotion;
-    promotion.push({ after: end + promotion.length * interval, kind: "promotion", weight });
+    back.push({ after: after + back.length * interval, kind: "promotion", weight });
   }
-  return [
-    ...weights,
-    ...promotion,
-    { after: end + promotion.length * interval, kind: "promotion", weight: 0 },
-  ];
+  const end = after + back.length * interval;
+  const movesWeights = last.canaryWeight > 0;
+  return [...moves, ...back, { after: end, kind: "promotion", ...(movesWeights && { weight: 0 }) }];
+}
+
+function moveTo({ canaryWeight, iterations }: Position, after: Milliseconds): Move {
+  return canaryWeight > 0
+    ? { after, kind: "weight", weight: canaryWeight }
+    : { after, kind: "iteration", iteration: iterations };
 }

@@ -81,7 +81,7 @@ async function readCanaries(
 
 /** What the plan of a Canary depends on, as the cluster has it. */
 async function readAround({ client }: Cluster, canary: ReadCanary): Promise<readonly KubeObject[]> {
-  const { istioRouter } = await import("../../controller/routers/istio.ts");
+  const { chooseRouter } = await import("../../controller/routers/choose.ts");
   const { readConfigs } = await import("../../controller/configs/copies.ts");
   const { snapshotOf } = await import("../../kube/snapshot.ts");
   const { ConfigMapKind, DeploymentKind, HorizontalPodAutoscalerKind, SecretKind, ServiceKind } =
@@ -95,7 +95,7 @@ async function readAround({ client }: Cluster, canary: ReadCanary): Promise<read
     get(DeploymentKind, names.primaryWorkload),
     ...[names.apexService, names.primaryService, names.canaryService].flatMap((name) => [
       get(ServiceKind, name),
-      ...istioRouter.kinds.map((kind) => get(kind, name)),
+      ...chooseRouter(canary).kinds.map((kind) => get(kind, name)),
     ]),
     ...(autoscaler
       ? ["", "-primary"].map((end) => get(HorizontalPodAutoscalerKind, `${autoscaler.name}${end}`))
@@ -114,7 +114,7 @@ async function print(
   { output, meshProvider }: PlanOptions,
 ): Promise<void> {
   const { planCanary } = await import("../../controller/plan.ts");
-  const { istioRouter } = await import("../../controller/routers/istio.ts");
+  const { chooseRouter } = await import("../../controller/routers/choose.ts");
   const { defaultSettings } = await import("../../controller/settings.ts");
   const { snapshotOf } = await import("../../kube/snapshot.ts");
   const { printData } = await import("../output/format.ts");
@@ -123,7 +123,7 @@ async function print(
   const settings = { ...defaultSettings, meshProvider };
   const plans = canaries.map((canary) => ({
     canary,
-    plan: planCanary(canary, snapshot, istioRouter, settings),
+    plan: planCanary(canary, snapshot, chooseRouter(canary), settings),
   }));
   if (output === "table")
     process.stdout.write(`${plans.map(({ canary, plan }) => planText(canary, plan)).join("\n\n")}\n`);

@@ -142,22 +142,16 @@ function setWeight(
   spec: DecisionSpec,
   refuse: Refuse,
 ): Taken {
-  if (spec.plan.kind !== "weights") return refuse("its strategy has iterations, not weights: `skip` takes the next");
+  if (spec.plan.kind !== "weights")
+    return refuse("its strategy has iterations, not weights: `skip` takes the next");
   if (weight === undefined || weight < 1 || weight > 100)
     return refuse("a weight is 1 to 100: `abort` takes the canary to 0");
   const why = weight > state.canaryWeight ? cannotRaise(state, seen) : undefined;
-  return refuseOr(why, refuse, () =>
-    moveTo(state, { canaryWeight: weight, iterations: 0 }, seen, spec),
-  );
+  return refuseOr(why, refuse, () => moveTo(state, { canaryWeight: weight, iterations: 0 }, seen, spec));
 }
 
 /** A position that a person chose; the analysis goes on from there, an interval later. */
-function moveTo(
-  state: Progressing,
-  position: Position,
-  { now }: Observation,
-  spec: DecisionSpec,
-): Decision {
+function moveTo(state: Progressing, position: Position, { now }: Observation, spec: DecisionSpec): Decision {
   const { heldSince: _held, waitingFor: _gate, paused: _paused, ...run } = state.run;
   const next: Progressing = {
     ...state,

@@ -1,7 +1,7 @@
 import { nextWeight } from "../../analysis/judge/steps.ts";
 import type { Strategy } from "../../api/canary/types.ts";
-import type { HookType } from "../../api/hooks.ts";
 import type { Percent } from "../../lib/units.ts";
+import type { GateType } from "./gates.ts";
 
 /** How far a run has come; both are 0 before the canary gets anything. */
 export interface Position {
@@ -42,7 +42,7 @@ export function nextPosition(plan: Strategy, at: Position): Position | undefined
 }
 
 /** Which gates stand before the next position; none within iterations. */
-export function gateBefore(plan: Strategy, at: Position): HookType | undefined {
+export function gateBefore(plan: Strategy, at: Position): GateType | undefined {
   const next = nextPosition(plan, at);
   if (next === undefined) return "confirm-promotion";
   if (plan.kind === "weights") return next.canaryWeight > 0 ? "confirm-traffic-increase" : undefined;

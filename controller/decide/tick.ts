@@ -1,12 +1,11 @@
 import type { Check } from "../../analysis/checks/types.ts";
 import { advance } from "../../analysis/judge/advance.ts";
-import { nextWeight } from "../../analysis/judge/steps.ts";
 import type { Advice } from "../../analysis/judge/types.ts";
 import { askTick, countedAt } from "./ask.ts";
 import type { Decision, Effect } from "./effects.ts";
 import { closedByHand, type GateType, gateNotice } from "./gates.ts";
 import type { HookOutcome, Measurement, Observation } from "./observation.ts";
-import { describePosition, hasBegun, nextPosition, type Position } from "./plan.ts";
+import { describePosition, gateBefore, hasBegun, nextPosition, type Position } from "./plan.ts";
 import { hookEvents } from "./resting.ts";
 import { rollBack } from "./roll-back.ts";
 import type { DecisionSpec } from "./spec.ts";
@@ -20,11 +19,12 @@ export function tick(state: Progressing, seen: Observation, spec: DecisionSpec):
   const { measurement } = seen;
   if (measurement === undefined || !sameMoment(measurement.about, ask.about)) {
     const { waitingFor } = state.run;
+    const gate = gateBefore(spec.plan, state);
     return {
       next: state,
       effects: [{ kind: "store" }],
       ask,
-      ...(waitingFor !== undefined && { notice: gateNotice(spec, nextGate(state, spec), waitingFor) }),
+      ...(waitingFor !== undefined && gate && { notice: gateNotice(spec, gate, waitingFor) }),
     };
   }
   return applyAdvice(state, seen, spec, measurement);
@@ -264,13 +264,6 @@ function closedGate(
   if (byHand !== undefined) return { name: byHand, type, muteAlert: false };
   const shut = measurement?.hooks.find((hook) => hook.type === type && hook.answer.kind !== "passed");
   return shut && { name: shut.name, type, muteAlert: shut.muteAlert };
-}
-
-/** The gate before what comes next. */
-function nextGate({ canaryWeight }: Progressing, spec: DecisionSpec): GateType {
-  return nextWeight(canaryWeight, spec.advance.steps) === undefined
-    ? "confirm-promotion"
-    : "confirm-traffic-increase";
 }
 
 /** Pre-rollout and rollout hooks count like checks. */

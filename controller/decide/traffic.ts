@@ -19,11 +19,14 @@ export interface Traffic {
   readonly expired?: string;
 }
 
+/** Nothing for the canary, and nobody told apart. */
+export const idleTraffic: Traffic = { canaryWeight: 0, mirror: 0, preview: false };
+
 /** What the route of a canary in this state is to carry. */
 export function wantedTraffic(state: State, spec: Pick<DecisionSpec, "plan" | "cookies">): Traffic {
   const { plan, cookies } = spec;
   const expired = cookies && state.previousCookie;
-  const idle: Traffic = { canaryWeight: 0, mirror: 0, preview: false, ...(expired && { expired }) };
+  const idle: Traffic = { ...idleTraffic, ...(expired && { expired }) };
   switch (state.phase) {
     case "Progressing":
     case "WaitingPromotion":
