@@ -1,6 +1,6 @@
 /** A real Prometheus (Debian's package `prometheus`) on a free port, with its data in a folder of the test's. */
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,28 +9,29 @@ export const prometheusMissing: boolean = findPrometheus() === undefined;
 
 export interface RunningPrometheus {
   readonly address: string;
+  /** Scrapes these (`host:port`) each second from now on, and no others. */
+  scrape(targets: readonly string[], path: string): void;
   stop(): Promise<void>;
 }
 
 /**
  * Starts it and waits until it is ready.
  *
- * @param options.targets `host:port` with the path of a page to scrape each second
  * @param options.samples OpenMetrics text with timestamps, which it holds from the start
  */
-export async function startPrometheus(options: {
-  readonly targets?: readonly { readonly target: string; readonly path: string }[];
-  readonly samples?: string;
-}): Promise<RunningPrometheus> {
+export async function startPrometheus(
+  options: { readonly samples?: string } = {},
+): Promise<RunningPrometheus> {
   const folder = mkdtempSync(join(tmpdir(), "fairlead-prometheus-"));
   const port = await freePort();
   const address = `http://127.0.0.1:${port}`;
-  const scraped = (options.targets ?? []).map(({ target, path }, index) => ({
-    job_name: `job-${index}`,
-    metrics_path: path,
-    static_configs: [{ targets: [target] }],
-  }));
-  const config = { global: { scrape_interval: "1s" }, scrape_configs: scraped };
+  const targetsFile = join(folder, "targets.json");
+  const config = {
+    global: { scrape_interval: "1s" },
+    scrape_configs: [
+      { job_name: "mesh", file_sd_configs: [{ files: [targetsFile], refresh_interval: "1s" }] },
+    ],
+  };
   writeFileSync(join(folder, "prometheus.yml"), JSON.stringify(config));
   if (options.samples !== undefined) {
     writeFileSync(join(folder, "samples.txt"), options.samples);
@@ -42,6 +43,11 @@ export async function startPrometheus(options: {
       },
     );
   }
+  const scrape = (targets: readonly string[], path: string): void => {
+    // Written whole: a file that is read half is none.
+    writeFileSync(`${targetsFile}.new`, JSON.stringify([{ targets, labels: { __metrics_path__: path } }]));
+    renameSync(`${targetsFile}.new`, targetsFile);
+  };
   const child = spawn(
     findPrometheus() ?? "prometheus",
     [
@@ -64,7 +70,7 @@ export async function startPrometheus(options: {
       ({ ok }) => ok,
       () => false,
     );
-    if (ready) return { address, stop };
+    if (ready) return { address, scrape, stop };
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   await stop();
