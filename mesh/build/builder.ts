@@ -1,6 +1,8 @@
 import { RuntimeSchema } from "../../envoy/generated/envoy/service/runtime/v3/rtds_pb.js";
+import { type Caller, callerOf } from "../model/caller.ts";
+import { workloadOf } from "../model/inbound.ts";
 import type { Model } from "../model/model.ts";
-import type { Proxy } from "../model/proxy.ts";
+import type { Interception, Proxy } from "../model/proxy.ts";
 import { createAdmission } from "./admission.ts";
 import { createOutboundBuilder, type Outbound } from "./outbound.ts";
 import { createOwnBuilder } from "./own.ts";
@@ -18,7 +20,7 @@ export interface BuilderOptions {
   readonly withdrawals?: Withdrawals;
 }
 
-/** What the proxies of one namespace and interception mode share. The same object while nothing of it changes. */
+/** What the proxies with the same caller and interception mode share. The same object while nothing of it changes. */
 interface Shared {
   readonly outbound: Outbound;
   readonly tables: Tables;
@@ -35,6 +37,8 @@ interface Shared {
 /** The proxies that share, and what is kept for them between two models. */
 interface Scope {
   readonly name: string;
+  readonly caller: Caller;
+  readonly interception: Interception;
   /** Ids of the proxies. */
   readonly users: Set<string>;
   /** Keys that no table reads any more, kept until every proxy has the table without them. */
@@ -72,19 +76,23 @@ export function createBuilder({
   const admission = createAdmission(withdrawals);
   const views = new Map<string, Known>();
   const scopes = new Map<string, Scope>();
+  const scopeOf = new Map<string, Scope>();
   let current: Model | undefined;
   let generation = 0;
 
-  function sharedOf(model: Model, { id, namespace, interception }: Proxy): Shared {
-    const name = `${namespace} ${interception}`;
-    const scope = scopes.get(name) ?? createScope(name);
+  function sharedOf(model: Model, proxy: Proxy): Shared {
+    const { interception } = proxy;
+    const { labels, locality } = workloadOf(model, proxy) ?? proxy;
+    const caller = callerOf(model, { namespace: proxy.namespace, labels, locality });
+    const name = `${caller.key} ${interception}`;
+    const scope = scopes.get(name) ?? createScope(name, caller, interception);
     scopes.set(name, scope);
-    scope.users.add(id);
+    join(scope, proxy);
     const { before } = scope;
     if (scope.model === model && before?.generation === generation) return before;
     scope.model = model;
-    const ways = outbound.build(model, namespace);
-    const routed = tables.build(model, namespace, interception);
+    const ways = outbound.build(model, caller, interception);
+    const routed = tables.build(model, caller, interception);
     const same = before?.outbound === ways && before.tables === routed && before.generation === generation;
     if (same) return before;
     for (const [key, value] of before?.tables.keys ?? []) scope.lingering.set(key, value);
@@ -115,12 +123,21 @@ export function createBuilder({
     };
   }
 
-  function leave(scope: Scope | undefined, { id, namespace, interception }: Proxy): void {
+  /** A proxy is in one scope; which, may change with the model. */
+  function join(scope: Scope, { id }: Proxy): void {
+    const before = scopeOf.get(id);
+    if (before === scope) return;
+    leave(before, id);
+    scope.users.add(id);
+    scopeOf.set(id, scope);
+  }
+
+  function leave(scope: Scope | undefined, id: string): void {
     scope?.users.delete(id);
     if (scope === undefined || scope.users.size > 0) return;
     scopes.delete(scope.name);
-    tables.forget(namespace, interception);
-    if (![...scopes.keys()].some((other) => other.startsWith(`${namespace} `))) outbound.forget(namespace);
+    tables.forget(scope.caller, scope.interception);
+    outbound.forget(scope.caller, scope.interception);
     for (const key of sharedKeys) admission.forget(`${scope.name} ${key}`);
   }
 
@@ -165,7 +182,8 @@ export function createBuilder({
       views.delete(proxy.id);
       own.forget(proxy);
       for (const key of ["cluster", "listener"]) admission.forget(`${proxy.id} ${key}`);
-      leave(scopes.get(`${proxy.namespace} ${proxy.interception}`), proxy);
+      leave(scopeOf.get(proxy.id), proxy.id);
+      scopeOf.delete(proxy.id);
     },
     withdrawals,
   };
@@ -173,10 +191,12 @@ export function createBuilder({
 
 const sharedKeys = ["cluster", "endpoint", "route", "plain", "runtime"];
 
-function createScope(name: string): Scope {
+function createScope(name: string, caller: Caller, interception: Interception): Scope {
   const followed = new Map<string, ResourceSet>();
   return {
     name,
+    caller,
+    interception,
     users: new Set(),
     lingering: new Map(),
     model: undefined,

@@ -1,23 +1,25 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import type { Any } from "@bufbuild/protobuf/wkt";
+import {
+  type CircuitBreakers_Thresholds,
+  CircuitBreakers_ThresholdsSchema,
+} from "../../envoy/generated/envoy/config/cluster/v3/circuit_breaker_pb.js";
 import {
   type Cluster,
-  type Cluster_TransportSocketMatchSchema,
   ClusterSchema,
   Cluster_DiscoveryType as Discovery,
   Cluster_LbPolicy as LbPolicy,
 } from "../../envoy/generated/envoy/config/cluster/v3/cluster_pb.js";
-import type { OutlierDetectionSchema } from "../../envoy/generated/envoy/config/cluster/v3/outlier_detection_pb.js";
-import { RawBufferSchema } from "../../envoy/generated/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js";
-import type { ConnectionPool, OutlierDetection, TrafficPolicy } from "../model/destination-policy.ts";
-import { outboundCluster, outboundServerName } from "../model/names.ts";
+import type { TcpKeepalive, TrafficPolicy } from "../model/destination-policy.ts";
+import { outboundCluster } from "../model/names.ts";
 import { isHttp2, type Protocol, type Service } from "../model/service.ts";
-import { typed } from "./any.ts";
 import { clusterStatSuffix } from "./bootstrap-telemetry.ts";
 import { httpOptions, upstreamHttp } from "./http-options.ts";
+import { buildBalancing } from "./load-balancing.ts";
+import { buildOutliers } from "./outliers.ts";
 import { clusterMetadata } from "./telemetry.ts";
-import { outboundMutualTls, outboundTls } from "./tls.ts";
+import { buildTransport } from "./transport.ts";
 import { durationFromMs, fromAds, unlimited } from "./values.ts";
+import { speaksAsAsked } from "./ways.ts";
 
 /** A Service's port, or a subset of it, as a caller reaches it. */
 export interface OutboundClusterInput {
@@ -31,15 +33,11 @@ export interface OutboundClusterInput {
   /** Whether pods with a sidecar are reached by mutual TLS where no policy says otherwise. */
   readonly autoMutualTls: boolean;
   readonly trustDomain: string;
+  /** Whether connections go where the client's were bound for; without endpoints of our own. */
+  readonly originalDestination: boolean;
 }
 
 const defaultConnectTimeout = 10_000;
-
-const lbPolicies: Readonly<Record<NonNullable<TrafficPolicy["loadBalancer"]>, LbPolicy>> = {
-  "least-request": LbPolicy.LEAST_REQUEST,
-  "round-robin": LbPolicy.ROUND_ROBIN,
-  random: LbPolicy.RANDOM,
-};
 
 /**
  * Builds the cluster of a Service's port.
@@ -49,22 +47,25 @@ const lbPolicies: Readonly<Record<NonNullable<TrafficPolicy["loadBalancer"]>, Lb
  * @see envoy.config.cluster.v3.Cluster
  */
 export function buildOutboundCluster(input: OutboundClusterInput): Cluster {
-  const { service, port, subset, policy } = input;
+  const { service, port, subset, policy, originalDestination } = input;
   const name = outboundCluster(service.host, port.number, subset);
-  const http2 = isHttp2(port.protocol) || policy.connectionPool?.upgradeToHttp2 === true;
+  const { connectionPool: pool, outlierDetection, loadBalancer } = policy;
+  const http = httpOf(port.protocol, policy);
   const { name: serviceName, namespace, host } = service;
   return create(ClusterSchema, {
     name,
     altStatName: name + clusterStatSuffix,
-    clusterDiscoveryType: { case: "type", value: Discovery.EDS },
-    edsClusterConfig: { edsConfig: fromAds() },
-    connectTimeout: durationFromMs(policy.connectionPool?.connectTimeout ?? defaultConnectTimeout),
-    lbPolicy: lbPolicies[policy.loadBalancer ?? "least-request"],
-    circuitBreakers: { thresholds: [buildLimits(policy.connectionPool)] },
-    ...(policy.outlierDetection && buildOutliers(policy.outlierDetection)),
-    ...buildTransport(input, http2),
+    ...buildDiscovery(originalDestination, loadBalancer),
+    connectTimeout: durationFromMs(pool?.connectTimeout ?? defaultConnectTimeout),
+    circuitBreakers: { thresholds: [buildLimits(policy)] },
+    ...(outlierDetection && { outlierDetection: buildOutliers(outlierDetection) }),
+    ...buildCommon(policy),
+    ...(pool?.tcpKeepalive && {
+      upstreamConnectionOptions: { tcpKeepalive: buildKeepalive(pool.tcpKeepalive) },
+    }),
+    ...buildTransport({ ...input, host, http }),
     typedExtensionProtocolOptions: {
-      [httpOptions]: upstreamHttp(http2 ? "http2" : "http1", policy.connectionPool),
+      [httpOptions]: upstreamHttp(http, pool, outlierDetection?.errorCodes),
     },
     metadata: {
       filterMetadata: {
@@ -77,108 +78,70 @@ export function buildOutboundCluster(input: OutboundClusterInput): Cluster {
   });
 }
 
-type Transport = Pick<MessageInitShape<typeof ClusterSchema>, "transportSocket" | "transportSocketMatches">;
+type ClusterParts = MessageInitShape<typeof ClusterSchema>;
 
-/** Explicit TLS of a policy rules; else each endpoint is reached as its own `tlsMode` says. */
-function buildTransport(input: OutboundClusterInput, http2: boolean): Transport {
-  const { service, port, subset, policy, identities, trustDomain } = input;
-  const protocols = http2 ? ["istio-h2", "istio", "h2"] : ["istio-http/1.1", "istio", "http/1.1"];
-  const { tls } = policy;
-  if (tls?.mode === "disable") return {};
-  if (tls?.mode === "simple") {
-    const context = outboundTls({
-      serverName: tls.serverName,
-      subjectAltNames: tls.subjectAltNames ?? [],
-      caCertificates: tls.caCertificates,
-      protocols: http2 ? ["h2"] : [],
-    });
-    return { transportSocket: tlsSocket(context) };
-  }
-  const explicit = tls?.mode === "istio-mutual" ? tls : undefined;
-  if (explicit === undefined && !input.autoMutualTls) return {};
-  const serverName = explicit?.serverName ?? outboundServerName(service.host, port.number, subset);
-  const mutual = tlsSocket(
-    outboundMutualTls(
-      serverName,
-      explicit?.subjectAltNames ?? identities,
-      trustDomain,
-      alpnFor(port.protocol, protocols),
-    ),
-  );
-  if (explicit !== undefined) return { transportSocket: mutual };
-  return { transportSocketMatches: matchesByMode(mutual) };
+function buildDiscovery(
+  originalDestination: boolean,
+  loadBalancer: TrafficPolicy["loadBalancer"],
+): Pick<ClusterParts, "clusterDiscoveryType" | "edsClusterConfig" | "lbPolicy" | "lbConfig"> {
+  if (originalDestination)
+    return {
+      clusterDiscoveryType: { case: "type", value: Discovery.ORIGINAL_DST },
+      lbPolicy: LbPolicy.CLUSTER_PROVIDED,
+    };
+  return {
+    clusterDiscoveryType: { case: "type", value: Discovery.EDS },
+    edsClusterConfig: { edsConfig: fromAds() },
+    ...buildBalancing(loadBalancer),
+  };
 }
 
-/** A TCP port's clients offer no HTTP: the server's TCP filter chain takes them. */
-function alpnFor(protocol: Protocol, http: readonly string[]): readonly string[] {
-  return protocol === "tcp" || protocol === "tls" || protocol === "https"
-    ? ["istio-peer-exchange", "istio"]
-    : http;
-}
-
-function matchesByMode(mutual: Socket): MessageInitShape<typeof Cluster_TransportSocketMatchSchema>[] {
-  return [
-    { name: "tlsMode-istio", match: { tlsMode: "istio" }, transportSocket: mutual },
-    {
-      name: "tlsMode-disabled",
-      match: {},
-      transportSocket: {
-        name: "envoy.transport_sockets.raw_buffer",
-        configType: { case: "typedConfig", value: typed(RawBufferSchema, {}) },
-      },
+/** minHealthPercent is Envoy's panic threshold, 0 where it is not set; shares by locality are asked for here. */
+function buildCommon({
+  outlierDetection,
+  loadBalancer,
+}: TrafficPolicy): Pick<ClusterParts, "commonLbConfig"> {
+  const { locality } = loadBalancer ?? {};
+  const shares = locality?.enabled === true && locality.distribute.length > 0;
+  if (outlierDetection === undefined && !shares) return {};
+  return {
+    commonLbConfig: {
+      ...(outlierDetection && {
+        healthyPanicThreshold: { value: outlierDetection.minHealthPercent ?? 0 },
+      }),
+      ...(shares && {
+        localityConfigSpecifier: { case: "localityWeightedLbConfig" as const, value: {} },
+      }),
     },
-  ];
+  };
 }
 
-interface Socket {
-  readonly name: string;
-  readonly configType: { readonly case: "typedConfig"; readonly value: Any };
-}
-
-function tlsSocket(context: Any): Socket {
-  return { name: "envoy.transport_sockets.tls", configType: { case: "typedConfig", value: context } };
+function httpOf(protocol: Protocol, policy: TrafficPolicy): "http1" | "http2" | "as-asked" {
+  if (speaksAsAsked(protocol, policy)) return "as-asked";
+  return isHttp2(protocol) || policy.connectionPool?.upgradeToHttp2 === true ? "http2" : "http1";
 }
 
 /** @see envoy.config.cluster.v3.CircuitBreakers.Thresholds */
-function buildLimits(pool: ConnectionPool | undefined) {
-  return {
+function buildLimits({ connectionPool: pool, retryBudget }: TrafficPolicy): CircuitBreakers_Thresholds {
+  return create(CircuitBreakers_ThresholdsSchema, {
     maxConnections: pool?.maxConnections || unlimited,
     maxPendingRequests: pool?.maxPendingRequests || unlimited,
     maxRequests: pool?.maxRequests || unlimited,
     maxRetries: pool?.maxRetries || unlimited,
-  };
+    ...(retryBudget && {
+      retryBudget: {
+        budgetPercent: { value: retryBudget.percent },
+        minRetryConcurrency: retryBudget.minConcurrency,
+      },
+    }),
+  });
 }
 
-/** Success rate never ejects, as in Istio; minHealthPercent is Envoy's panic threshold, 0 where it is not set. */
-function buildOutliers(
-  detection: OutlierDetection,
-): Pick<MessageInitShape<typeof ClusterSchema>, "outlierDetection" | "commonLbConfig"> {
-  const { consecutive5xx, consecutiveGatewayErrors, consecutiveLocalOriginFailures } = detection;
-  const outlierDetection: MessageInitShape<typeof OutlierDetectionSchema> = {
-    enforcingSuccessRate: 0,
-    ...(consecutive5xx !== undefined && {
-      consecutive5xx,
-      enforcingConsecutive5xx: consecutive5xx > 0 ? 100 : 0,
-    }),
-    ...(consecutiveGatewayErrors !== undefined && {
-      consecutiveGatewayFailure: consecutiveGatewayErrors,
-      enforcingConsecutiveGatewayFailure: consecutiveGatewayErrors > 0 ? 100 : 0,
-    }),
-    ...(detection.splitExternalLocalOriginErrors && {
-      splitExternalLocalOriginErrors: true,
-      ...(consecutiveLocalOriginFailures !== undefined && {
-        consecutiveLocalOriginFailure: consecutiveLocalOriginFailures,
-        enforcingConsecutiveLocalOriginFailure: consecutiveLocalOriginFailures > 0 ? 100 : 0,
-      }),
-    }),
-    ...(detection.interval !== undefined && { interval: durationFromMs(detection.interval) }),
-    ...(detection.baseEjectionTime !== undefined && {
-      baseEjectionTime: durationFromMs(detection.baseEjectionTime),
-    }),
-    ...(detection.maxEjectionPercent !== undefined && { maxEjectionPercent: detection.maxEjectionPercent }),
-  };
+/** @see envoy.config.core.v3.TcpKeepalive: in seconds */
+function buildKeepalive({ probes, time, interval }: TcpKeepalive) {
   return {
-    outlierDetection,
-    commonLbConfig: { healthyPanicThreshold: { value: detection.minHealthPercent ?? 0 } },
+    ...(probes !== undefined && { keepaliveProbes: probes }),
+    ...(time !== undefined && { keepaliveTime: Math.ceil(time / 1000) }),
+    ...(interval !== undefined && { keepaliveInterval: Math.ceil(interval / 1000) }),
   };
 }

@@ -7,6 +7,8 @@ export function defaultRoute(host: string, port: number): HttpRoute {
   const headers = { request: unchanged, response: unchanged };
   return {
     position: 0,
+    delegate: undefined,
+    cors: undefined,
     name: "",
     matches: [],
     headers,

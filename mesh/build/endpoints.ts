@@ -4,6 +4,7 @@ import {
   ClusterLoadAssignmentSchema,
 } from "../../envoy/generated/envoy/config/endpoint/v3/endpoint_pb.js";
 import type { Endpoint } from "../model/endpoint.ts";
+import type { LocalityGroup } from "../model/locality.ts";
 import { endpointMetadata } from "./telemetry.ts";
 import { socketAddress } from "./values.ts";
 
@@ -15,10 +16,22 @@ import { socketAddress } from "./values.ts";
  *
  * @see envoy.config.endpoint.v3.ClusterLoadAssignment
  */
-export function buildEndpoints(clusterName: string, endpoints: readonly Endpoint[]): ClusterLoadAssignment {
+export function buildEndpoints(
+  clusterName: string,
+  groups: readonly LocalityGroup<Endpoint>[],
+): ClusterLoadAssignment {
   return create(ClusterLoadAssignmentSchema, {
     clusterName,
-    endpoints: endpoints.length === 0 ? [] : [{ lbEndpoints: endpoints.map(buildEndpoint) }],
+    endpoints: groups
+      .filter(({ endpoints }) => endpoints.length > 0)
+      .map(({ locality, priority, weight, endpoints }) => ({
+        ...(locality && {
+          locality: { region: locality.region, zone: locality.zone, subZone: locality.subzone },
+        }),
+        priority,
+        ...(weight !== undefined && { loadBalancingWeight: weight }),
+        lbEndpoints: endpoints.map(buildEndpoint),
+      })),
   });
 }
 

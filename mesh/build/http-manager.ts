@@ -16,8 +16,10 @@ import {
 } from "../../envoy/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { pathSettings } from "../../policy/envoy/path.ts";
 import type { PathNormalization } from "../../policy/path/normalize.ts";
+import { alpnFilter, noAlpn } from "./alpn.ts";
 import { typed } from "./any.ts";
-import { faultFilter } from "./route.ts";
+import { corsFilter } from "./cors.ts";
+import { faultFilter } from "./fault.ts";
 import { durationFromMs } from "./values.ts";
 
 export interface HttpManagerInput {
@@ -52,7 +54,8 @@ export function httpManager(input: HttpManagerInput): Filter {
     httpFilters: [
       ...filters,
       httpFilter(faultFilter, typed(HTTPFaultSchema, {})),
-      httpFilter("envoy.filters.http.cors", typed(CorsSchema, {})),
+      httpFilter(corsFilter, typed(CorsSchema, {})),
+      ...(direction === "outbound" ? [httpFilter(alpnFilter, noAlpn())] : []),
       ...lastFilters,
       httpFilter("envoy.filters.http.router", typed(RouterSchema, { upstreamLog: attemptLogs })),
     ],

@@ -1,7 +1,7 @@
 import type { Destination, LiveCanary } from "../model/route.ts";
 import { normaliseWeights, totalWeight } from "./weights.ts";
 
-/** A route's destination with the cluster it stands for and its share of {@link totalWeight}. */
+/** A route's destination with the cluster it stands for and its share of the weights' sum. */
 export interface WeightedDestination {
   readonly destination: Destination;
   readonly cluster: string;
@@ -17,12 +17,16 @@ export interface RouteWeights {
   readonly keys: readonly (readonly [string, number])[];
 }
 
-/** Weights as the table itself carries them. */
+/** Weights as the table itself carries them, `total` in all. */
 export function plainWeights(
   destinations: readonly Destination[],
   clusterOf: (destination: Destination) => string,
+  total = totalWeight,
 ): RouteWeights {
-  const weights = normaliseWeights(destinations.map(({ weight }) => weight));
+  const weights = normaliseWeights(
+    destinations.map(({ weight }) => weight),
+    total,
+  );
   return {
     destinations: destinations.map((destination, index) => ({
       destination,
@@ -44,8 +48,9 @@ export function liveWeights(
   live: LiveCanary,
   destinations: readonly Destination[],
   clusterOf: (destination: Destination) => string,
+  total = totalWeight,
 ): RouteWeights {
-  const plain = plainWeights(destinations, clusterOf);
+  const plain = plainWeights(destinations, clusterOf, total);
   const arms = plain.destinations.map(({ destination }) => destination.host);
   const onlyBothArms =
     destinations.length === 2 && arms.includes(live.primaryHost) && arms.includes(live.canaryHost);
@@ -54,7 +59,7 @@ export function liveWeights(
   return {
     destinations: plain.destinations.map((entry) => ({
       ...entry,
-      weight: entry.destination.host === live.primaryHost ? totalWeight : 0,
+      weight: entry.destination.host === live.primaryHost ? total : 0,
     })),
     runtimePrefix: live.prefix,
     keys: plain.destinations.map(({ cluster, weight }) => [`${live.prefix}.${cluster}`, weight] as const),

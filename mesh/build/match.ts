@@ -57,7 +57,8 @@ function buildQueryParameter({
   };
 }
 
-function buildString(match: StringMatch): MessageInitShape<typeof StringMatcherSchema> {
+/** @see envoy.type.matcher.v3.StringMatcher */
+export function buildString(match: StringMatch): MessageInitShape<typeof StringMatcherSchema> {
   return {
     matchPattern:
       match.kind === "regex"

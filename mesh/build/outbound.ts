@@ -1,15 +1,18 @@
 import { ClusterSchema } from "../../envoy/generated/envoy/config/cluster/v3/cluster_pb.js";
 import { ClusterLoadAssignmentSchema } from "../../envoy/generated/envoy/config/endpoint/v3/endpoint_pb.js";
+import { type Caller, isVisible } from "../model/caller.ts";
 import {
   type DestinationPolicy,
-  mergePolicies,
+  effectivePolicy,
   type Subset,
   type TrafficPolicy,
 } from "../model/destination-policy.ts";
 import type { Endpoint } from "../model/endpoint.ts";
+import { balanceLocalities } from "../model/locality.ts";
 import { type Model, policyFor } from "../model/model.ts";
 import { namespaceMutualTlsMode } from "../model/mutual-tls.ts";
 import { outboundCluster } from "../model/names.ts";
+import type { Interception } from "../model/proxy.ts";
 import type { Service, ServicePort } from "../model/service.ts";
 import { changedKeys } from "../model/shared-map.ts";
 import { selects } from "../model/workload.ts";
@@ -19,13 +22,13 @@ import { createMemo } from "./memo.ts";
 import { encodeResource, isSameVersion, type Resource } from "./resource.ts";
 import { noResources, type ResourceSet } from "./resource-set.ts";
 
-/** How callers of one namespace reach every Service. The same object while nothing of it changes. */
+/** How callers of one kind reach every Service. The same object while nothing of it changes. */
 export interface Outbound {
   readonly clusters: ResourceSet;
   readonly endpoints: ResourceSet;
 }
 
-/** What a namespace's {@link Outbound} was built from, and which names each host has in it. */
+/** What a caller's {@link Outbound} was built from, and which names each host has in it. */
 interface Built {
   readonly model: Model;
   readonly outbound: Outbound;
@@ -34,7 +37,8 @@ interface Built {
 
 interface Pair {
   readonly cluster: Resource;
-  readonly endpoints: Resource;
+  /** undefined where it needs none. */
+  readonly endpoints?: Resource;
 }
 
 const manyGone = 256;
@@ -42,7 +46,7 @@ const noEndpoints: readonly Endpoint[] = [];
 const noPolicy: TrafficPolicy = {};
 
 /**
- * Makes the function that builds how callers of a namespace reach every Service: clusters and their endpoints, one for
+ * Makes the function that builds how callers of one kind (see `mesh/model/caller.ts`) reach every Service: clusters and their endpoints, one for
  * each port and one more for each subset. Only the hosts that changed are looked at again.
  */
 export function createOutboundBuilder() {
@@ -55,6 +59,8 @@ export function createOutboundBuilder() {
 
   function buildPair(
     model: Model,
+    caller: Caller,
+    direct: boolean,
     rule: DestinationPolicy | undefined,
     service: Service,
     port: ServicePort,
@@ -67,43 +73,56 @@ export function createOutboundBuilder() {
     const policy =
       rule === undefined
         ? noPolicy
-        : policies.get(`${rule.namespace} ${name}`, [rule, subset], () =>
+        : policies.get(`${keyOf(rule)} ${name}`, [rule, subset], () =>
             effectivePolicy(rule, port.number, subset),
           );
     const autoMutualTls =
       namespaceMutualTlsMode(model.mutualTls, settings.rootNamespace, service.namespace) !== "DISABLE";
     const identities = behind?.identities ?? [];
-    const key = `${rule?.namespace ?? ""} ${name}`;
-    const cluster = clusters.get(key, [service, policy, behind?.identities, autoMutualTls], () => {
-      const message = buildOutboundCluster({
-        service,
-        port,
-        subset: subset?.name ?? "",
-        policy,
-        identities: identities.map((identity) => `spiffe://${settings.trustDomain}/ns/${identity}`),
-        autoMutualTls,
-        trustDomain: settings.trustDomain,
-      });
-      return encodeResource("cluster", name, ClusterSchema, message, sources);
-    });
+    const originalDestination = direct && policy.loadBalancer?.algorithm === "original-destination";
+    const key = `${rule === undefined ? "" : keyOf(rule)} ${name}`;
+    const cluster = clusters.get(
+      `${key} ${originalDestination}`,
+      [service, policy, behind?.identities, autoMutualTls],
+      () => {
+        const message = buildOutboundCluster({
+          service,
+          port,
+          subset: subset?.name ?? "",
+          policy,
+          identities: identities.map((identity) => `spiffe://${settings.trustDomain}/ns/${identity}`),
+          autoMutualTls,
+          trustDomain: settings.trustDomain,
+          originalDestination,
+        });
+        return encodeResource("cluster", name, ClusterSchema, message, sources);
+      },
+    );
+    if (originalDestination) return { cluster };
     const all = behind?.byPort.get(port.number) ?? noEndpoints;
-    const assignment = endpoints.get(key, [all, subset], () => {
+    const place = isPlaced(policy) ? ` ${caller.key}` : "";
+    const assignment = endpoints.get(key + place, [all, subset, policy], () => {
       const chosen = subset === undefined ? all : all.filter(({ labels }) => isIn(subset, labels));
-      const message = buildEndpoints(name, chosen);
+      const { loadBalancer, outlierDetection } = policy;
+      const ejects = outlierDetection !== undefined;
+      const groups = balanceLocalities(chosen, caller, loadBalancer?.locality, ejects);
+      const message = buildEndpoints(name, groups);
       return encodeResource("endpoint", name, ClusterLoadAssignmentSchema, message, sources);
     });
     return { cluster, endpoints: assignment };
   }
 
-  function pairsOf(model: Model, namespace: string, host: string): Pair[] {
+  function pairsOf(model: Model, caller: Caller, direct: boolean, host: string): Pair[] {
     const service = model.services.get(host);
-    if (service === undefined) return [];
-    const rule = policyFor(model, namespace, host, service.namespace);
+    if (service === undefined || !isVisible(service.exportTo, caller.namespace)) return [];
+    const rule = policyFor(model, caller, host, service.namespace);
     return service.ports
       .filter(({ protocol }) => protocol !== "udp")
       .flatMap((port) => [
-        buildPair(model, rule, service, port, undefined),
-        ...(rule?.subsets ?? []).map((subset) => buildPair(model, rule, service, port, subset)),
+        buildPair(model, caller, direct, rule, service, port, undefined),
+        ...(rule?.subsets ?? []).map((subset) =>
+          buildPair(model, caller, direct, rule, service, port, subset),
+        ),
       ]);
   }
 
@@ -118,22 +137,23 @@ export function createOutboundBuilder() {
   }
 
   return {
-    build(model: Model, namespace: string): Outbound {
-      const before = built.get(namespace);
+    build(model: Model, caller: Caller, interception: Interception): Outbound {
+      const key = `${caller.key} ${interception}`;
+      const before = built.get(key);
       const names = before?.names ?? new Map<string, readonly string[]>();
       const changed = {
         clusters: new Map<string, Resource | undefined>(),
         endpoints: new Map<string, Resource | undefined>(),
       };
       for (const host of staleHosts(model, before)) {
-        const pairs = pairsOf(model, namespace, host);
+        const pairs = pairsOf(model, caller, interception === "REDIRECT", host);
         for (const name of names.get(host) ?? []) {
           changed.clusters.set(name, undefined);
           changed.endpoints.set(name, undefined);
         }
         for (const { cluster, endpoints } of pairs) {
           changed.clusters.set(cluster.name, cluster);
-          changed.endpoints.set(endpoints.name, endpoints);
+          if (endpoints !== undefined) changed.endpoints.set(endpoints.name, endpoints);
         }
         if (pairs.length === 0) {
           names.delete(host);
@@ -151,7 +171,7 @@ export function createOutboundBuilder() {
       };
       const isOld = old !== undefined && old.clusters === after.clusters && old.endpoints === after.endpoints;
       const outbound = isOld ? old : after;
-      built.set(namespace, { model, outbound, names });
+      built.set(key, { model, outbound, names });
       return outbound;
     },
     /** The mesh turns from one model to another: forgets what no namespace asked for under the one before. */
@@ -162,8 +182,8 @@ export function createOutboundBuilder() {
       endpoints.sweep();
       policies.sweep();
     },
-    /** Nobody of this namespace is connected any more. */
-    forget: (namespace: string): boolean => built.delete(namespace),
+    /** Nobody like this caller, of this interception mode, is connected any more. */
+    forget: ({ key }: Caller, interception: Interception): boolean => built.delete(`${key} ${interception}`),
   };
 }
 
@@ -176,10 +196,13 @@ function isRuledOtherwise(before: Model, after: Model): boolean {
   );
 }
 
-/** Of a port (replaces the host's whole), below what the subset sets. */
-function effectivePolicy(rule: DestinationPolicy, port: number, subset: Subset | undefined): TrafficPolicy {
-  const host = rule.byPort.get(port) ?? rule.policy;
-  return subset === undefined ? host : mergePolicies(host, subset.byPort.get(port) ?? subset.policy);
+function keyOf({ source }: DestinationPolicy): string {
+  return `${source.namespace}/${source.name}`;
+}
+
+/** Whether the order of the endpoints depends on where the caller is. */
+function isPlaced({ loadBalancer, outlierDetection }: TrafficPolicy): boolean {
+  return loadBalancer?.locality !== undefined || outlierDetection !== undefined;
 }
 
 /** A subset without labels is all endpoints. */

@@ -17,6 +17,7 @@ import { file_envoy_extensions_filters_http_fault_v3_fault } from "../../envoy/g
 import { file_envoy_extensions_filters_http_jwt_authn_v3_config } from "../../envoy/generated/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
 import { file_envoy_extensions_filters_http_rbac_v3_rbac } from "../../envoy/generated/envoy/extensions/filters/http/rbac/v3/rbac_pb.js";
 import { file_envoy_extensions_filters_http_router_v3_router } from "../../envoy/generated/envoy/extensions/filters/http/router/v3/router_pb.js";
+import { file_envoy_extensions_filters_http_set_filter_state_v3_set_filter_state } from "../../envoy/generated/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state_pb.js";
 import { file_envoy_extensions_filters_listener_http_inspector_v3_http_inspector } from "../../envoy/generated/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.js";
 import { file_envoy_extensions_filters_listener_original_dst_v3_original_dst } from "../../envoy/generated/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.js";
 import { file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector } from "../../envoy/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
@@ -28,6 +29,7 @@ import { file_envoy_extensions_matching_actions_transform_stat_v3_transform_stat
 import { file_envoy_extensions_matching_common_inputs_stats_v3_stats } from "../../envoy/generated/envoy/extensions/matching/common_inputs/stats/v3/stats_pb.js";
 import { file_envoy_extensions_path_match_uri_template_v3_uri_template_match } from "../../envoy/generated/envoy/extensions/path/match/uri_template/v3/uri_template_match_pb.js";
 import { file_envoy_extensions_retry_host_previous_hosts_v3_previous_hosts } from "../../envoy/generated/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js";
+import { file_envoy_extensions_retry_priority_previous_priorities_v3_previous_priorities_config } from "../../envoy/generated/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.js";
 import { file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer } from "../../envoy/generated/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js";
 import { file_envoy_extensions_transport_sockets_tls_v3_tls } from "../../envoy/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { file_envoy_extensions_upstreams_http_v3_http_protocol_options } from "../../envoy/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
@@ -54,6 +56,7 @@ const files: readonly DescFile[] = [
   file_envoy_extensions_filters_http_jwt_authn_v3_config,
   file_envoy_extensions_filters_http_rbac_v3_rbac,
   file_envoy_extensions_filters_http_router_v3_router,
+  file_envoy_extensions_filters_http_set_filter_state_v3_set_filter_state,
   file_envoy_extensions_filters_listener_http_inspector_v3_http_inspector,
   file_envoy_extensions_filters_listener_original_dst_v3_original_dst,
   file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector,
@@ -64,6 +67,7 @@ const files: readonly DescFile[] = [
   file_envoy_extensions_matching_common_inputs_stats_v3_stats,
   file_envoy_extensions_path_match_uri_template_v3_uri_template_match,
   file_envoy_extensions_retry_host_previous_hosts_v3_previous_hosts,
+  file_envoy_extensions_retry_priority_previous_priorities_v3_previous_priorities_config,
   file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer,
   file_envoy_extensions_transport_sockets_tls_v3_tls,
   file_envoy_extensions_upstreams_http_v3_http_protocol_options,

@@ -1,3 +1,4 @@
+import { type Caller, isVisible, routesFor } from "../model/caller.ts";
 import { type Model, routeTableFor } from "../model/model.ts";
 import { httpProxyRoutes } from "../model/names.ts";
 import type { Interception } from "../model/proxy.ts";
@@ -8,7 +9,8 @@ import { createMemo } from "./memo.ts";
 import { ownHttpProxyCluster } from "./plain-clusters.ts";
 import { isSameVersion, type Resource } from "./resource.ts";
 import { assembleRouteTable } from "./route-table.ts";
-import { type BuiltVirtualHost, buildVirtualHost } from "./virtual-host.ts";
+import { type BuiltVirtualHost, buildVirtualHost, waysOfHost } from "./virtual-host.ts";
+import { waysOf } from "./ways.ts";
 
 /** Route tables of one namespace's callers. The same object while nothing of them can have changed. */
 export interface Tables {
@@ -51,10 +53,11 @@ export function createTablesBuilder() {
     );
   }
 
-  function buildTables(model: Model, namespace: string, interception: Interception): Tables {
+  function buildTables(model: Model, caller: Caller, interception: Interception): Tables {
+    const wayTo = waysOf(model, caller);
     const proxied = interception === "NONE";
     const tunnel = proxied ? ownHttpProxyCluster : undefined;
-    const byTable = Map.groupBy(targets(model, namespace, proxied), ({ port }) =>
+    const byTable = Map.groupBy(targets(model, caller, proxied), ({ port }) =>
       proxied ? httpProxyRoutes : String(port),
     );
     if (proxied && byTable.size === 0) byTable.set(httpProxyRoutes, []);
@@ -63,15 +66,15 @@ export function createTablesBuilder() {
     const later: (() => Resource)[] = [];
     for (const [name, ofTable] of byTable) {
       const ofHosts = withoutRepeats(ofTable).map(({ host, port, domains, table, service }) => {
-        const input = { host, port, domains, table, services: model.services, tunnel };
-        const inputs = [service, table, domains.length, ...destinationsOf(table, model)];
-        return hosts.get(`${namespace} ${interception} ${host}:${port}`, inputs, () => {
+        const input = { host, port, domains, table, wayTo, tunnel };
+        const inputs = [service, table, domains.length, ...waysOfHost(input, wayTo)];
+        return hosts.get(`${caller.key} ${interception} ${host}:${port}`, inputs, () => {
           const plain = buildVirtualHost(input, false);
           return { plain, runtime: table?.live === undefined ? plain : buildVirtualHost(input, true) };
         });
       });
       for (const host of ofHosts) for (const [key, weight] of host.runtime.keys) keys.set(key, weight);
-      const key = `${namespace} ${interception} ${name}`;
+      const key = `${caller.key} ${interception} ${name}`;
       const withKeys = ofHosts.map((host) => host.runtime);
       const withWeights = ofHosts.map((host) => host.plain);
       const table = assemble(`${key} runtime`, name, withKeys, model, !proxied);
@@ -91,11 +94,11 @@ export function createTablesBuilder() {
   }
 
   return {
-    build(model: Model, namespace: string, interception: Interception): Tables {
-      const scope = `${namespace} ${interception}`;
+    build(model: Model, caller: Caller, interception: Interception): Tables {
+      const scope = `${caller.key} ${interception}`;
       const before = built.get(scope);
       if (before !== undefined && !isRoutedOtherwise(before.model, model)) return before.tables;
-      const after = { model, tables: buildTables(model, namespace, interception) };
+      const after = { model, tables: buildTables(model, caller, interception) };
       built.set(scope, after);
       return after.tables;
     },
@@ -105,26 +108,17 @@ export function createTablesBuilder() {
       hosts.sweep();
       tables.sweep();
     },
-    /** Nobody of this namespace and interception mode is connected any more. */
-    forget: (namespace: string, interception: Interception): boolean =>
-      built.delete(`${namespace} ${interception}`),
+    /** Nobody like this caller, of this interception mode, is connected any more. */
+    forget: ({ key }: Caller, interception: Interception): boolean => built.delete(`${key} ${interception}`),
   };
 }
 
 function isRoutedOtherwise(before: Model, after: Model): boolean {
   return (
-    before.services !== after.services || before.routes !== after.routes || before.settings !== after.settings
-  );
-}
-
-/** The Services to which a route table leads: their ports decide which clusters its routes name. */
-function destinationsOf(table: RouteTable | undefined, { services }: Model): (Service | undefined)[] {
-  return (table?.http ?? []).flatMap(({ action }) =>
-    action.kind === "forward"
-      ? [...action.destinations, ...action.mirrors.map(({ destination }) => destination)].map(({ host }) =>
-          services.get(host),
-        )
-      : [],
+    before.services !== after.services ||
+    before.routes !== after.routes ||
+    before.policies !== after.policies ||
+    before.settings !== after.settings
   );
 }
 
@@ -133,12 +127,15 @@ function routed(protocol: Protocol): boolean {
 }
 
 /** Every Service's HTTP ports, and the hosts that only a route table knows. */
-function targets(model: Model, namespace: string, proxied: boolean): Target[] {
+function targets(model: Model, caller: Caller, proxied: boolean): Target[] {
+  const { namespace } = caller;
+  const routes = routesFor(model.routes, caller);
   const spelled = (domains: readonly string[], port: number) =>
     proxied ? domainsWithPort(domains, port) : domains;
   const found: Target[] = [];
   for (const service of model.services.values()) {
-    const table = routeTableFor(model.routes, service.host);
+    if (!isVisible(service.exportTo, namespace)) continue;
+    const table = routeTableFor(routes, service.host);
     const domains = domainsOf(service, namespace);
     for (const { number: port, protocol } of service.ports) {
       if (!routed(protocol)) continue;
@@ -151,9 +148,9 @@ function targets(model: Model, namespace: string, proxied: boolean): Target[] {
       });
     }
   }
-  const named = new Set(model.routes.flatMap(({ hosts }) => hosts));
+  const named = new Set(routes.flatMap(({ hosts }) => hosts));
   for (const host of named) {
-    const table = withHttp(routeTableFor(model.routes, host));
+    const table = withHttp(routeTableFor(routes, host));
     if (model.services.has(host) || host === "*" || table === undefined) continue;
     found.push({ host, port: defaultPort, domains: spelled([host], defaultPort), table, service: undefined });
   }

@@ -7,6 +7,7 @@ import {
 import {
   type CertificateValidationContextSchema,
   SubjectAltNameMatcher_SanType as SanType,
+  CertificateValidationContext_TrustChainVerification as Verification,
   TlsParameters_TlsProtocol as Version,
 } from "../../envoy/generated/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
 import { SdsSecretConfigSchema } from "../../envoy/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
@@ -15,8 +16,9 @@ import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from "../../envoy/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
+import type { ExternalTls } from "../model/destination-policy.ts";
 import { typed } from "./any.ts";
-import { durationFromMs } from "./values.ts";
+import { durationFromMs, fromAds } from "./values.ts";
 
 /** Cluster of every bootstrap by which the agent serves the workload's certificate. */
 export const secretsCluster = "sds-grpc";
@@ -96,31 +98,63 @@ export function outboundMutualTls(
 /** Where the proxy's image (Debian) and most Linux systems keep the public roots. */
 const systemRoots = "/etc/ssl/certs/ca-certificates.crt";
 
-/** TLS to a server outside, with the system's roots where no file is named. */
-export function outboundTls(options: {
-  readonly serverName: string | undefined;
-  readonly subjectAltNames: readonly string[];
-  readonly caCertificates: string | undefined;
-  readonly protocols: readonly string[];
-}): Any {
-  const { serverName, subjectAltNames, caCertificates, protocols } = options;
+/**
+ * TLS to a server outside of the mesh, with the system's roots where none are named; with a certificate of our own where
+ * the policy has one. Without a server name it is the request's host.
+ *
+ * A Secret (`credentialName`) comes by the discovery stream, as `kubernetes://<name>` and `kubernetes://<name>-cacert`.
+ */
+export function outboundTls(policy: ExternalTls, protocols: readonly string[]): Any {
+  const { mode, serverName, subjectAltNames = [], credentialName, clientCertificate, privateKey } = policy;
+  const check: NonNullable<MessageInitShape<typeof CertificateValidationContextSchema>> = {
+    matchTypedSubjectAltNames: subjectAltNames.flatMap((name) => anyKind(name)),
+    ...(policy.caCrl !== undefined && { crl: file(policy.caCrl) }),
+    ...(policy.skipVerify && { trustChainVerification: Verification.ACCEPT_UNTRUSTED }),
+  };
+  const ofSecret = credentialName !== undefined;
   return typed(UpstreamTlsContextSchema, {
     ...(serverName === undefined ? { autoHostSni: true } : { sni: serverName }),
-    autoSniSanValidation: subjectAltNames.length === 0,
+    autoSniSanValidation: serverName === undefined && subjectAltNames.length === 0 && !policy.skipVerify,
     commonTlsContext: {
       alpnProtocols: [...protocols],
-      validationContextType: {
-        case: "validationContext",
-        value: {
-          trustedCa: { specifier: { case: "filename", value: caCertificates ?? systemRoots } },
-          matchTypedSubjectAltNames: subjectAltNames.map((name) => ({
-            sanType: SanType.DNS,
-            matcher: { matchPattern: { case: "exact" as const, value: name } },
-          })),
-        },
-      },
+      ...(mode === "mutual" && !ofSecret
+        ? {
+            tlsCertificates: [
+              { certificateChain: file(clientCertificate ?? ""), privateKey: file(privateKey ?? "") },
+            ],
+          }
+        : {}),
+      ...(mode === "mutual" && ofSecret
+        ? { tlsCertificateSdsSecretConfigs: [streamedSecret(`kubernetes://${credentialName}`)] }
+        : {}),
+      validationContextType: ofSecret
+        ? {
+            case: "combinedValidationContext",
+            value: {
+              defaultValidationContext: check,
+              validationContextSdsSecretConfig: streamedSecret(`kubernetes://${credentialName}-cacert`),
+            },
+          }
+        : {
+            case: "validationContext",
+            value: { ...check, trustedCa: file(policy.caCertificates ?? systemRoots) },
+          },
     },
   });
+}
+
+/** A name that the server must have: a SPIFFE ID or another URI, else a host name. */
+function anyKind(name: string): NameMatchers {
+  const matcher = { matchPattern: { case: "exact" as const, value: name } };
+  return [{ sanType: name.includes("://") ? SanType.URI : SanType.DNS, matcher }];
+}
+
+function file(filename: string) {
+  return { specifier: { case: "filename" as const, value: filename } };
+}
+
+function streamedSecret(name: string) {
+  return create(SdsSecretConfigSchema, { name, sdsConfig: fromAds() });
 }
 
 type Identity = Pick<

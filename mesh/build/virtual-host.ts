@@ -4,12 +4,12 @@ import {
   RouteSchema,
   VirtualHostSchema,
 } from "../../envoy/generated/envoy/config/route/v3/route_components_pb.js";
-import { outboundCluster } from "../model/names.ts";
-import type { Destination, Forward, HttpRoute, RouteTable } from "../model/route.ts";
-import type { Service } from "../model/service.ts";
+import type { Forward, HttpRoute, RouteTable } from "../model/route.ts";
 import { defaultRoute } from "./default-route.ts";
+import { mirrorFractions, weightsBeside } from "./fraction.ts";
 import { liveWeights, plainWeights, type RouteWeights } from "./live-canary.ts";
 import { buildRoutes } from "./route.ts";
+import type { WayTo } from "./ways.ts";
 
 /** A host and port as callers address it. */
 export interface VirtualHostInput {
@@ -17,7 +17,7 @@ export interface VirtualHostInput {
   readonly port: number;
   readonly domains: readonly string[];
   readonly table: RouteTable | undefined;
-  readonly services: ReadonlyMap<string, Service>;
+  readonly wayTo: WayTo;
   /** Cluster that a CONNECT to this host is passed to; none where there is no HTTP proxy. */
   readonly tunnel: string | undefined;
 }
@@ -36,20 +36,17 @@ export interface BuiltVirtualHost {
  * @see envoy.config.route.v3.VirtualHost
  */
 export function buildVirtualHost(input: VirtualHostInput, runtime: boolean): BuiltVirtualHost {
-  const { host, port, domains, table, services, tunnel } = input;
-  const clusterOf = (destination: Pick<Destination, "host" | "port" | "subset">) => {
-    const ports = services.get(destination.host)?.ports ?? [];
-    const only = ports.length === 1 ? ports[0]?.number : undefined;
-    return outboundCluster(destination.host, destination.port ?? only ?? port, destination.subset);
-  };
+  const { host, port, domains, table, wayTo, tunnel } = input;
+  const clusterOf = (destination: Target) => wayTo(destination, port).cluster;
   const keys = new Map<string, number>();
-  const weightsOf = ({ destinations }: Forward): RouteWeights => {
+  const weightsOf = ({ destinations, mirrors }: Forward): RouteWeights => {
+    const total = weightsBeside(mirrorFractions(mirrors.map(({ percent }) => percent)));
     const live = table?.live;
-    if (!runtime || live === undefined) return plainWeights(destinations, clusterOf);
-    const weights = liveWeights(live, destinations, clusterOf);
+    if (!runtime || live === undefined) return plainWeights(destinations, clusterOf, total);
+    const weights = liveWeights(live, destinations, clusterOf, total);
     // Two routes that split alike share the keys; one that splits otherwise keeps its weights in the table.
     if (weights.keys.some(([key, value]) => (keys.get(key) ?? value) !== value))
-      return plainWeights(destinations, clusterOf);
+      return plainWeights(destinations, clusterOf, total);
     for (const [key, value] of weights.keys) keys.set(key, value);
     return weights;
   };
@@ -60,7 +57,18 @@ export function buildVirtualHost(input: VirtualHostInput, runtime: boolean): Bui
     if (forPort === undefined) continue;
     const weights = route.action.kind === "forward" ? weightsOf(route.action) : undefined;
     const live = weights !== undefined && leadsToAnArm(table, route) ? table?.live : undefined;
-    routes.push(...buildRoutes(forPort, { weights, clusterOf, live }));
+    const ways =
+      route.action.kind === "forward" ? route.action.destinations.map((to) => wayTo(to, port)) : [];
+    routes.push(
+      ...buildRoutes(forPort, {
+        weights,
+        clusterOf,
+        live,
+        port,
+        hashes: [...new Set(ways.flatMap(({ hash }) => hash ?? []))],
+        asAsked: ways.length > 0 && ways.every(({ asAsked }) => asAsked),
+      }),
+    );
   }
   const message = create(VirtualHostSchema, {
     name: `${host}:${port}`,
@@ -69,6 +77,27 @@ export function buildVirtualHost(input: VirtualHostInput, runtime: boolean): Bui
     includeRequestAttemptCount: true,
   });
   return { bytes: toBinary(VirtualHostSchema, message), keys: [...keys], table };
+}
+
+type Target = Parameters<WayTo>[0];
+
+/** All that a host's routes depend on of how their destinations are reached, for comparing. */
+export function waysOfHost(
+  { host, port, table }: Pick<VirtualHostInput, "host" | "port" | "table">,
+  wayTo: WayTo,
+) {
+  const targets: readonly Target[] =
+    table === undefined
+      ? [{ host, port, subset: undefined }]
+      : table.http.flatMap(({ action }) =>
+          action.kind === "forward"
+            ? [...action.destinations, ...action.mirrors.map(({ destination }) => destination)]
+            : [],
+        );
+  return targets.flatMap((target) => {
+    const { cluster, hash, asAsked } = wayTo(target, port);
+    return [cluster, hash, asAsked];
+  });
 }
 
 /** The route with the matches that can fit on this port; undefined where none can. */

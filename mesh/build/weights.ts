@@ -1,17 +1,17 @@
-/** What the weights of one route sum to. Beside fractions of 100 this keeps Envoy's one random number fair to both. */
+/** What the weights of one route sum to where nothing else is asked, see `mesh/build/fraction.ts`. */
 export const totalWeight = 1_000_000;
 
 /**
- * Shares of {@link totalWeight} in proportion to `weights`; the largest remainders get what rounding leaves.
+ * Shares of `total` in proportion to `weights`; the largest remainders get what rounding leaves.
  *
  * @returns zeros where all weights are 0
  */
-export function normaliseWeights(weights: readonly number[]): number[] {
-  const sum = weights.reduce((total, weight) => total + weight, 0);
+export function normaliseWeights(weights: readonly number[], total = totalWeight): number[] {
+  const sum = weights.reduce((all, weight) => all + weight, 0);
   if (sum <= 0) return weights.map(() => 0);
-  const exact = weights.map((weight) => (weight * totalWeight) / sum);
+  const exact = weights.map((weight) => (weight * total) / sum);
   const shares = exact.map(Math.floor);
-  const left = totalWeight - shares.reduce((total, share) => total + share, 0);
+  const left = total - shares.reduce((all, share) => all + share, 0);
   const byRemainder = exact
     .map((share, index) => ({ index, remainder: share - Math.floor(share) }))
     .toSorted((a, b) => b.remainder - a.remainder);

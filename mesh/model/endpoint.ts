@@ -1,3 +1,4 @@
+import type { Locality } from "./locality.ts";
 import type { WorkloadFacts } from "./workload.ts";
 
 /** One ready address behind a port of a Service. */
@@ -10,6 +11,7 @@ export interface Endpoint {
   /** Namespace and service account of the pod; undefined for an address without a known pod. */
   readonly identity: WorkloadIdentity | undefined;
   readonly mutualTls: boolean;
+  readonly locality?: Locality | undefined;
 }
 
 /** Who a pod proves to be: `spiffe://<trust domain>/ns/<namespace>/sa/<serviceAccount>`. */

@@ -1,3 +1,4 @@
+import { type Caller, isVisible, selectorText } from "./caller.ts";
 import type { DestinationPolicy } from "./destination-policy.ts";
 import type { ServiceEndpoints } from "./endpoint.ts";
 import { type HostIndex, hostIndex } from "./host-index.ts";
@@ -53,26 +54,71 @@ export function routeTableFor(routes: readonly RouteTable[], host: string): Rout
 }
 
 /**
- * The policy by which callers of `namespace` reach a host of `serviceNamespace`: their own namespace's, else the
- * Service's, else the root namespace's.
+ * The policy by which a caller reaches a host of `serviceNamespace`: its own namespace's, else the Service's, else the
+ * root namespace's. Of one namespace's, one whose selector the caller carries counts before all; others for the same
+ * host are one: the oldest's policy and all subsets.
  */
 export function policyFor(
   { policies, settings }: Pick<Model, "policies" | "settings">,
-  namespace: string,
+  caller: Caller,
   host: string,
   serviceNamespace: string,
 ): DestinationPolicy | undefined {
-  const byNamespace = indexed(policiesByNamespace, policies, () => {
-    const groups = Map.groupBy(policies, (policy) => policy.namespace);
-    return new Map(Array.from(groups, ([from, own]) => [from, hostIndex(own, (policy) => [policy.host])]));
-  });
-  if (byNamespace.size === 0) return undefined;
-  for (const from of [namespace, serviceNamespace, settings.rootNamespace]) {
+  if (policies.length === 0) return undefined;
+  const ofCallers = indexed(policiesByCaller, policies, () => new Map<string, PolicyIndex>());
+  const byNamespace = ofCallers.get(caller.key) ?? indexPolicies(policies, caller);
+  ofCallers.set(caller.key, byNamespace);
+  for (const from of [caller.namespace, serviceNamespace, settings.rootNamespace]) {
     const found = byNamespace.get(from)?.find(host);
     if (found !== undefined) return found;
   }
   return undefined;
 }
+
+type PolicyIndex = ReadonlyMap<string, HostIndex<DestinationPolicy>>;
+
+function indexPolicies(policies: readonly DestinationPolicy[], caller: Caller): PolicyIndex {
+  const visible = policies.filter(
+    ({ exportTo, selector, namespace }) =>
+      isVisible(exportTo, caller.namespace) &&
+      (selector === undefined ||
+        (namespace === caller.namespace && caller.selected.has(selectorText(selector)))),
+  );
+  const groups = Map.groupBy(visible, ({ namespace }) => namespace);
+  return new Map(
+    Array.from(groups, ([from, own]) => {
+      const byHost = [...Map.groupBy(own, ({ host }) => host).values()];
+      return [from, hostIndex(byHost.flatMap(mergeRules), ({ host }) => [host])];
+    }),
+  );
+}
+
+/** What several rules of a namespace for one host are together. */
+function mergeRules(rules: readonly DestinationPolicy[]): DestinationPolicy[] {
+  const chosen = rules.find(({ selector }) => selector !== undefined);
+  const [oldest, ...others] = chosen === undefined ? rules : [chosen];
+  if (oldest === undefined) return [];
+  if (others.length === 0) return [oldest];
+  const known = merged.get(oldest);
+  if (known?.others.length === others.length && known.others.every((rule, index) => rule === others[index]))
+    return [known.rule];
+  const all = [oldest, ...others];
+  const first = all.find(({ policy, byPort }) => Object.keys(policy).length > 0 || byPort.size > 0) ?? oldest;
+  const subsets = [
+    ...Map.groupBy(
+      all.flatMap((rule) => rule.subsets),
+      ({ name }) => name,
+    ).values(),
+  ].flatMap(([first]) => first ?? []);
+  const rule = { ...oldest, policy: first.policy, byPort: first.byPort, subsets };
+  merged.set(oldest, { others, rule });
+  return [rule];
+}
+
+const merged = new WeakMap<
+  DestinationPolicy,
+  { readonly others: readonly DestinationPolicy[]; readonly rule: DestinationPolicy }
+>();
 
 /** The Services that select a pod, oldest first. */
 export function servicesOver(
@@ -100,10 +146,7 @@ function selectorKey(namespace: string, name: string, value: string): string {
 }
 
 const routesByHost = new WeakMap<readonly RouteTable[], HostIndex<RouteTable>>();
-const policiesByNamespace = new WeakMap<
-  readonly DestinationPolicy[],
-  ReadonlyMap<string, HostIndex<DestinationPolicy>>
->();
+const policiesByCaller = new WeakMap<readonly DestinationPolicy[], Map<string, PolicyIndex>>();
 const servicesBySelector = new WeakMap<Model["services"], ReadonlyMap<string, readonly Service[]>>();
 
 /** What is kept of a part of the model for as long as this part lives. */

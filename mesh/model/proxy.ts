@@ -1,5 +1,6 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import type { Node } from "../../envoy/generated/envoy/config/core/v3/base_pb.js";
+import { type Locality, localityOfLabels } from "./locality.ts";
 import { type ContainerPort, factsOf, type WorkloadFacts } from "./workload.ts";
 
 /** How traffic gets into the proxy: `NONE` by explicit listeners and HTTP proxy, `REDIRECT` by iptables. */
@@ -23,6 +24,7 @@ export interface Proxy {
   readonly appAddress: string;
   /** Ports of the containers that the node tells; the pod object's own win where it is known. */
   readonly ports: readonly ContainerPort[];
+  readonly locality?: Locality | undefined;
 }
 
 const defaultHttpProxyPort = 15080;
@@ -38,7 +40,8 @@ const defaultHttpProxyPort = 15080;
 export function readNode({
   id,
   metadata,
-}: Pick<Node, "id" | "metadata">): Proxy | { readonly refused: string } {
+  locality,
+}: Pick<Node, "id" | "metadata" | "locality">): Proxy | { readonly refused: string } {
   const [kind, ip, instance = "", domain = ""] = id.split("~");
   const dot = instance.lastIndexOf(".");
   const namespace = instance.slice(dot + 1);
@@ -62,7 +65,13 @@ export function readNode({
     httpProxyPort: Number(text(facts.HTTP_PROXY_PORT) ?? defaultHttpProxyPort) || defaultHttpProxyPort,
     appAddress: text(facts.FAIRLEAD_APP_ADDRESS) ?? (interception === "NONE" ? "127.0.0.1" : ip),
     ports: readPorts(text(facts.POD_PORTS)),
+    locality: localityOfLabels(labels) ?? readLocality(locality),
   };
+}
+
+function readLocality(locality: Node["locality"]): Locality | undefined {
+  if (!locality?.region && !locality?.zone) return undefined;
+  return { region: locality.region, zone: locality.zone, subzone: locality.subZone };
 }
 
 function text(value: JsonValue | undefined): string | undefined {

@@ -7,7 +7,14 @@ export interface RouteTable {
   readonly namespace: string;
   /** Fully qualified; a leading `*` stands for any first part. */
   readonly hosts: readonly string[];
+  /** Whose routes they are: `mesh` (all sidecars), or Gateways as `<namespace>/<name>`. */
+  readonly gateways: readonly string[];
+  /** Namespaces whose callers see it; undefined: all. */
+  readonly exportTo: readonly string[] | undefined;
   readonly http: readonly HttpRoute[];
+  /** Of connections whose TLS is not ended here. */
+  readonly tls: readonly TlsRoute[];
+  readonly tcp: readonly TcpRoute[];
   readonly live: LiveCanary | undefined;
   readonly createdAt: string;
 }
@@ -24,13 +31,69 @@ export interface LiveCanary {
 
 /** One entry of `spec.http`: the first whose match fits counts. */
 export interface HttpRoute {
-  /** Place in `spec.http`, for problems. */
+  /** Place in `spec.http` of `delegate`, else of the table's own object, for problems. */
   readonly position: number;
+  /** The VirtualService that the table's own delegates this route to. */
+  readonly delegate: ResourceRef | undefined;
   readonly name: string;
   /** Any of these; none means every request. */
   readonly matches: readonly HttpMatch[];
   readonly action: RouteAction;
   readonly headers: HeaderChanges;
+  readonly cors: CorsPolicy | undefined;
+}
+
+/** One entry of `spec.tcp`: the first whose match fits counts. */
+export interface TcpRoute {
+  readonly position: number;
+  /** Any of these; none means every connection. */
+  readonly matches: readonly ConnectionMatch[];
+  readonly destinations: readonly Destination[];
+}
+
+/** One entry of `spec.tls`: the first whose match fits counts. */
+export interface TlsRoute {
+  readonly position: number;
+  readonly matches: readonly TlsMatch[];
+  readonly destinations: readonly Destination[];
+}
+
+/** All of these. */
+export interface ConnectionMatch {
+  /** Addresses or CIDRs that the client asks for; none means any. */
+  readonly destinationSubnets: readonly string[];
+  /** Address or CIDR that the client has. */
+  readonly sourceSubnet: string | undefined;
+  /** Port of the listener. */
+  readonly port: number | undefined;
+  readonly callers: CallerMatch | undefined;
+}
+
+export interface TlsMatch extends ConnectionMatch {
+  /** Server names that the client asks for; a leading `*.` stands for any first part. */
+  readonly serverNames: readonly string[];
+}
+
+/** Which callers a match is for. It is decided before Envoy sees a route: see `mesh/model/caller.ts`. */
+export interface CallerMatch {
+  /** Labels that the caller's pod carries. */
+  readonly labels: Readonly<Record<string, string>> | undefined;
+  readonly namespace: string | undefined;
+  /** As {@link RouteTable.gateways}; they stand in place of the table's. */
+  readonly gateways: readonly string[] | undefined;
+}
+
+/** Which pages of other origins may read the answers. */
+export interface CorsPolicy {
+  readonly allowOrigins: readonly StringMatch[];
+  readonly allowMethods: readonly string[];
+  readonly allowHeaders: readonly string[];
+  readonly exposeHeaders: readonly string[];
+  /** How long a browser may keep the answer to its preflight. */
+  readonly maxAge: Milliseconds | undefined;
+  readonly allowCredentials: boolean | undefined;
+  /** Whether a preflight of another origin goes on to the destination; else it is answered here. */
+  readonly forwardUnmatchedPreflights: boolean;
 }
 
 export type RouteAction = Forward | Redirect | DirectResponse;
@@ -51,7 +114,10 @@ export interface Redirect {
   readonly path: string | undefined;
   readonly authority: string | undefined;
   readonly scheme: string | undefined;
-  readonly port: number | undefined;
+  /** `listener`: the port on which the request came; undefined: the scheme's own. */
+  readonly port: number | "listener" | undefined;
+  /** In place of the matched prefix of the path. */
+  readonly prefix: string | undefined;
   /** 301, 302, 303, 307 or 308. */
   readonly code: number;
 }
@@ -60,6 +126,8 @@ export interface DirectResponse {
   readonly kind: "direct-response";
   readonly status: number;
   readonly body: string;
+  /** Base64; in place of `body` where it is no text. */
+  readonly bytes: string | undefined;
 }
 
 export interface Destination {
@@ -86,6 +154,10 @@ export interface Retries {
   readonly on: string;
   readonly statusCodes: readonly number[];
   readonly baseInterval: Milliseconds | undefined;
+  /** Whether a second attempt may leave the locality of the first. */
+  readonly otherLocalities: boolean;
+  /** Whether a second attempt may go to a host that was tried before. */
+  readonly sameHosts: boolean;
 }
 
 /** Istio's default, which stands wherever a route says nothing of retries. */
@@ -95,6 +167,8 @@ export const defaultRetries: Retries = {
   statusCodes: [],
   perTryTimeout: undefined,
   baseInterval: undefined,
+  otherLocalities: false,
+  sameHosts: false,
 };
 
 export interface Rewrite {
@@ -125,12 +199,17 @@ export interface HeaderOperations {
 
 /** All of these. */
 export interface HttpMatch {
+  /** Joined to the route's own, `<route>.<match>`; "" where it has none. */
+  readonly name: string;
   readonly path: PathMatch | undefined;
   /** Headers, and the pseudo headers :method, :scheme and :authority. */
   readonly headers: readonly NamedMatch[];
   readonly queryParameters: readonly NamedMatch[];
   /** Port of the listener. */
   readonly port: number | undefined;
+  readonly callers: CallerMatch | undefined;
+  /** Prefix of the counters that Envoy keeps of these requests. */
+  readonly statPrefix: string | undefined;
 }
 
 export type PathMatch = StringMatch & { readonly ignoreCase: boolean };

@@ -21,6 +21,8 @@ export interface Service {
   readonly ports: readonly ServicePort[];
   /** Which pods of its namespace are behind it. */
   readonly selector: Readonly<Record<string, string>>;
+  /** Namespaces whose callers see it; undefined: all. */
+  readonly exportTo?: readonly string[] | undefined;
   /** RFC 3339; "" where unknown. The older wins a conflict. */
   readonly createdAt: string;
 }

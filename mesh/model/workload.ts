@@ -1,3 +1,5 @@
+import type { Locality } from "./locality.ts";
+
 /** Facts of a workload as Istio's labels name them. */
 export interface WorkloadFacts {
   readonly workload?: string;
@@ -23,6 +25,7 @@ export interface Workload {
   readonly ports: readonly ContainerPort[];
   /** Whether it has a sidecar that speaks mutual TLS (label `security.istio.io/tlsMode: istio`). */
   readonly mutualTls: boolean;
+  readonly locality?: Locality | undefined;
 }
 
 export interface ContainerPort {

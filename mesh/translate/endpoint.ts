@@ -15,13 +15,14 @@ export type InternEndpoint = (
   address: string,
   port: number,
   cluster: string,
+  zone: string | undefined,
 ) => Endpoint;
 
 export function createEndpointInterner(): InternEndpoint {
   const ofWorkload = new WeakMap<Workload, Map<string, Endpoint>>();
   const ofAddress = new Map<string, WeakRef<Endpoint>>();
-  return (workload, namespace, address, port, cluster) => {
-    const key = `${address} ${port} ${namespace}`;
+  return (workload, namespace, address, port, cluster, zone) => {
+    const key = `${address} ${port} ${namespace} ${zone ?? ""}`;
     const known = workload === undefined ? ofAddress.get(key)?.deref() : ofWorkload.get(workload)?.get(key);
     if (known !== undefined) return known;
     const endpoint: Endpoint = {
@@ -31,6 +32,7 @@ export function createEndpointInterner(): InternEndpoint {
       facts: workload?.facts ?? factsOf({}, { namespace, workload: "unknown", cluster }),
       identity: workload && { namespace: workload.namespace, serviceAccount: workload.serviceAccount },
       mutualTls: workload?.mutualTls ?? false,
+      locality: workload?.locality ?? (zone ? { region: "", zone, subzone: "" } : undefined),
     };
     if (workload === undefined) ofAddress.set(key, new WeakRef(endpoint));
     else {
@@ -78,7 +80,7 @@ export function translateEndpoints(
         if (listed.conditions?.ready === false) continue;
         const workload = workloadOf(listed);
         for (const address of listed.addresses) {
-          const endpoint = intern(workload, service.namespace, address, port, cluster);
+          const endpoint = intern(workload, service.namespace, address, port, cluster, listed.zone);
           found.set(`${address} ${port}`, endpoint);
         }
       }

@@ -1,23 +1,20 @@
 import { RE2JS } from "re2js";
 import type { HttpMatchRequest, StringMatch as WrittenMatch } from "../../api/generated/virtualservices.ts";
 import type { HttpMatch, NamedMatch, StringMatch } from "../model/route.ts";
+import { translateCallers } from "./caller-match.ts";
 import type { Report } from "./problem.ts";
 
 /**
- * One entry of `match`; undefined where it can never fit a sidecar's request (bound to other gateways, or not readable).
+ * One entry of `match`; undefined where it can never fit, because a part of it cannot be read.
  *
- * `sourceLabels` and `sourceNamespace` are decided per caller and are reported as not carried out yet.
- *
+ * @param namespace of its VirtualService
  * @see networking.istio.io HTTPMatchRequest
  */
-export function translateMatch(match: HttpMatchRequest, report: Report): HttpMatch | undefined {
-  if (match.gateways !== undefined && match.gateways.length > 0 && !match.gateways.includes("mesh"))
-    return undefined;
-  for (const field of ["sourceLabels", "sourceNamespace"] as const) {
-    if (match[field] === undefined) continue;
-    report.problem(field, "is not carried out yet, so this match never fits");
-    return undefined;
-  }
+export function translateMatch(
+  match: HttpMatchRequest,
+  namespace: string,
+  report: Report,
+): HttpMatch | undefined {
   const headers: NamedMatch[] = [];
   let readable = true;
   const add = (to: NamedMatch[], name: string, written: WrittenMatch, not: boolean, at: Report) => {
@@ -45,15 +42,18 @@ export function translateMatch(match: HttpMatchRequest, report: Report): HttpMat
   }
   if (!readable) return undefined;
   return {
+    name: match.name ?? "",
     path: path && path.kind !== "present" ? { ...path, ignoreCase: match.ignoreUriCase ?? false } : undefined,
     headers,
     queryParameters,
-    port: match.port,
+    port: match.port || undefined,
+    callers: translateCallers(match, namespace),
+    statPrefix: match.statPrefix || undefined,
   };
 }
 
 /** An empty match, and the regex `*`, mean: is there. */
-function readMatch(
+export function readMatch(
   match: WrittenMatch,
   report: Report,
 ): StringMatch | { readonly kind: "present" } | undefined {

@@ -1,23 +1,18 @@
-import type { Destination, HttpRoute } from "../../api/generated/virtualservices.ts";
-import { qualifiedHost } from "../model/names.ts";
+import type { HttpRoute } from "../../api/generated/virtualservices.ts";
 import type { Mirror } from "../model/route.ts";
+import { translateTarget } from "./destinations.ts";
 import type { Scope } from "./scope.ts";
 
 /** `mirrors`, else `mirror` with its percentage; an absent percentage is 100 %, 0 % is none. */
-export function translateMirrors(route: HttpRoute, { namespace, domain }: Scope): Mirror[] {
+export function translateMirrors(route: HttpRoute, scope: Scope): Mirror[] {
   const written =
     route.mirrors ??
     (route.mirror === undefined
       ? []
       : [{ destination: route.mirror, percentage: route.mirrorPercentage ?? olderPercentage(route) }]);
-  const target = ({ host, subset, port }: Destination) => ({
-    host: qualifiedHost(host.toLowerCase(), namespace, domain),
-    subset: subset || undefined,
-    port: port?.number,
-  });
   return written
     .map(({ destination, percentage }) => ({
-      destination: target(destination),
+      destination: translateTarget(destination, scope),
       percent: percentage === undefined ? 100 : (percentage.value ?? 0),
     }))
     .filter(({ percent }) => percent > 0);

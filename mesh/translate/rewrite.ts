@@ -5,21 +5,20 @@ import type { Report } from "./problem.ts";
 
 const redirectCodes = [301, 302, 303, 307, 308];
 
-/** @see networking.istio.io HTTPRedirect; absent redirectCode is 301 */
+/** @see networking.istio.io HTTPRedirect; absent redirectCode is 301, derivePort FROM_PROTOCOL_DEFAULT names no port */
 export function translateRedirect(redirect: HttpRedirect, report: Report): Redirect {
   let code = redirect.redirectCode ?? 301;
   if (!redirectCodes.includes(code)) {
     report.problem("redirectCode", `\`${code}\` is none of ${redirectCodes.join(", ")}, so 301 is sent`);
     code = 301;
   }
-  if (redirect.derivePort === "FROM_PROTOCOL_DEFAULT")
-    report.problem("derivePort", "FROM_PROTOCOL_DEFAULT is not carried out yet");
   return {
     kind: "redirect",
     path: redirect.uri,
     authority: redirect.authority,
     scheme: redirect.scheme,
-    port: redirect.port,
+    port: redirect.derivePort === "FROM_REQUEST_PORT" ? "listener" : redirect.port || undefined,
+    prefix: redirect.prefixRewrite,
     code,
   };
 }

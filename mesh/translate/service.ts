@@ -1,6 +1,10 @@
 import type { Service as KubeService } from "../../api/core.ts";
 import { serviceHost } from "../model/names.ts";
 import { protocolOf, type Service, type ServicePort } from "../model/service.ts";
+import { readExportTo } from "./export-to.ts";
+
+/** Namespaces that see a Service, separated by commas. */
+const exportToAnnotation = "networking.istio.io/exportTo";
 
 /**
  * A Service as the mesh routes to it; undefined for one that only gives another name (ExternalName).
@@ -18,6 +22,10 @@ export function translateService({ metadata, spec }: KubeService, domain: string
     addresses: addresses.filter((address) => address !== "" && address !== "None"),
     ports: (spec.ports ?? []).map(translatePort),
     selector: spec.selector ?? {},
+    exportTo: readExportTo(
+      metadata.annotations?.[exportToAnnotation]?.split(",").map((name) => name.trim()),
+      namespace,
+    ),
     createdAt: metadata.creationTimestamp ?? "",
   };
 }

@@ -19,10 +19,12 @@ import type { MutualTlsRule } from "../model/mutual-tls.ts";
 import type { Service } from "../model/service.ts";
 import { SharedMap } from "../model/shared-map.ts";
 import type { Changes } from "./changes.ts";
+import { createDelegation } from "./delegation.ts";
 import { createDerived, createOldestFirst } from "./derive.ts";
 import { type TranslatedPolicy, translateDestinationRule } from "./destination-rule.ts";
 import { createEndpointIndex } from "./endpoint-index.ts";
 import { keepEqualList } from "./keep-equal.ts";
+import { findOverlaps } from "./overlaps.ts";
 import { translatePeerAuthentication } from "./peer-authentication.ts";
 import { findMissing } from "./references.ts";
 import { translateService } from "./service.ts";
@@ -68,6 +70,7 @@ export function createTranslator(
   );
   const rules = createDerived(PeerAuthenticationKind, translatePeerAuthentication);
   const endpointsOf = createEndpointIndex(domain, cluster);
+  const withDelegates = createDelegation(domain);
   const routesInOrder = createOldestFirst<TranslatedRoutes>(({ createdAt }) => createdAt);
   const policiesInOrder = createOldestFirst<TranslatedPolicy>(({ policy }) => policy.createdAt);
   const rulesInOrder = createOldestFirst<MutualTlsRule>(({ createdAt }) => createdAt);
@@ -75,7 +78,7 @@ export function createTranslator(
   let before: Model | undefined;
 
   return (snapshot, changes) => {
-    const translatedRoutes = routesInOrder(routes.update(snapshot, changes));
+    const translatedRoutes = routesInOrder(withDelegates(routes.update(snapshot, changes)));
     const translatedPolicies = policiesInOrder(policies.update(snapshot, changes));
     const hosts = byHost(services.update(snapshot, changes));
     const pods = workloads.update(snapshot, changes);
@@ -101,14 +104,20 @@ export function createTranslator(
     return {
       model,
       problems: () => {
-        problems ??= [
+        problems ??= withoutRepeats([
           ...[...translatedRoutes, ...translatedPolicies].flatMap((translated) => translated.problems),
+          ...findOverlaps(model.routes),
           ...model.routes.flatMap((table) => findMissing(model, table)),
-        ];
+        ]);
         return problems;
       },
     };
   };
+}
+
+/** Two that delegate to one both meet what is wrong with it. */
+function withoutRepeats(problems: readonly Problem[]): readonly Problem[] {
+  return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()];
 }
 
 /** Services by host instead of by namespace and name. */

@@ -1,171 +1,95 @@
 import { type RunMark, runAnnotation } from "../../api/annotations.ts";
-import type {
-  Headers,
-  HttpRetry,
-  HeaderOperations as WrittenOperations,
-  HttpRoute as WrittenRoute,
-} from "../../api/generated/virtualservices.ts";
 import type { VirtualService } from "../../api/kinds.ts";
 import { type Problem, refOf } from "../../api/resource.ts";
+import { mesh } from "../model/caller.ts";
 import { qualifiedHost } from "../model/names.ts";
-import {
-  type Destination,
-  defaultRetries,
-  type HeaderChanges,
-  type HeaderOperations,
-  type HttpMatch,
-  type HttpRoute,
-  type LiveCanary,
-  type Retries,
-  type RouteAction,
-  type RouteTable,
-} from "../model/route.ts";
-import { readDuration } from "./duration.ts";
-import { translateFault } from "./fault.ts";
-import { translateMatch } from "./match.ts";
-import { translateMirrors } from "./mirror.ts";
+import type { HttpRoute, LiveCanary, RouteTable } from "../model/route.ts";
+import { qualifiedGateway } from "./caller-match.ts";
+import { translateTcpRoute, translateTlsRoute } from "./connection-route.ts";
+import { type Delegates, translateDelegation } from "./delegate.ts";
+import { readExportTo } from "./export-to.ts";
+import { translateHttpRoute } from "./http-route.ts";
 import { type Report, reportOn } from "./problem.ts";
-import { translateRedirect, translateRewrite } from "./rewrite.ts";
 import type { Scope } from "./scope.ts";
 
 export interface TranslatedRoutes {
-  /** undefined where it is not for sidecars. */
+  /** undefined for a delegate: it has no hosts of its own. */
   readonly table: RouteTable | undefined;
   readonly problems: readonly Problem[];
   readonly createdAt: string;
+  /** What is looked at again with the others in hand: one that delegates, or a delegate. */
+  readonly written: VirtualService | undefined;
 }
 
 /**
  * A VirtualService by itself: hosts made complete, defaults filled in. Whether its destinations exist is asked later,
- * so that the result depends on this object alone.
+ * so that the result depends on this object (and on those to which it delegates) alone.
  *
+ * @param delegates finds what it delegates to; without it, routes that delegate are left out
  * @see networking.istio.io VirtualService
  */
-export function translateVirtualService(object: VirtualService, domain: string): TranslatedRoutes {
+export function translateVirtualService(
+  object: VirtualService,
+  domain: string,
+  delegates?: Delegates,
+): TranslatedRoutes {
   const problems: Problem[] = [];
   const source = refOf(object);
   const report = reportOn(source, problems);
   const { namespace = "default", creationTimestamp = "", annotations } = object.metadata;
   const { spec } = object;
-  const gateways = spec.gateways ?? [];
-  if (gateways.length > 0 && !gateways.includes("mesh"))
-    return { table: undefined, problems, createdAt: creationTimestamp };
   const scope: Scope = { namespace, domain };
-  const http: HttpRoute[] = [];
-  for (const [index, route] of (spec.http ?? []).entries()) {
-    const translated = translateRoute(route, index, scope, report.at("spec", "http", index));
-    if (translated !== undefined) http.push(translated);
-  }
+  const isDelegate = (spec.hosts ?? []).length === 0;
+  const delegating = (spec.http ?? []).some(({ delegate }) => delegate !== undefined);
   const mark = annotations?.[runAnnotation];
+  const written = isDelegate || delegating ? bare(object, mark) : undefined;
+  if (isDelegate) return { table: undefined, problems, createdAt: creationTimestamp, written };
+  const http = (spec.http ?? []).flatMap((route, index): readonly HttpRoute[] => {
+    const at = report.at("spec", "http", index);
+    if (route.delegate !== undefined)
+      return delegates === undefined
+        ? []
+        : translateDelegation(route, { source, scope, report: at, problems }, delegates);
+    const translated = translateHttpRoute(route, index, scope, at);
+    return translated === undefined ? [] : [translated];
+  });
+  const hosts = (spec.hosts ?? []).map((host) => qualifiedHost(host.toLowerCase(), namespace, domain));
+  const { gateways = [] } = spec;
   const table: RouteTable = {
     source,
     namespace,
-    hosts: (spec.hosts ?? []).map((host) => qualifiedHost(host.toLowerCase(), namespace, domain)),
+    hosts,
+    gateways:
+      gateways.length === 0 ? [mesh] : gateways.map((gateway) => qualifiedGateway(gateway, namespace)),
+    exportTo: readExportTo(spec.exportTo, namespace),
     http,
+    tls: (spec.tls ?? []).flatMap(
+      (route, index) =>
+        translateTlsRoute(
+          route,
+          index,
+          hosts.concat(spec.hosts ?? []),
+          scope,
+          report.at("spec", "tls", index),
+        ) ?? [],
+    ),
+    tcp: (spec.tcp ?? []).flatMap(
+      (route, index) => translateTcpRoute(route, index, scope, report.at("spec", "tcp", index)) ?? [],
+    ),
     live: mark === undefined ? undefined : readRunMark(mark, report.at("metadata", "annotations")),
     createdAt: creationTimestamp,
   };
-  return { table, problems, createdAt: creationTimestamp };
+  return { table, problems, createdAt: creationTimestamp, written };
 }
 
-function translateRoute(
-  route: WrittenRoute,
-  position: number,
-  scope: Scope,
-  report: Report,
-): HttpRoute | undefined {
-  const matches: HttpMatch[] = [];
-  for (const [index, match] of (route.match ?? []).entries()) {
-    const translated = translateMatch(match, report.at("match", index));
-    if (translated !== undefined) matches.push(translated);
-  }
-  if (route.match !== undefined && route.match.length > 0 && matches.length === 0) return undefined;
-  if (route.delegate !== undefined) {
-    report.problem("delegate", "is not carried out yet, so this route is left out");
-    return undefined;
-  }
-  if (route.corsPolicy !== undefined) report.problem("corsPolicy", "is not carried out yet");
-  const action = translateAction(route, scope, report);
-  return (
-    action && { position, name: route.name ?? "", matches, action, headers: translateHeaders(route.headers) }
-  );
-}
-
-function translateAction(route: WrittenRoute, scope: Scope, report: Report): RouteAction | undefined {
-  if (route.redirect !== undefined) return translateRedirect(route.redirect, report.at("redirect"));
-  if (route.directResponse !== undefined) {
-    const { status, body } = route.directResponse;
-    if (body?.bytes !== undefined)
-      report.problem("directResponse", "body.bytes is not carried out yet, use body.string");
-    return { kind: "direct-response", status, body: body?.string ?? "" };
-  }
-  const written = route.route ?? [];
-  if (written.length === 0) {
-    report.problem("route", "names no destination, and there is no redirect or directResponse");
-    return undefined;
-  }
-  return {
-    kind: "forward",
-    destinations: translateDestinations(written, scope, report),
-    timeout: readDuration(route.timeout, "timeout", report) || undefined,
-    retries: translateRetries(route.retries, report.at("retries")),
-    rewrite: route.rewrite && translateRewrite(route.rewrite, report.at("rewrite")),
-    mirrors: translateMirrors(route, scope),
-    fault: route.fault && translateFault(route.fault, report.at("fault")),
-  };
-}
-
-/** A lone destination takes all; of several, one without a weight takes nothing. */
-function translateDestinations(
-  written: NonNullable<WrittenRoute["route"]>,
-  scope: Scope,
-  report: Report,
-): Destination[] {
-  const destinations = written.map(({ destination, weight, headers }) => ({
-    host: qualifiedHost(destination.host.toLowerCase(), scope.namespace, scope.domain),
-    subset: destination.subset || undefined,
-    port: destination.port?.number,
-    weight: written.length === 1 ? 100 : (weight ?? 0),
-    headers: translateHeaders(headers),
-  }));
-  const sum = destinations.reduce((total, { weight }) => total + weight, 0);
-  if (sum === 0) report.problem("route", "weights sum to 0, so requests are answered with 503");
-  else if (sum !== 100)
-    report.problem("route", `weights sum to ${sum}, not 100: each is taken as its share of the sum`);
-  return destinations;
-}
-
-/** @see networking.istio.io HTTPRetry: attempts ≤ 0 means none; numbers in retryOn are status codes. */
-function translateRetries(retries: HttpRetry | undefined, report: Report): Retries | undefined {
-  if (retries === undefined) return defaultRetries;
-  const attempts = retries.attempts ?? defaultRetries.attempts;
-  if (attempts <= 0) return undefined;
-  const conditions = (retries.retryOn ?? "")
-    .split(",")
-    .map((word) => word.trim())
-    .filter((word) => word !== "");
-  const codes = conditions.filter((word) => /^\d+$/.test(word)).map(Number);
-  const words = conditions.filter((word) => !/^\d+$/.test(word));
-  if (codes.length > 0 && !words.includes("retriable-status-codes")) words.push("retriable-status-codes");
-  return {
-    attempts,
-    on: words.length === 0 ? defaultRetries.on : words.join(","),
-    statusCodes: codes,
-    perTryTimeout: readDuration(retries.perTryTimeout, "perTryTimeout", report) || undefined,
-    baseInterval: readDuration(retries.backoff, "backoff", report) || undefined,
-  };
-}
-
-export function translateHeaders(headers: Headers | undefined): HeaderChanges {
-  return { request: translateOperations(headers?.request), response: translateOperations(headers?.response) };
-}
-
-function translateOperations(operations: WrittenOperations | undefined): HeaderOperations {
-  return {
-    set: Object.entries(operations?.set ?? {}),
-    add: Object.entries(operations?.add ?? {}),
-    remove: operations?.remove ?? [],
-  };
+/** The object without what changes often and says nothing of its routes. */
+function bare(
+  { apiVersion, kind, metadata, spec }: VirtualService,
+  mark: string | undefined,
+): VirtualService {
+  const { name, namespace = "default", creationTimestamp = "" } = metadata;
+  const annotations = mark === undefined ? {} : { annotations: { [runAnnotation]: mark } };
+  return { apiVersion, kind, metadata: { name, namespace, creationTimestamp, ...annotations }, spec };
 }
 
 function readRunMark(json: string, report: Report): LiveCanary | undefined {

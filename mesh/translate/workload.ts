@@ -1,4 +1,5 @@
 import type { Pod } from "../../api/core.ts";
+import { localityOfLabels } from "../model/locality.ts";
 import { type ContainerPort, factsOf, type Workload } from "../model/workload.ts";
 
 /**
@@ -17,6 +18,7 @@ export function translateWorkload(pod: Pod, cluster: string): Workload {
     facts: factsOf(labels, { namespace, workload: workloadName(pod), cluster }),
     ports: containerPorts(pod),
     mutualTls: labels["security.istio.io/tlsMode"] === "istio",
+    locality: localityOfLabels(labels),
   };
 }
 
