@@ -182,11 +182,17 @@ async function follow(
   count: number,
   end: AbortSignal,
 ): Promise<{ readonly answer: Promise<Answer> }> {
-  const own = new AbortController();
-  const { body, statusCode } = await open(running, step, AbortSignal.any([own.signal, end]));
+  const { body, statusCode } = await open(running, step);
+  let ended = false;
+  const stop = () => {
+    ended = true;
+    body.destroy();
+  };
+  if (end.aborted) stop();
+  end.addEventListener("abort", stop, { once: true });
   const read = async (): Promise<Answer> => {
     const events: unknown[] = [];
-    const timer = setTimeout(() => own.abort(), 15_000);
+    const timer = setTimeout(stop, 15_000);
     let rest = "";
     try {
       for await (const chunk of body) {
@@ -199,10 +205,11 @@ async function follow(
       // A refusal is one text, without a line's end.
       if (events.length === 0 && rest !== "") events.push(parseBody(rest, "json"));
     } catch (error) {
-      if (!own.signal.aborted && !end.aborted) throw error;
+      if (!ended) throw error;
     } finally {
       clearTimeout(timer);
-      own.abort();
+      end.removeEventListener("abort", stop);
+      stop();
     }
     const value = normalise({ status: statusCode, events: events.slice(0, count) }, running.own);
     return { step: step.name, compared: true, value };

@@ -33,7 +33,10 @@ try {
   const worker = async () => {
     for (let scenario = waiting.shift(); scenario !== undefined; scenario = waiting.shift()) {
       const started = performance.now();
-      const [ours, theirs] = await Promise.all([play(scenario, embedded), play(scenario, real)]);
+      const [ours, theirs] = await within(120_000, scenario.name, [
+        play(scenario, embedded),
+        play(scenario, real),
+      ]);
       for (const [index, answer] of ours.entries()) judge(scenario.name, answer, theirs[index]);
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
       say(`${scenario.name}: ${ours.length} requests in ${seconds} s`);
@@ -52,6 +55,26 @@ try {
 }
 say(`${passed} passed, ${failed} failed, 0 skipped`);
 process.exit(failed === 0 ? 0 : 1);
+
+/** Ends a scenario that hangs, naming it: every request has a limit of its own, so this one says what is wrong here. */
+async function within<T>(
+  milliseconds: number,
+  name: string,
+  work: readonly [T, T],
+): Promise<[Awaited<T>, Awaited<T>]> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`${name} did not end in ${milliseconds / 1000} s`)),
+      milliseconds,
+    );
+  });
+  try {
+    return await Promise.race([Promise.all(work), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 function judge(scenario: string, ours: Answer, theirs: Answer | undefined): void {
   const name = `${scenario}: ${ours.step}`;
