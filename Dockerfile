@@ -20,5 +20,7 @@ COPY dist ./dist
 COPY charts ./charts
 COPY docs ./docs
 ENV ENVOY_BIN=/usr/local/bin/envoy NODE_ENV=production
+# The control plane's memory, as `fairlead up` sets it (cli/up/program-file.ts).
+ENV MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=131072
 USER 1337:1337
 ENTRYPOINT ["node", "/app/cli/bin/fairlead.js"]

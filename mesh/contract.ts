@@ -26,6 +26,8 @@ export interface MeshOptions {
   readonly telemetry?: Telemetry;
   /** Milliseconds from the ACK of the routes that no longer use a cluster to its removal. */
   readonly removalDelay?: number;
+  /** Called when a crowd of proxies has got its first answers: a good moment to collect garbage. */
+  readonly onQuiet?: () => void;
 }
 
 /** How many proxies hold something, of how many that ask for it. */

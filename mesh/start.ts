@@ -70,6 +70,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       withdraw(rejection);
     },
     ...(options.removalDelay !== undefined && { removalDelay: options.removalDelay }),
+    ...(options.onQuiet && { onQuiet: options.onQuiet }),
   });
 
   /** Brings the model to the newest snapshot and every proxy to the newest model. */

@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Benchmark } from "../benchmark.ts";
 import { buildAdsload, type LoadFigures, runAdsload } from "./adsload.ts";
 import { flipBareEnvoys } from "./bare-envoys.ts";
@@ -28,9 +29,12 @@ ownLimitMs             as limitMs, for them;  ownBytesPerProxy  bytes of one cha
 envoys40LastMs         40 real sidecars (pods with injected Envoys): until the last one's answers come from the other version,
                        each asked every 10 ms
 envoys40LimitMs        the same for 40 bare Envoys on a server that writes one runtime resource to each
-connect1000Seconds     until 1,000 new clients hold everything;  rssMb  the control plane's memory then (the API server's and
-                       controllers' too)
+connect1000Seconds     until 1,000 new clients hold everything;  rssMb  the control plane's memory three seconds later (the
+                       API server's and controllers' too);  peakMb  the most it ever had
 `;
+
+/** Milliseconds after which a crowd that has connected is nothing new. */
+const settled = 3000;
 
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
@@ -69,9 +73,10 @@ export const benchmark: Benchmark = {
       };
       const [foreign, foreignLimit] = await withLimit(false);
       const [own, ownLimit] = await withLimit(true);
-      let rssMb = 0;
-      const crowd = await runAdsload(binary, target, { clients: many, rounds: 0 }, () => {
-        rssMb = control.memory().rssMb;
+      let memory = control.memory();
+      const crowd = await runAdsload(binary, target, { clients: many, rounds: 0 }, async () => {
+        await sleep(settled);
+        memory = control.memory();
       });
       say(`${many} clients held everything after ${crowd.connectSeconds} s`);
       const flips = await flipSidecars(world.client, envoys, rounds);
@@ -92,7 +97,7 @@ export const benchmark: Benchmark = {
         ...{ [`envoys${envoys}LastMs`]: Math.round(median(flips)) },
         ...{ [`envoys${envoys}LimitMs`]: Math.round(median(bareFlips)) },
         [`connect${many}Seconds`]: crowd.connectSeconds,
-        rssMb,
+        ...memory,
       };
       const text = Object.entries(figures)
         .map(([name, value]) => `${name.padEnd(22)}${value}`)

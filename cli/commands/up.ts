@@ -9,7 +9,7 @@ import { askVersion } from "../../local/envoy/version.ts";
 import { readUpConfig } from "../up/config.ts";
 import { chooseNetwork, type NetworkChoice, networkOption } from "../up/network.ts";
 import { prepareEnvoy } from "../up/prepare-envoy.ts";
-import { memoryFlags, programFile } from "../up/program-file.ts";
+import { memoryFlags, memoryVariables, programFile } from "../up/program-file.ts";
 import {
   defaultDataDir,
   readUpState,
@@ -76,6 +76,8 @@ function tell({ output }: UpOptions, state: UpState, words: string): void {
 
 /** Runs the control plane in this process until a signal. */
 async function serve(dataDir: string, options: UpOptions): Promise<void> {
+  // Sidecars and pods have their own ways with memory.
+  for (const name of Object.keys(memoryVariables)) delete process.env[name];
   const logger = createLogger(options.logLevel);
   const envoy = await prepareEnvoy({ yes: options.yes === true, logger });
   const { runControlPlane } = await import("../run.ts");
@@ -132,6 +134,7 @@ async function startInBackground(dataDir: string, options: UpOptions): Promise<v
     {
       detached: true,
       stdio: ["ignore", log, log],
+      env: { ...process.env, ...memoryVariables },
     },
   );
   const ended = new Promise<never>((_, reject) => {

@@ -10,7 +10,7 @@ import { createLogger } from "../../lib/log.ts";
 import type { NetworkMode } from "../../local/node/network/pod-network.ts";
 import type { NetworkChoice } from "../up/network.ts";
 import { prepareEnvoy } from "../up/prepare-envoy.ts";
-import { memoryFlags, programFile } from "../up/program-file.ts";
+import { memoryFlags, memoryVariables, programFile } from "../up/program-file.ts";
 
 /** What `fairlead up --foreground -o json` says on stdout once everything serves. */
 export interface Ready {
@@ -62,6 +62,7 @@ async function startUp(folder: string, { kubeconfig, account, network }: WorldOp
   ];
   const child = spawn(process.execPath, [...memoryFlags, programFile, "up", ...options], {
     stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...memoryVariables },
     // Ctrl-C reaches the demo alone, which then stops things in order.
     detached: true,
   });

@@ -21,6 +21,7 @@ import { serveGrpc } from "../../mesh/xds/serve.ts";
 import { defaultMesh } from "../../policy/compile/mesh.ts";
 import { homeNamespace } from "../up/install.ts";
 import type { MonitoringOptions } from "../up/monitoring.ts";
+import { trimHeap } from "../up/trim-heap.ts";
 import { type Ends, endInOrder } from "./ends.ts";
 import { ports } from "./ports.ts";
 
@@ -86,6 +87,7 @@ async function start(
     policyFilters: policies.filtersOf,
     policyKinds,
     onPolicyChange: (listener) => policies.onChange(listener),
+    onQuiet: trimHeap,
   });
   atEnd(() => mesh.close());
   const snapshot = () => informers.snapshot();

@@ -1,5 +1,5 @@
 import { ClusterSchema } from "../../envoy/generated/envoy/config/cluster/v3/cluster_pb.js";
-import { ListenerSchema } from "../../envoy/generated/envoy/config/listener/v3/listener_pb.js";
+import { type Listener, ListenerSchema } from "../../envoy/generated/envoy/config/listener/v3/listener_pb.js";
 import { type InboundPort, inboundPorts, workloadOf } from "../model/inbound.ts";
 import { type Model, servicesOver } from "../model/model.ts";
 import { mutualTlsMode } from "../model/mutual-tls.ts";
@@ -11,7 +11,7 @@ import { createMemo, type Memo } from "./memo.ts";
 import { buildHttpProxyListener, buildRedirectListeners } from "./outbound-listener.ts";
 import { blackHole, inbound, inboundPassthrough, ownHttpProxy, passthrough } from "./plain-clusters.ts";
 import { redirectPorts } from "./redirect-ports.ts";
-import { encodeResource, type Resource } from "./resource.ts";
+import { encodeOwn, encodeResource, type Resource } from "./resource.ts";
 import { type ResourceSet, resourceSet } from "./resource-set.ts";
 import type { PolicyFilters, PolicyFiltersOf, Telemetry } from "./workload-filters.ts";
 
@@ -63,19 +63,17 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
   ): readonly Resource[] {
     const { trustDomain, rootNamespace } = model.settings;
     const context = { proxy, trustDomain, policies: filters, telemetry };
-    const listeners =
-      proxy.interception === "NONE"
-        ? ports.map((port) => buildInboundListener(port, context))
-        : [buildVirtualInbound(ports, mutualTlsMode(model.mutualTls, rootNamespace, proxy, 0), context)];
-    return listeners.map((listener) => encodeResource("listener", listener.name, ListenerSchema, listener));
+    if (proxy.interception === "NONE")
+      return ports.map((port) => encodeListener(() => buildInboundListener(port, context)));
+    const mode = mutualTlsMode(model.mutualTls, rootNamespace, proxy, 0);
+    return [encodeListener(() => buildVirtualInbound(ports, mode, context))];
   }
 
   function outboundListeners({ services, settings }: Model, proxy: Proxy, parts: Parts): readonly Resource[] {
     if (proxy.interception === "NONE")
-      return parts.get("outbound", [JSON.stringify(proxy.facts)], () => {
-        const listener = buildHttpProxyListener(proxy, telemetry);
-        return [encodeResource("listener", listener.name, ListenerSchema, listener)];
-      });
+      return parts.get("outbound", [JSON.stringify(proxy.facts)], () => [
+        encodeListener(() => buildHttpProxyListener(proxy, telemetry)),
+      ]);
     const ports = redirectPorts(services);
     return redirect.get(JSON.stringify(proxy.facts), [ports, settings], () =>
       buildRedirectListeners(proxy, ports, settings, telemetry).map((listener) =>
@@ -154,6 +152,10 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
     /** A proxy has gone. */
     forget: ({ id }: Proxy): boolean => built.delete(id),
   };
+}
+
+function encodeListener(build: () => Listener): Resource {
+  return encodeOwn("listener", ListenerSchema, build);
 }
 
 function isSameList<T>(before: readonly T[] | undefined, after: readonly T[]): before is readonly T[] {

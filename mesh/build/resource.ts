@@ -59,7 +59,53 @@ export function encodeBytes(
   value: Uint8Array,
   sources: ReadonlySet<Sourced>,
 ): Resource {
-  const version = hash("sha1", value, "hex").slice(0, 16);
+  const version = versionOf(value);
+  return { type, name, version, ...wrap(type, name, version, value), sources };
+}
+
+/**
+ * {@link encodeResource} of a message that one proxy alone gets: its bytes are kept for as long as memory is no matter and
+ * made again where they are asked for after that. A thousand sidecars have 74 MB of listeners that nobody reads twice.
+ *
+ * @param build makes the same message each time
+ */
+export function encodeOwn<Schema extends DescMessage>(
+  type: ResourceType,
+  schema: Schema,
+  build: () => MessageShape<Schema> & { readonly name: string },
+): Resource {
+  const message = build();
+  const { name } = message;
+  const value = toBinary<DescMessage>(schema, message);
+  const version = versionOf(value);
+  let kept = new WeakRef(wrap(type, name, version, value));
+  const bytes = () => {
+    const known = kept.deref();
+    if (known !== undefined) return known;
+    const again = wrap(type, name, version, toBinary<DescMessage>(schema, build()));
+    kept = new WeakRef(again);
+    return again;
+  };
+  return {
+    ...{ type, name, version, sources: noSources },
+    get any() {
+      return bytes().any;
+    },
+    get delta() {
+      return bytes().delta;
+    },
+  };
+}
+
+const versionOf = (value: Uint8Array): string => hash("sha1", value, "hex").slice(0, 16);
+
+/** One piece of memory for both forms: the second is a part of the first. */
+function wrap(
+  type: ResourceType,
+  name: string,
+  version: string,
+  value: Uint8Array,
+): Pick<Resource, "any" | "delta"> {
   const head = new BinaryWriter()
     .tag(1, WireType.LengthDelimited)
     .string(typeUrls[type])
@@ -73,14 +119,13 @@ export function encodeBytes(
     .uint32(head.length + value.length)
     .finish();
   const after = new BinaryWriter().tag(3, WireType.LengthDelimited).string(name).finish();
-  // One piece of memory for both forms: the second is a part of the first.
   const delta = new Uint8Array(before.length + head.length + value.length + after.length);
   delta.set(before, 0);
   delta.set(head, before.length);
   delta.set(value, before.length + head.length);
   delta.set(after, before.length + head.length + value.length);
   const any = delta.subarray(before.length, before.length + head.length + value.length);
-  return { type, name, version, any, delta, sources };
+  return { any, delta };
 }
 
 /** Whether two resources are one to a proxy. */

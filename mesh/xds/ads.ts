@@ -5,6 +5,8 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { type ResourceType, resourceTypes, typeUrls } from "../build/resource.ts";
 import type { View } from "../build/view.ts";
+import { createFlow, type Flow, smallAnswer } from "./flow.ts";
+import { createNameSets } from "./name-sets.ts";
 import { readDeltaRequest } from "./request.ts";
 import { createResponses } from "./response.ts";
 import { type Acknowledgement, createDeltaStream, type DeltaStream, type Rejection } from "./stream.ts";
@@ -33,6 +35,8 @@ export interface AdsOptions<Proxy> {
   readonly onRejected?: (proxy: Proxy, rejection: Rejection) => void;
   readonly removalDelay?: number;
   readonly patience?: number;
+  /** Called when a crowd of proxies has got its first answers: much memory is garbage then. */
+  readonly onQuiet?: () => void;
 }
 
 /** A proxy and its open stream. */
@@ -49,7 +53,9 @@ const typesByUrl = new Map<string, ResourceType>(resourceTypes.map((type) => [ty
 export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
   const { clock, logger, recognise, viewOf } = options;
   const responses = createResponses();
+  const nameSets = createNameSets();
   const connections = new Set<Connected<Proxy>>();
+  const flow = createFlow({ clock, ...(options.onQuiet && { onQuiet: options.onQuiet }) });
 
   /** Runs the handler of one message: what it throws ends this stream alone. */
   function guarded(call: Call, handle: () => void): void {
@@ -61,7 +67,11 @@ export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
     }
   }
 
-  function connect(call: Call, nodeBytes: Uint8Array | undefined): Connected<Proxy> | undefined {
+  function connect(
+    call: Call,
+    outlet: Outlet,
+    nodeBytes: Uint8Array | undefined,
+  ): Connected<Proxy> | undefined {
     if (nodeBytes === undefined) {
       call.emit("error", { code: status.INVALID_ARGUMENT, details: "first request carries no node" });
       return undefined;
@@ -75,8 +85,10 @@ export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
     }
     const stream = createDeltaStream(viewOf(proxy), {
       responses,
+      nameSets,
       clock,
-      write: (bytes) => call.write(bytes),
+      isOpen: outlet.isOpen,
+      write: outlet.write,
       onAcknowledged: (acknowledgement) => options.onAcknowledged?.(proxy, acknowledgement),
       onRejected: (rejection) => options.onRejected?.(proxy, rejection),
       ...(options.removalDelay !== undefined && { removalDelay: options.removalDelay }),
@@ -92,8 +104,10 @@ export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
   function serveDelta(call: Call): void {
     let connected: Connected<Proxy> | undefined;
     let closed = false;
+    const outlet = createOutlet(call, flow, () => guarded(call, () => connected?.stream.drained()));
     const close = () => {
       closed = true;
+      outlet.close();
       if (connected === undefined || !connections.delete(connected)) return;
       connected.stream.close();
       options.onClosed?.(connected.proxy);
@@ -102,14 +116,13 @@ export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
       guarded(call, () => {
         if (closed) return;
         const request = readDeltaRequest(bytes);
-        connected ??= connect(call, request.node);
+        connected ??= connect(call, outlet, request.node);
         if (connected === undefined) return close();
         const type = typesByUrl.get(request.typeUrl);
         // Types that we do not serve stay unanswered: Envoy goes on after its own initial_fetch_timeout.
         if (type !== undefined) connected.stream.request(type, request);
       }),
     );
-    call.on("drain", () => guarded(call, () => connected?.stream.drained()));
     call.on("end", () => {
       close();
       call.end();
@@ -140,6 +153,46 @@ export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
       }
     },
     connections: (): ReadonlySet<Connected<Proxy>> => connections,
+  };
+}
+
+/** Where one stream's answers leave. */
+interface Outlet {
+  /** Whether a large answer may leave now; where not, `drained` says when. */
+  isOpen(this: void): boolean;
+  write(this: void, bytes: Buffer): void;
+  close(): void;
+}
+
+/** Writes to `call`; open while both its own socket and all streams together take more. */
+function createOutlet(call: Call, flow: Flow, drained: () => void): Outlet {
+  const ends = new Set<() => void>();
+  let cancelWait: (() => void) | undefined;
+  call.on("drain", drained);
+  return {
+    isOpen() {
+      if (call.writableNeedDrain) return false;
+      if (!flow.isFull) return true;
+      cancelWait ??= flow.whenOpen(() => {
+        cancelWait = undefined;
+        drained();
+      });
+      return false;
+    },
+    write(bytes) {
+      if (bytes.length < smallAnswer) return void call.write(bytes);
+      const taken = flow.take(bytes.length);
+      const end = () => {
+        ends.delete(end);
+        taken();
+      };
+      ends.add(end);
+      call.write(bytes, end);
+    },
+    close() {
+      cancelWait?.();
+      for (const end of ends) end();
+    },
   };
 }
 

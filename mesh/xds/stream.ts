@@ -2,6 +2,7 @@ import type { Clock } from "../../lib/clock.ts";
 import { type Resource, type ResourceType, resourceTypes } from "../build/resource.ts";
 import { differenceOfLayers, findResource, type Layers } from "../build/resource-set.ts";
 import type { View } from "../build/view.ts";
+import type { NameSets } from "./name-sets.ts";
 import type { DeltaRequest } from "./request.ts";
 import type { Response, Responses } from "./response.ts";
 import {
@@ -32,9 +33,11 @@ export interface Acknowledgement {
 
 export interface StreamOptions {
   readonly responses: Responses;
+  readonly nameSets: NameSets;
   readonly clock: Clock;
-  /** Sends bytes; false asks to wait for `drained`. */
-  readonly write: (bytes: Buffer) => boolean;
+  /** Whether a large answer may be written now; where not, `drained` is called when it may. */
+  readonly isOpen: () => boolean;
+  readonly write: (bytes: Buffer) => void;
   readonly onAcknowledged: (acknowledgement: Acknowledgement) => void;
   readonly onRejected: (rejection: Rejection) => void;
   /** Milliseconds between the ACK of the routes that no longer use a cluster and its removal: requests end meanwhile. */
@@ -68,14 +71,13 @@ export interface DeltaStream {
  * routes that read them; what is no longer used goes last. A name's first answer never waits.
  */
 export function createDeltaStream(first: View, options: StreamOptions): DeltaStream {
-  const { responses, clock, write, removalDelay = 5000, patience = 5000 } = options;
+  const { responses, nameSets, clock, isOpen, write, removalDelay = 5000, patience = 5000 } = options;
   const subscriptions = new Map<ResourceType, Subscription>();
   /** New clusters whose endpoints the proxy has not acknowledged yet. */
   const awaitingEndpoints = new Set<string>();
   let view = first;
   let runtimeKeys: ReadonlySet<string> = new Set();
   let runtimeRefused = false;
-  let writable = true;
   let patienceEnded = false;
   let cancelPatience: (() => void) | undefined;
   let cancelRemoval: (() => void) | undefined;
@@ -111,7 +113,9 @@ export function createDeltaStream(first: View, options: StreamOptions): DeltaStr
   }
 
   function flushType(type: ResourceType, subscription: Subscription): void {
-    if (!writable || subscription.inFlight.length >= inFlightLimit) return;
+    // Weights are small and never wait behind what is large.
+    if (subscription.inFlight.length >= inFlightLimit) return;
+    if (type !== "runtime" && !isOpen()) return;
     const target = targetOf(type);
     const waits = waitsForOthers(type);
     if (waits) startPatience();
@@ -165,7 +169,7 @@ export function createDeltaStream(first: View, options: StreamOptions): DeltaStr
     subscription.fresh.clear();
     subscription.sent = layers;
     subscription.inFlight.push({ nonce: response.nonce, layers, changed, runtimeKeys: view.runtimeKeys });
-    writable = write(response.bytes);
+    write(response.bytes);
   }
 
   /**
@@ -226,7 +230,7 @@ export function createDeltaStream(first: View, options: StreamOptions): DeltaStr
       if (!stream.holds("route", "listener")) return removeLater();
       for (const type of ["cluster", "endpoint"] as const) {
         const subscription = subscriptions.get(type);
-        if (subscription === undefined || subscription.leftover.size === 0 || !writable) continue;
+        if (subscription === undefined || subscription.leftover.size === 0 || !isOpen()) continue;
         const removed = [...subscription.leftover].filter(
           (name) => findResource(targetOf(type), name) === undefined,
         );
@@ -240,10 +244,10 @@ export function createDeltaStream(first: View, options: StreamOptions): DeltaStr
     request(type, request) {
       let subscription = subscriptions.get(type);
       if (subscription === undefined) {
-        subscription = subscribe(request);
+        subscription = subscribe(request, nameSets);
         subscriptions.set(type, subscription);
       } else {
-        changeNames(subscription, request);
+        changeNames(subscription, request, nameSets);
         if (request.nonce !== "") acknowledge(type, subscription, request);
       }
       flush();
@@ -254,7 +258,6 @@ export function createDeltaStream(first: View, options: StreamOptions): DeltaStr
       flush();
     },
     drained() {
-      writable = true;
       flush();
     },
     holds(...types) {

@@ -1,5 +1,6 @@
 import type { Resource } from "../build/resource.ts";
 import { differenceOfLayers, findResource, type Layers, namesOf } from "../build/resource-set.ts";
+import { type NameSets, noNames } from "./name-sets.ts";
 import type { DeltaRequest } from "./request.ts";
 
 /** An answer that the proxy has not acknowledged yet. */
@@ -13,7 +14,7 @@ export interface Unacknowledged {
 /** What one stream has asked for of one type, and what it has been told. */
 export interface Subscription {
   wildcard: boolean;
-  readonly names: Set<string>;
+  names: ReadonlySet<string>;
   /** Asked for and not answered yet: answered at once, whatever else waits. */
   readonly fresh: Set<string>;
   /** Whether the first answer went out; it does even if there is nothing to tell. */
@@ -35,10 +36,10 @@ export interface Answer {
 }
 
 /** A subscription of the first request of its type. No names at all means everything, as does the name `*`. */
-export function subscribe(request: DeltaRequest): Subscription {
+export function subscribe(request: DeltaRequest, sets: NameSets): Subscription {
   const subscription: Subscription = {
     wildcard: request.subscribe.length === 0,
-    names: new Set(),
+    names: noNames,
     fresh: new Set(),
     answered: false,
     sent: undefined,
@@ -47,7 +48,7 @@ export function subscribe(request: DeltaRequest): Subscription {
     inFlight: [],
     held: request.held,
   };
-  changeNames(subscription, request);
+  changeNames(subscription, request, sets);
   return subscription;
 }
 
@@ -55,21 +56,17 @@ export function subscribe(request: DeltaRequest): Subscription {
 export function changeNames(
   subscription: Subscription,
   request: Pick<DeltaRequest, "subscribe" | "unsubscribe">,
+  sets: NameSets,
 ): void {
+  const named = request.subscribe.filter((name) => name !== "*");
+  subscription.names = sets.step(subscription.names, named, request.unsubscribe);
   for (const name of request.unsubscribe) {
     if (name === "*") subscription.wildcard = false;
-    subscription.names.delete(name);
     subscription.fresh.delete(name);
     subscription.leftover.delete(name);
   }
-  for (const name of request.subscribe) {
-    if (name === "*") {
-      subscription.wildcard = true;
-      continue;
-    }
-    subscription.names.add(name);
-    subscription.fresh.add(name);
-  }
+  if (named.length < request.subscribe.length) subscription.wildcard = true;
+  for (const name of named) subscription.fresh.add(name);
 }
 
 /** The first answer: everything asked for that the proxy does not hold in this very version. */
