@@ -6,7 +6,7 @@ import {
   reasonAnnotation,
   revisionAnnotation,
 } from "../api/annotations.ts";
-import { ControllerRevisionKind, DeploymentKind, ServiceKind } from "../api/core.ts";
+import { ControllerRevisionKind, ServiceKind } from "../api/core.ts";
 import type { Hooks } from "../api/hooks.ts";
 import { type Canary, CanaryKind } from "../api/kinds.ts";
 import type { Client, Recorder } from "../kube/contract.ts";
@@ -208,9 +208,8 @@ export async function storeStatus(object: Canary, news: StatusNews, options: App
 }
 
 function revisionWrite(subject: Subject, revision: string): Write | undefined {
-  const { canary, snapshot, target, owner } = subject;
+  const { canary, snapshot, target, template, owner } = subject;
   const name = revisionName(canary.name, revision);
-  const template = target?.spec?.template;
   if (template === undefined || targetRevision(subject, template) !== revision) return undefined;
   if (readRevision(snapshot, canary.namespace, name) !== undefined) return undefined;
   const order = target?.metadata.generation ?? 0;
@@ -234,14 +233,15 @@ function formerPrimaryWrite({ canary, snapshot, primary, owner }: Subject, run: 
   };
 }
 
-function scaleWrite({ canary, target }: Subject, replicas: number): Write | undefined {
-  if (target === undefined || target.spec?.replicas === replicas) return undefined;
+function scaleWrite({ canary, kind, target }: Subject, replicas: number): Write | undefined {
+  const operations = target ? kind.scale(target, replicas) : [];
+  if (target === undefined || operations.length === 0) return undefined;
   return {
     kind: "patch",
-    of: DeploymentKind,
+    of: kind.kind,
     namespace: canary.namespace,
     name: target.metadata.name,
-    operations: [{ op: "add", path: "/spec/replicas", value: replicas }],
+    operations,
   };
 }
 

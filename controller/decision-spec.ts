@@ -1,9 +1,11 @@
 import type { AdvanceSettings } from "../analysis/judge/types.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
 import type { SessionAffinity } from "../api/generated/canaries.ts";
+import { quoteAll } from "../api/schema/suggest.ts";
 import type { CookieNames } from "./decide/affinity.ts";
 import type { DecisionSpec } from "./decide/spec.ts";
 import { drivenProviders } from "./routers/choose.ts";
+import { drivenTargets } from "./targets/kind.ts";
 
 /** What decisions need of a Canary and of how its runs are analysed. */
 export function decisionSpec(canary: ReadCanary, advance: AdvanceSettings): DecisionSpec {
@@ -40,9 +42,9 @@ export function notDriven({
   service,
 }: ReadCanary): string | undefined {
   if (!drivenProviders.includes(provider))
-    return `provider \`${provider}\` is not driven yet: allowed are ${drivenProviders.map((name) => `\`${name}\``).join(", ")}`;
-  if (target.kind !== "Deployment")
-    return `targets of kind \`${target.kind}\` are not driven yet: allowed is \`Deployment\``;
+    return `provider \`${provider}\` is not driven yet: allowed are ${quoteAll(drivenProviders)}`;
+  if (!drivenTargets.includes(target.kind))
+    return `targets of kind \`${target.kind}\` are not driven yet: allowed are ${quoteAll(drivenTargets)}`;
   if (autoscaler?.kind === "ScaledObject")
     return "autoscalers of kind `ScaledObject` are not driven yet: allowed is `HorizontalPodAutoscaler`";
   const { strategy, sessionAffinity, preview } = analysis;

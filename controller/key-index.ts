@@ -45,11 +45,11 @@ export function dependency(kind: string, namespace: string | undefined, name: st
 
 /** The objects whose changes a canary must see. `configs`: keys as `configmap/<name>`. */
 export function dependenciesOf(canary: ReadCanary, configs: readonly string[]): readonly string[] {
-  const { namespace, names, autoscaler } = canary;
+  const { namespace, names, autoscaler, target } = canary;
   const services = [names.apexService, names.primaryService, names.canaryService];
   return [
-    dependency("Deployment", namespace, names.canaryWorkload),
-    dependency("Deployment", namespace, names.primaryWorkload),
+    dependency(target.kind, namespace, names.canaryWorkload),
+    dependency(target.kind, namespace, names.primaryWorkload),
     ...services.map((name) => dependency("Service", namespace, name)),
     dependency("VirtualService", namespace, names.apexService),
     dependency("DestinationRule", namespace, names.primaryService),

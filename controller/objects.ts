@@ -34,8 +34,7 @@ const known = new WeakMap<ReadService, Map<boolean, Known>>();
  * Computed again only when an object that it read has changed.
  */
 export function objectWrites(subject: Subject, apex: boolean, wanted: Traffic): readonly Write[] {
-  const { canary, primary, selector, snapshot, target } = subject;
-  const template = target?.spec?.template;
+  const { canary, primary, selector, snapshot, template } = subject;
   const inputs = JSON.stringify([
     selector,
     wanted,
@@ -84,5 +83,6 @@ function autoscalerWrites({ canary, owner, snapshot, primary }: Subject): readon
   if (primary === undefined || autoscaler?.kind !== "HorizontalPodAutoscaler") return [];
   const source = snapshot.get(HorizontalPodAutoscalerKind, namespace, autoscaler.name);
   if (source === undefined) return [];
-  return primaryAutoscalerWrite(source, autoscaler, canary.names.primaryWorkload, owner, snapshot) ?? [];
+  const aimedAt = { kind: canary.target.kind, name: canary.names.primaryWorkload };
+  return primaryAutoscalerWrite(source, autoscaler, aimedAt, owner, snapshot) ?? [];
 }

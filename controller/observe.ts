@@ -15,9 +15,7 @@ import { objectWrites } from "./objects.ts";
 import { canonicalJson, fenceOf, isRevision } from "./revision.ts";
 import { parseMark } from "./routers/marks.ts";
 import { primarySource, type Subject, targetRevision } from "./subject.ts";
-import { hasRevision, replicasForRun } from "./targets/deployment.ts";
-import { observePods } from "./targets/pods.ts";
-import { deploymentReadiness } from "./targets/readiness.ts";
+import { hasRevision, replicasForRun } from "./targets/primary-workload.ts";
 import { primaryValue } from "./targets/selector.ts";
 import { primaryTemplate, promotionAnnotation } from "./targets/template.ts";
 import type { Write } from "./write.ts";
@@ -64,12 +62,13 @@ export function observe(subject: Subject, state: State, wanted: Traffic, memory:
 }
 
 function observeTarget(subject: Subject, state: State, now: number): TargetObservation {
-  const { canary, target, primary, selector, configs, settings, snapshot } = subject;
-  const template = target?.spec?.template;
+  const { canary, kind, target, template, primary, selector, configs, settings, snapshot } = subject;
   if (target === undefined || template === undefined || target.metadata.deletionTimestamp !== undefined) {
     return { kind: "missing", message: `${canary.target.kind.toLowerCase()} not found` };
   }
-  const replicas = target.spec?.replicas ?? 1;
+  const replicas = kind.replicas(target);
+  const unusable = kind.unusable(target);
+  if (unusable !== undefined) return { kind: "unusable", message: unusable, replicas };
   if (selector === undefined) {
     const names = settings.selectorLabels.map((name) => `\`${name}\``).join(", ");
     return { kind: "unusable", message: `spec.selector.matchLabels must contain one of ${names}`, replicas };
@@ -88,22 +87,16 @@ function observeTarget(subject: Subject, state: State, now: number): TargetObser
     fence: fenceOf(target.metadata),
     trackedConfigs: checksums(configs.tracked),
     replicas,
-    replicasForRun: replicasForRun(target, primary, canary.autoscaler && (autoscaler?.spec ?? {})),
-    readiness: deploymentReadiness(
-      target,
-      canary.analysis.canaryReadyThreshold,
-      canary.progressDeadline,
-      now,
-    ),
-    pods: observePods(target, snapshot),
+    replicasForRun: replicasForRun(kind, target, primary, canary.autoscaler && (autoscaler?.spec ?? {})),
+    readiness: kind.readiness(target, canary.analysis.canaryReadyThreshold, canary.progressDeadline, now),
+    pods: kind.pods(target, snapshot),
     sameAsPrimary: compare && isSameAsPrimary(subject, template),
   };
 }
 
 function observePrimary(subject: Subject, state: State, now: number): PrimaryObservation {
-  const { canary, primary, target } = subject;
+  const { canary, kind, primary, template } = subject;
   if (primary === undefined) return { kind: "missing" };
-  const template = target?.spec?.template;
   const candidates = [
     liveRun(state)?.run.revision,
     state.promoted,
@@ -115,13 +108,8 @@ function observePrimary(subject: Subject, state: State, now: number): PrimaryObs
   return {
     kind: "present",
     revision,
-    readiness: deploymentReadiness(
-      primary,
-      canary.analysis.primaryReadyThreshold,
-      canary.progressDeadline,
-      now,
-    ),
-    replicas: primary.spec?.replicas ?? 1,
+    readiness: kind.readiness(primary, canary.analysis.primaryReadyThreshold, canary.progressDeadline, now),
+    replicas: kind.replicas(primary),
     ...(restored && { restored }),
   };
 }
@@ -144,9 +132,9 @@ function leadsTraffic(subject: Subject, state: State, now: number): boolean {
   return state.phase !== "Initializing" || isPrimaryReady(subject, now);
 }
 
-function isPrimaryReady({ primary, canary }: Subject, now: number): boolean {
+function isPrimaryReady({ primary, canary, kind }: Subject, now: number): boolean {
   if (primary === undefined) return false;
-  const readiness = deploymentReadiness(
+  const readiness = kind.readiness(
     primary,
     canary.analysis.primaryReadyThreshold,
     canary.progressDeadline,

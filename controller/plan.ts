@@ -45,7 +45,7 @@ export function planCanary(
   settings: ControllerSettings,
 ): Plan {
   const subject = readSubject(canary, snapshot, router, settings);
-  const template = subject.target?.spec?.template;
+  const { template } = subject;
   const undriven = notDriven(canary);
   const obstacles = [
     ...(undriven === undefined ? [] : [undriven]),
@@ -69,7 +69,7 @@ export function planCanary(
   }
   const primary = createPrimaryWrites(subject, targetRevision(subject, template)).flatMap(planned);
   const made =
-    subject.primary ?? primary.map(({ object }) => object).find(({ kind }) => kind === "Deployment");
+    subject.primary ?? primary.map(({ object }) => object).find(({ kind }) => kind === canary.target.kind);
   // What belongs to the primary is made once it is there.
   const withPrimary = { ...subject, ...(made && { primary: made as typeof subject.primary }) };
   const rest = objectWrites(withPrimary, true, idleTraffic);

@@ -1,36 +1,42 @@
 import { type RollbackMark, rollbackAnnotation } from "../api/annotations.ts";
-import { ConfigMapKind, DeploymentKind, type PodTemplateSpec, SecretKind } from "../api/core.ts";
+import { ConfigMapKind, type PodTemplateSpec, SecretKind } from "../api/core.ts";
 import type { OwnerReference } from "../api/resource.ts";
 import { buildConfigCopy, readConfigs, type TrackedConfig } from "./configs/copies.ts";
 import type { RunState } from "./decide/state.ts";
 import { canonicalJson, type Revision, type TrackedConfigs } from "./revision.ts";
 import { formerPrimaryName, readRevision, revisionName } from "./revisions.ts";
 import { primarySource, type Subject, targetRevision } from "./subject.ts";
-import { buildPrimary, copiedKeys, promotePatch } from "./targets/deployment.ts";
+import { buildPrimary, copiedKeys, promotePatch } from "./targets/primary-workload.ts";
 import { primaryTemplate } from "./targets/template.ts";
 import { annotationOperations, type Write } from "./write.ts";
 
 /** The target's template as it was analysed: the stored one, or the present one where that is the same revision. */
 function templateOf(subject: Subject, revision: Revision): PodTemplateSpec | undefined {
-  const { canary, snapshot, target } = subject;
+  const { canary, snapshot, template: present } = subject;
   const stored = readRevision(snapshot, canary.namespace, revisionName(canary.name, revision));
   if (stored !== undefined) return stored;
-  const present = target?.spec?.template;
   return present && targetRevision(subject, present) === revision ? present : undefined;
 }
 
 /** The primary and the copies of its configs, made anew. Falls back on the target's present template. */
 export function createPrimaryWrites(subject: Subject, revision: Revision): readonly Write[] {
-  const { target, owner, settings, primary } = subject;
-  const template = templateOf(subject, revision) ?? target?.spec?.template;
+  const { target, owner, settings, primary, kind, canary } = subject;
+  const template = templateOf(subject, revision) ?? subject.template;
   const source = template && primarySource(subject, template, revision);
   if (target === undefined || source === undefined || primary !== undefined) return [];
   return [
     ...configWrites(subject, source.template, {}),
     {
       kind: "create",
-      of: DeploymentKind,
-      object: buildPrimary(target, source, owner, settings.includeLabelPrefixes),
+      of: kind.kind,
+      object: buildPrimary(target, {
+        kind,
+        name: canary.names.primaryWorkload,
+        service: canary.names.primaryService,
+        source,
+        owner,
+        includeLabelPrefixes: settings.includeLabelPrefixes,
+      }),
     },
   ];
 }
@@ -47,20 +53,20 @@ export function copyToPrimaryWrites(
   revision: Revision,
   analysed: TrackedConfigs,
 ): readonly Write[] | undefined {
-  const { canary, target, primary } = subject;
+  const { canary, target, primary, kind } = subject;
   const template = templateOf(subject, revision);
   const source = template && primarySource(subject, template, revision);
   if (primary === undefined || source === undefined) return undefined;
-  const replicas = canary.autoscaler === undefined ? target?.spec?.replicas || undefined : undefined;
+  const replicas = canary.autoscaler === undefined && target ? kind.replicas(target) || undefined : undefined;
   return [
     ...configWrites(subject, source.template, analysed),
     {
       kind: "patch",
-      of: DeploymentKind,
+      of: kind.kind,
       namespace: canary.namespace,
       name: primary.metadata.name,
       operations: [
-        ...promotePatch(target, source, replicas),
+        ...promotePatch(kind, target, source, replicas),
         ...annotationOperations(primary.metadata.annotations, { [rollbackAnnotation]: undefined }),
       ],
     },
@@ -69,14 +75,14 @@ export function copyToPrimaryWrites(
 
 /** Gives the primary back what it had before a run's promotion, with the mark that says so, in one write. */
 export function restorePrimaryWrites(subject: Subject, run: RunState, mark: RollbackMark): readonly Write[] {
-  const { canary, primary, snapshot } = subject;
+  const { canary, primary, snapshot, kind } = subject;
   if (primary === undefined) return [];
   const former = readRevision(snapshot, canary.namespace, formerPrimaryName(canary.name, run.id));
   const template = former ?? promotedTemplate(subject, run);
   return [
     {
       kind: "patch",
-      of: DeploymentKind,
+      of: kind.kind,
       namespace: canary.namespace,
       name: primary.metadata.name,
       operations: [

@@ -188,9 +188,9 @@ function forget(
   closeEntry(entry);
   entries.delete(entry.key);
   index.remove(entry.key);
-  const target = entry.canary?.names.canaryWorkload;
+  const { name: target, kind = "" } = entry.canary?.target ?? {};
   if (target === undefined) return;
   metrics.forget(namespace, target);
   // One that was refused because of this one may go on now.
-  for (const key of index.of(dependency("Deployment", namespace, target))) enqueue(key);
+  for (const key of index.of(dependency(kind, namespace, target))) enqueue(key);
 }

@@ -4,7 +4,6 @@ import type { Providers } from "../analysis/providers/providers.ts";
 import {
   ConfigMapKind,
   ControllerRevisionKind,
-  DeploymentKind,
   HorizontalPodAutoscalerKind,
   type Pod,
   PodKind,
@@ -34,6 +33,7 @@ import { keyOf, reconcile } from "./reconcile.ts";
 import { createRollbacks } from "./rollback.ts";
 import { routerKinds } from "./routers/choose.ts";
 import { type ControllerSettings, defaultSettings } from "./settings.ts";
+import { workloadKinds } from "./targets/kind.ts";
 
 export interface ControllerOptions {
   readonly client: Client;
@@ -126,7 +126,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     for (const key of index.of(dependency(kind, namespace, name))) queue.add(key);
   };
   const watched: readonly Kind[] = [
-    DeploymentKind,
+    ...workloadKinds,
     ServiceKind,
     ConfigMapKind,
     SecretKind,
@@ -161,6 +161,10 @@ export async function startController(options: ControllerOptions): Promise<Contr
       const found =
         replicaSet && informers.snapshot().get(ReplicaSetKind, object.metadata.namespace, replicaSet);
       if (found) wakeDeployment(found);
+      for (const kind of ["DaemonSet", "StatefulSet"]) {
+        const owner = ownerName(object, kind);
+        if (owner !== undefined) wake(kind, object.metadata.namespace, owner);
+      }
     }),
   ];
 

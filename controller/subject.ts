@@ -1,6 +1,6 @@
 import type { RunMark } from "../api/annotations.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
-import { type Deployment, DeploymentKind, type PodTemplateSpec } from "../api/core.ts";
+import type { PodTemplateSpec } from "../api/core.ts";
 import { CanaryKind } from "../api/kinds.ts";
 import { apiVersion, type OwnerReference } from "../api/resource.ts";
 import type { Run } from "../api/signals.ts";
@@ -11,6 +11,7 @@ import { type Revision, revisionOf } from "./revision.ts";
 import type { Router } from "./routers/router.ts";
 import type { RouteSource } from "./routers/services.ts";
 import type { ControllerSettings } from "./settings.ts";
+import { type TargetKind, targetKind, type Workload } from "./targets/kind.ts";
 import { type SelectorLabel, selectorLabel } from "./targets/selector.ts";
 import type { PrimarySource } from "./targets/template.ts";
 
@@ -22,8 +23,11 @@ export interface Subject {
   readonly snapshot: Snapshot;
   readonly settings: ControllerSettings;
   readonly router: Router;
-  readonly target: Deployment | undefined;
-  readonly primary: Deployment | undefined;
+  readonly kind: TargetKind;
+  readonly target: Workload | undefined;
+  /** What the target's pods are made of, as the user wrote it. */
+  readonly template: PodTemplateSpec | undefined;
+  readonly primary: Workload | undefined;
   readonly selector: SelectorLabel | undefined;
   readonly configs: Configs;
 }
@@ -35,9 +39,10 @@ export function readSubject(
   settings: ControllerSettings,
 ): Subject {
   const { namespace, names } = canary;
-  const target = snapshot.get(DeploymentKind, namespace, names.canaryWorkload);
+  const kind = targetKind(canary.target.kind);
+  const target = snapshot.get(kind.kind, namespace, names.canaryWorkload);
   const uid = canary.object.metadata.uid ?? "";
-  const template = target?.spec?.template;
+  const template = target && kind.template(target);
   return {
     canary,
     uid,
@@ -52,16 +57,17 @@ export function readSubject(
     snapshot,
     settings,
     router,
+    kind,
     target,
-    primary: snapshot.get(DeploymentKind, namespace, names.primaryWorkload),
+    template,
+    primary: snapshot.get(kind.kind, namespace, names.primaryWorkload),
     selector: target && selectorLabel(target, settings.selectorLabels),
     configs: template ? readConfigs(template, namespace, snapshot) : { tracked: [], missing: [] },
   };
 }
 
 /** What routes are made of; undefined while there is no target to read ports and selector from. */
-export function routeSource({ canary, owner, target, selector }: Subject): RouteSource | undefined {
-  const template = target?.spec?.template;
+export function routeSource({ canary, owner, template, selector }: Subject): RouteSource | undefined {
   return template && selector && { canary, owner, selector, template };
 }
 

@@ -111,9 +111,9 @@ const mistakes: readonly (readonly [string, UnreadObject, string, string])[] = [
   ["unknown provider", canary({ provider: "itsio" }), "/spec/provider", "is `itsio`, did you mean `istio`?"],
   [
     "unknown target",
-    canary({ targetRef: { apiVersion: "apps/v1", kind: "StatefulSet", name: "a" } }),
+    canary({ targetRef: { apiVersion: "apps/v1", kind: "ReplicaSet", name: "a" } }),
     "/spec/targetRef/kind",
-    "is `StatefulSet`, allowed are `DaemonSet`, `Deployment`, `Service`",
+    "is `ReplicaSet`, allowed are `DaemonSet`, `Deployment`, `Service`, `StatefulSet`",
   ],
   [
     "target of another group",

@@ -6,6 +6,7 @@ import type { Provider } from "./types.ts";
 const groups: Readonly<Record<string, readonly string[]>> = {
   Deployment: ["apps"],
   DaemonSet: ["apps"],
+  StatefulSet: ["apps"],
   Service: ["", "serving.knative.dev"],
 };
 

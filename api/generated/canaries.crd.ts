@@ -77,7 +77,8 @@ const schema: Schema = {
        "enum": [
         "DaemonSet",
         "Deployment",
-        "Service"
+        "Service",
+        "StatefulSet"
        ]
       },
       "name": {

@@ -65,7 +65,7 @@ export interface CanarySpec {
  */
 export interface TargetRef {
   readonly apiVersion: string;
-  readonly kind: "DaemonSet" | "Deployment" | "Service";
+  readonly kind: "DaemonSet" | "Deployment" | "Service" | "StatefulSet";
   readonly name: string;
 }
 /**

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { DaemonSetKind, DeploymentKind, ServiceKind } from "../../api/core.ts";
+import { DaemonSetKind, DeploymentKind, ServiceKind, StatefulSetKind } from "../../api/core.ts";
 import type { Canary } from "../../api/kinds.ts";
 import type { ObjectMeta } from "../../api/resource.ts";
 import { isTransient } from "../../kube/error.ts";
@@ -124,7 +124,12 @@ function isReached({ status }: Canary, goal: Exclude<Goal, { kind: "outcome" }>)
   );
 }
 
-const targetKinds = { Deployment: DeploymentKind, DaemonSet: DaemonSetKind, Service: ServiceKind };
+const targetKinds = {
+  Deployment: DeploymentKind,
+  DaemonSet: DaemonSetKind,
+  Service: ServiceKind,
+  StatefulSet: StatefulSetKind,
+};
 
 /** The workload's identity; undefined where it may not be read, which then says nothing. */
 async function readTarget({ client }: Cluster, { metadata, spec }: Canary): Promise<ObjectMeta | undefined> {

@@ -5,6 +5,12 @@ import type { Snapshot } from "../../kube/contract.ts";
 import { canonicalJson } from "../revision.ts";
 import type { Write } from "../write.ts";
 
+/** What an autoscaler is aimed at. */
+export interface ScaledWorkload {
+  readonly kind: string;
+  readonly name: string;
+}
+
 /**
  * The primary's own autoscaler, `<name>-primary`: the target's, aimed at the primary.
  *
@@ -13,7 +19,7 @@ import type { Write } from "../write.ts";
 function buildPrimaryAutoscaler(
   source: HorizontalPodAutoscaler,
   { primaryScalerReplicas }: AutoscalerRef,
-  primary: string,
+  primary: ScaledWorkload,
   owner: OwnerReference,
 ): HorizontalPodAutoscaler {
   const { spec, metadata } = source;
@@ -28,7 +34,7 @@ function buildPrimaryAutoscaler(
     },
     spec: {
       ...(spec ?? { maxReplicas: 1 }),
-      scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: primary },
+      scaleTargetRef: { apiVersion: "apps/v1", ...primary },
       ...primaryScalerReplicas,
     },
   };
@@ -38,7 +44,7 @@ function buildPrimaryAutoscaler(
 export function primaryAutoscalerWrite(
   source: HorizontalPodAutoscaler,
   ref: AutoscalerRef,
-  primary: string,
+  primary: ScaledWorkload,
   owner: OwnerReference,
   snapshot: Snapshot,
 ): readonly Write[] {

@@ -1,11 +1,14 @@
 import {
   type ContainerStatus,
+  ControllerRevisionKind,
+  type DaemonSet,
   type Deployment,
   type Pod,
   PodKind,
   type PodTemplateSpec,
   type ReplicaSet,
   ReplicaSetKind,
+  type StatefulSet,
 } from "../../api/core.ts";
 import type { Snapshot } from "../../kube/contract.ts";
 import { digestOf } from "../revision.ts";
@@ -66,6 +69,40 @@ export function observePods(deployment: Deployment, snapshot: Snapshot): PodsObs
     ready: alive.filter(isReady).length,
     ...(failure && { failure }),
   };
+}
+
+const revisionLabel = "controller-revision-hash";
+
+/**
+ * The pods that a DaemonSet or StatefulSet owns itself and that have its newest template.
+ *
+ * `revision` is what the workload says of it; else its newest ControllerRevision does.
+ */
+export function observeOwnedPods(
+  { metadata, status }: DaemonSet | StatefulSet,
+  revision: string | undefined,
+  snapshot: Snapshot,
+): PodsObservation {
+  const { uid, generation = 0 } = metadata;
+  if (uid === undefined || (status?.observedGeneration ?? 0) < generation) return {};
+  const newest = snapshot.ownedBy(ControllerRevisionKind, uid).toSorted((a, b) => b.revision - a.revision)[0];
+  const wanted = revision ?? newest?.metadata.labels?.[revisionLabel];
+  const alive = snapshot
+    .ownedBy(PodKind, uid)
+    .filter((pod) => pod.metadata.deletionTimestamp === undefined)
+    .filter((pod) => wanted === undefined || pod.metadata.labels?.[revisionLabel] === wanted);
+  const owned = snapshot.ownedBy(PodKind, uid).length;
+  const failure = alive.map(podFailure).find((found) => found !== undefined);
+  return {
+    // Where pods are not watched one by one, the workload's own count is all there is.
+    ready: owned === 0 ? readyOf(status) : alive.filter(isReady).length,
+    ...(failure && { failure }),
+  };
+}
+
+function readyOf(status: (DaemonSet | StatefulSet)["status"]): number {
+  if (status === undefined) return 0;
+  return ("numberReady" in status ? status.numberReady : status.readyReplicas) ?? 0;
 }
 
 const digests = new WeakMap<ReplicaSet, string>();

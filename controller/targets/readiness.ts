@@ -23,7 +23,7 @@ export function deploymentReadiness(
   const { status, metadata } = deployment;
   const name = metadata.name;
   if ((status?.observedGeneration ?? 0) < (metadata.generation ?? 0)) {
-    return waiting(name, "observed deployment generation less than desired generation");
+    return waiting(`deployment "${name}"`, "observed deployment generation less than desired generation");
   }
   const progressing = status?.conditions?.find(({ type }) => type === "Progressing");
   if (progressing?.reason === "ProgressDeadlineExceeded") {
@@ -39,7 +39,7 @@ export function deploymentReadiness(
   if (now - unavailableSince > deadline) {
     return { kind: "failed", message: `deployment "${name}" exceeded its progress deadline: ${reason}` };
   }
-  return waiting(name, reason);
+  return waiting(`deployment "${name}"`, reason);
 }
 
 function unreadyReason({ spec, status }: Deployment, threshold: Percent): string | undefined {
@@ -54,6 +54,7 @@ function unreadyReason({ spec, status }: Deployment, threshold: Percent): string
   return undefined;
 }
 
-function waiting(name: string, reason: string): Readiness {
-  return { kind: "waiting", message: `waiting for rollout to finish: ${reason}, deployment "${name}"` };
+/** @param workload kind and name, e.g. `deployment "shop"` */
+export function waiting(workload: string, reason: string): Readiness {
+  return { kind: "waiting", message: `waiting for rollout to finish: ${reason}, ${workload}` };
 }

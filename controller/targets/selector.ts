@@ -1,4 +1,4 @@
-import type { Deployment } from "../../api/core.ts";
+import type { Workload } from "./kind.ts";
 
 /** The one label that tells a target's pods from the primary's. */
 export interface SelectorLabel {
@@ -15,7 +15,7 @@ export const defaultSelectorLabels = ["app", "name", "app.kubernetes.io/name"] a
  *
  * @returns undefined where none does: the primary could then not be told from the target
  */
-export function selectorLabel(target: Deployment, names: readonly string[]): SelectorLabel | undefined {
+export function selectorLabel(target: Workload, names: readonly string[]): SelectorLabel | undefined {
   const labels = target.spec?.selector.matchLabels ?? {};
   for (const name of names) {
     const value = labels[name];

@@ -1,6 +1,6 @@
 /** A cluster in memory, for tests that run thousands of rollouts: objects, versions, patches, and pods that get ready. */
 import jsonPatch, { type Operation } from "fast-json-patch";
-import type { Deployment } from "../../api/core.ts";
+import type { DaemonSet, Deployment } from "../../api/core.ts";
 import { type Canary, CanaryKind, type VirtualService, VirtualServiceKind } from "../../api/kinds.ts";
 import type { Kind, KubeObject } from "../../api/resource.ts";
 import type { Client, Snapshot } from "../../kube/contract.ts";
@@ -68,6 +68,21 @@ export function createWorld(): World {
     throw new ApiError({ status, reason, message: reason });
   }
 
+  /** One node, which a DaemonSet scaled to zero does not want. */
+  function settleDaemonSet(object: DaemonSet): void {
+    const count = object.spec?.template.spec?.nodeSelector === undefined ? 1 : 0;
+    const status: DaemonSet["status"] = {
+      observedGeneration: object.metadata.generation ?? 0,
+      desiredNumberScheduled: count,
+      currentNumberScheduled: count,
+      updatedNumberScheduled: count,
+      numberAvailable: count,
+      numberReady: count,
+      numberMisscheduled: 0,
+    };
+    if (JSON.stringify(object.status) !== JSON.stringify(status)) store({ ...object, status } as DaemonSet);
+  }
+
   const world: World = {
     client: {
       get: async <T extends KubeObject>(kind: Kind<T>, _namespace: string | undefined, name: string) =>
@@ -121,7 +136,11 @@ export function createWorld(): World {
     route: () => world.snapshot().list(VirtualServiceKind, "default")[0],
     settle(isReady) {
       for (const object of objects.values()) {
-        if (object.kind !== "Deployment") continue;
+        if (object.kind === "DaemonSet") {
+          settleDaemonSet(object as DaemonSet);
+          continue;
+        }
+        if (object.kind !== "Deployment" && object.kind !== "StatefulSet") continue;
         const deployment = object as Deployment;
         const replicas = deployment.spec?.replicas ?? 1;
         const available = isReady(deployment) ? replicas : 0;
