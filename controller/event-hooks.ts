@@ -42,11 +42,16 @@ export function createEventHooks({ hooks, clock, eventWebhook }: EventHooksOptio
     if (queue.count >= mostWaiting) return;
     queues.set(key, queue);
     queue.count++;
-    const done = (): void => {
+    queue.last = callAfter(queue, call).finally(() => {
       queue.count--;
       if (queue.count === 0) queues.delete(key);
-    };
-    queue.last = queue.last.then(() => (stop.signal.aborted ? undefined : call())).then(done, done);
+    });
+  }
+
+  async function callAfter({ last }: Waiting, call: () => Promise<unknown>): Promise<void> {
+    await last;
+    // `Hooks.call` never throws; whatever it answers, the event has been told.
+    if (!stop.signal.aborted) await call();
   }
 
   return {

@@ -28,12 +28,12 @@ const longestPayload = 65_536;
  */
 export async function serveGates({ host, port, client, logger }: GatesOptions): Promise<Gates> {
   const server = createServer((request, response) => {
-    answer(request, client)
+    void answer(request, client)
       .catch((error: unknown): Answer => {
         logger.warn({ err: error }, "a gate could not be read or set");
         return { status: 503, text: "the cluster does not answer" };
       })
-      .then(({ status, text }) => respond(response, status, text), undefined);
+      .then(({ status, text }) => respond(response, status, text));
   });
   server.headersTimeout = 10_000;
   server.requestTimeout = 10_000;
