@@ -58,8 +58,9 @@ export function addAuthz(program: Command): void {
         .default("allow"),
     )
     .option(
-      "--jwks-allow <cidr...>",
-      "blocks that keys may be fetched from although they are closed by default",
+      "--jwks-allow <cidr>",
+      "a block that keys may be fetched from although it is closed by default",
+      collectSome,
     );
   addScopeOptions(test)
     .addHelpText(
@@ -77,12 +78,17 @@ export function addAuthz(program: Command): void {
 
 function addScopeOptions(command: Command): Command {
   command
-    .option("-f, --file <path...>", "manifests and folders instead of a cluster")
+    .option(
+      "-f, --file <path>",
+      "manifests or a folder instead of a cluster, may be given several times",
+      collectSome,
+    )
     .option("--labels <pairs>", "NAME=VALUE,…: the pods' labels, where the workload itself is not there");
   return addOutputOption(addClusterOptions(command));
 }
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+const collectSome = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
 async function readScope(workload: string, options: ScopeOptions): Promise<readonly [Scope, Target]> {
   const labels = readLabels(options.labels);

@@ -2,8 +2,20 @@
 import { execFile, execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { NamespaceKind, PodKind, ServiceAccountKind, ServiceKind } from "../../../api/core.ts";
-import { AuthorizationPolicyKind, PeerAuthenticationKind } from "../../../api/kinds.ts";
+import {
+  ConfigMapKind,
+  DeploymentKind,
+  NamespaceKind,
+  PodKind,
+  ServiceAccountKind,
+  ServiceKind,
+} from "../../../api/core.ts";
+import {
+  AuthorizationPolicyKind,
+  CanaryKind,
+  PeerAuthenticationKind,
+  RequestAuthenticationKind,
+} from "../../../api/kinds.ts";
 import type { Kind, UnreadObject } from "../../../api/resource.ts";
 import type { Client } from "../../../kube/contract.ts";
 import { until } from "../../../local/testing/until.ts";
@@ -150,7 +162,11 @@ const kinds: readonly Kind[] = [
   ServiceAccountKind,
   ServiceKind,
   PodKind,
+  DeploymentKind,
+  ConfigMapKind,
+  CanaryKind,
   PeerAuthenticationKind,
+  RequestAuthenticationKind,
   AuthorizationPolicyKind,
 ];
 
