@@ -54,8 +54,7 @@ async function callInOrder(
   for (const hook of hooks) {
     const answer = await callHook(hook, ask, options);
     outcomes.push({ name: hook.name, type: hook.type, muteAlert: hook.muteAlert, answer });
-    // A rollback hook that passes ends the run: nobody else is asked.
-    if ((answer.kind === "passed") === (hook.type === "rollback")) break;
+    if (answer.kind !== "passed" && hook.type !== "rollback") break;
   }
   return outcomes;
 }

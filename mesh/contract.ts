@@ -9,6 +9,7 @@ import type { Withdrawal } from "./build/withdrawals.ts";
 import type { PolicyFiltersOf, Telemetry } from "./build/workload-filters.ts";
 import type { MeshSettings, Model } from "./model/model.ts";
 import type { Proxy } from "./model/proxy.ts";
+import type { GatewayApi } from "./translate/gateway-api/translate.ts";
 import type { GrpcService } from "./xds/serve.ts";
 
 export interface MeshOptions {
@@ -67,6 +68,8 @@ export interface Mesh {
   onAck(listener: (event: AckEvent) => void): () => void;
   /** How many proxies hold this route object's routes and weights as they are now. */
   programmed(route: ResourceRef): Holding;
+  /** The Gateway API's objects as they are carried out. */
+  gatewayApi(): GatewayApi;
   /** What of the users' objects cannot be carried out, proxies' refusals among it. */
   problems(): readonly Problem[];
   withdrawals(): readonly Withdrawal[];

@@ -10,6 +10,7 @@ import type { Snapshot } from "../kube/contract.ts";
 import { type KeySource, keySourceOf } from "../policy/compile/authentication.ts";
 import { compilePolicies } from "../policy/compile/compile.ts";
 import type { MeshSettings } from "../policy/compile/mesh.ts";
+import type { Workload } from "../policy/compile/select.ts";
 import { httpFilters, networkFilters } from "../policy/envoy/filters.ts";
 import type { KeyStore } from "../policy/jwks/store.ts";
 import type { PolicyFilters, PolicyFiltersOf } from "./build/workload-filters.ts";
@@ -54,8 +55,14 @@ export function createPolicyFilters({ snapshot, settings, keys }: PolicySource):
     const { namespace, pod, facts } = proxy;
     // The API server's word, the node's own only where there is no pod.
     const labels = now.get(PodKind, namespace, pod)?.metadata.labels ?? proxy.labels;
-    const workload = policyWorkload(now, { namespace, name: facts.workload, labels });
-    const key = JSON.stringify([workload.namespace, workload.labels, workload.targetLabels]);
+    const known = policyWorkload(now, { namespace, name: facts.workload, labels });
+    const workload = proxy.kind === "router" ? { ...known, ...gatewayOf(labels) } : known;
+    const key = JSON.stringify([
+      workload.namespace,
+      workload.labels,
+      workload.targetLabels,
+      workload.gateway,
+    ]);
     const before = byWorkload.get(key);
     if (before && inputs.every((input, index) => input === before.inputs[index])) return before.filters;
     const http = compilePolicies({ authorization, authentication }, workload, mesh, "http", keys?.keysOf);
@@ -80,4 +87,11 @@ export function keySources(authentication: readonly RequestAuthentication[]): re
   return authentication.flatMap(({ spec }) =>
     (spec?.jwtRules ?? []).flatMap((rule) => keySourceOf(rule) ?? []),
   );
+}
+
+/** What `targetRefs` may name: the Gateway API's Gateway that the pod was deployed for, and its class. */
+function gatewayOf(labels: Readonly<Record<string, string>>): Pick<Workload, "gateway"> {
+  const name = labels["gateway.networking.k8s.io/gateway-name"];
+  const className = labels["gateway.networking.k8s.io/gateway-class-name"];
+  return name === undefined ? {} : { gateway: { name, ...(className !== undefined && { className }) } };
 }

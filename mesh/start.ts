@@ -1,5 +1,5 @@
 import { EndpointSliceKind } from "../api/core.ts";
-import { VirtualServiceKind } from "../api/kinds.ts";
+import { GRPCRouteKind, HTTPRouteKind, VirtualServiceKind } from "../api/kinds.ts";
 import type { ResourceRef } from "../api/resource.ts";
 import { createBuilder } from "./build/builder.ts";
 import { inboundAccessLogs, outboundAccessLogs, upstreamAttemptLogs } from "./build/telemetry.ts";
@@ -20,7 +20,7 @@ import { createSchedule } from "./xds/schedule.ts";
 import type { Rejection } from "./xds/stream.ts";
 
 /** Weights and endpoints: changes of these kinds wait for nothing. */
-const urgentKinds: readonly object[] = [VirtualServiceKind, EndpointSliceKind];
+const urgentKinds: readonly object[] = [VirtualServiceKind, EndpointSliceKind, HTTPRouteKind, GRPCRouteKind];
 
 /**
  * Starts the mesh: watches the kinds it is made of and keeps every connected proxy at the newest view.
@@ -42,7 +42,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   await informers.watch(...translatedKinds, ...policyKinds);
   /** What the model was made of. */
   let followed = informers.snapshot();
-  let { model: stored, problems } = translate(followed);
+  let { model: stored, problems, gatewayApi } = translate(followed);
   /** Since the last translation; undefined where all must be looked at. */
   let changes: Changes | undefined = createChanges();
   let model = stored;
@@ -80,7 +80,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       cuts.settle(followed);
       const since = changes;
       changes = undefined;
-      ({ model: stored, problems } = translate(followed, since));
+      ({ model: stored, problems, gatewayApi } = translate(followed, since));
       changes = createChanges();
       model = withCuts(stored);
       const allHoldRoutes = [...ads.connections()].every(({ stream }) => stream.holds("route"));
@@ -169,6 +169,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     },
     programmed,
     problems: () => [...problems(), ...refusalProblems(withdrawals.list())],
+    gatewayApi: () => gatewayApi,
     withdrawals: withdrawals.list,
     viewOf: (proxy) => builder.viewOf(model, proxy),
     model: () => model,

@@ -44,10 +44,8 @@ const schema: Schema = {
       "msteams",
       "discord",
       "rocket",
-      "gchat",
-      "webhook"
-     ],
-     "description": "webhook: JSON {name, namespace, severity, message, fields}."
+      "gchat"
+     ]
     },
     "channel": {
      "type": "string",

@@ -5,10 +5,7 @@ export interface AlertProviderFields {
   readonly status?: AlertProviderStatus;
 }
 export interface AlertProviderSpec {
-  /**
-   * webhook: JSON {name, namespace, severity, message, fields}.
-   */
-  readonly type: "slack" | "msteams" | "discord" | "rocket" | "gchat" | "webhook";
+  readonly type: "slack" | "msteams" | "discord" | "rocket" | "gchat";
   /**
    * Channel. Default general.
    */

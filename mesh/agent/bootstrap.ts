@@ -93,10 +93,10 @@ export function adminAddress({ loopback, podIp }: AgentConfig): string {
 
 /** Id, cluster and metadata as Istio's, so that any control plane of that style knows the proxy. */
 function buildNode(config: AgentConfig): { readonly id: string } & Readonly<Record<string, unknown>> {
-  const { podName, namespace, podIp, domain, labels, metadata, appAddress } = config;
+  const { kind, podName, namespace, podIp, domain, labels, metadata, appAddress } = config;
   const canonicalName = labels["service.istio.io/canonical-name"] || metadata.WORKLOAD_NAME || podName;
   return {
-    id: `sidecar~${podIp}~${podName}.${namespace}~${domain}`,
+    id: `${kind}~${podIp}~${podName}.${namespace}~${domain}`,
     cluster: `${canonicalName}.${namespace}`,
     metadata: {
       ...metadata,

@@ -20,8 +20,10 @@ export interface AppMetrics {
   readonly path: string;
 }
 
-/** What one sidecar is, read from its environment and its mounted files. */
+/** What one proxy is, read from its environment and its mounted files. */
 export interface AgentConfig {
+  /** `router`: a gateway's proxy, which has no application. */
+  readonly kind: "sidecar" | "router";
   readonly podName: string;
   readonly namespace: string;
   readonly serviceAccount: string;
@@ -64,7 +66,7 @@ const defaultDiscoveryAddress = "istiod.istio-system.svc:15012";
  *
  * `FAIRLEAD_MOUNTS` (JSON, mount path to host path) replaces a mount namespace where pods are plain processes.
  *
- * @param argv `--discovery-address HOST:PORT`, `--concurrency N`, `--log-level LEVEL` win over the environment
+ * @param argv `router` for a gateway's proxy; `--discovery-address HOST:PORT`, `--concurrency N`, `--log-level LEVEL` win over the environment
  * @param readFile undefined where the file does not exist
  * @throws Error which names the variable that is missing or wrong
  */
@@ -82,6 +84,7 @@ export function readAgentConfig(
   const metadata = readMetadata(env);
   const appMetrics = readAppMetrics(env.ISTIO_PROMETHEUS_ANNOTATIONS);
   return {
+    kind: argv.includes("router") ? "router" : "sidecar",
     podName: required(env, "POD_NAME"),
     namespace: required(env, "POD_NAMESPACE"),
     serviceAccount: env.SERVICE_ACCOUNT || "default",

@@ -183,14 +183,17 @@ export function preparePod(pod: PodOnLoopback): NodeJS.ProcessEnv {
   };
 }
 
-/** `fairlead agent` as its own process; its words in `log()`. */
-export function startAgentProcess(env: NodeJS.ProcessEnv): {
+/** `fairlead agent` as its own process, with further arguments; its words in `log()`. */
+export function startAgentProcess(
+  env: NodeJS.ProcessEnv,
+  more: readonly string[] = [],
+): {
   process: ChildProcess;
   log(): string;
   exited: Promise<number | null>;
 } {
   const [program = "", ...args] = agentCommand();
-  const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, [...args, ...more], { env, stdio: ["ignore", "pipe", "pipe"] });
   let log = "";
   const keep = (chunk: Buffer) => {
     log = (log + chunk.toString()).slice(-20_000);

@@ -4,6 +4,8 @@ import { workloadOf } from "../model/inbound.ts";
 import type { Model } from "../model/model.ts";
 import type { Interception, Proxy } from "../model/proxy.ts";
 import { createAdmission } from "./admission.ts";
+import { createGatewayBuilder } from "./gateway.ts";
+import { createGatewayTablesBuilder } from "./gateway-tables.ts";
 import { createOutboundBuilder, type Outbound } from "./outbound.ts";
 import { createOwnBuilder } from "./own.ts";
 import { encodeResource, type Resource } from "./resource.ts";
@@ -55,6 +57,7 @@ interface Known {
   readonly shared: Shared;
   readonly clusters: ResourceSet;
   readonly listeners: ResourceSet;
+  readonly secrets: ResourceSet;
   readonly view: View;
 }
 
@@ -73,6 +76,8 @@ export function createBuilder({
   const outbound = createOutboundBuilder();
   const tables = createTablesBuilder();
   const own = createOwnBuilder(policyFilters, telemetry);
+  const gateways = createGatewayBuilder(policyFilters, telemetry);
+  const gatewayTables = createGatewayTablesBuilder();
   const admission = createAdmission(withdrawals);
   const views = new Map<string, Known>();
   const scopes = new Map<string, Scope>();
@@ -83,7 +88,16 @@ export function createBuilder({
   function sharedOf(model: Model, proxy: Proxy): Shared {
     const { interception } = proxy;
     const { labels, locality } = workloadOf(model, proxy) ?? proxy;
-    const caller = callerOf(model, { namespace: proxy.namespace, labels, locality });
+    const asSidecar = callerOf(model, { namespace: proxy.namespace, labels, locality });
+    const isRouter = proxy.kind === "router";
+    // Gateways' proxies with the same labels serve the same; whether they get secrets, each proves for itself.
+    const caller = isRouter
+      ? {
+          ...asSidecar,
+          key: `${asSidecar.key} router ${proxy.proven} ${JSON.stringify(labels)}`,
+          gateways: [],
+        }
+      : asSidecar;
     const name = `${caller.key} ${interception}`;
     const scope = scopes.get(name) ?? createScope(name, caller, interception);
     scopes.set(name, scope);
@@ -92,7 +106,9 @@ export function createBuilder({
     if (scope.model === model && before?.generation === generation) return before;
     scope.model = model;
     const ways = outbound.build(model, caller, interception);
-    const routed = tables.build(model, caller, interception);
+    const routed = isRouter
+      ? gatewayTables.build(model, caller, gateways.build(model, proxy).plan)
+      : tables.build(model, caller, interception);
     const same = before?.outbound === ways && before.tables === routed && before.generation === generation;
     if (same) return before;
     for (const [key, value] of before?.tables.keys ?? []) scope.lingering.set(key, value);
@@ -146,11 +162,14 @@ export function createBuilder({
       if (model !== current) {
         outbound.turn(current, model);
         tables.turn(current, model);
+        gatewayTables.sweep();
         withdrawals.sweep();
         current = model;
       }
       const common = sharedOf(model, proxy);
-      const built = own.build(model, proxy);
+      const router = proxy.kind === "router" ? gateways.build(model, proxy) : undefined;
+      const built = router ?? own.build(model, proxy);
+      const secrets = router?.secrets ?? noResources;
       const clusters = admission.admit(`${proxy.id} cluster`, built.clusters);
       const listeners = admission.admit(`${proxy.id} listener`, built.listeners);
       const known = views.get(proxy.id);
@@ -158,10 +177,11 @@ export function createBuilder({
         known?.proxy === proxy &&
         known.shared === common &&
         known.clusters === clusters &&
-        known.listeners === listeners;
+        known.listeners === listeners &&
+        known.secrets === secrets;
       if (same) return known.view;
-      const view = viewFrom(common, clusters, listeners);
-      views.set(proxy.id, { proxy, shared: common, clusters, listeners, view });
+      const view = viewFrom(common, clusters, listeners, secrets);
+      views.set(proxy.id, { proxy, shared: common, clusters, listeners, secrets, view });
       return view;
     },
     /** Builds what belongs to single proxies anew, e.g. after a change of policies, which the model does not show. */
@@ -181,6 +201,7 @@ export function createBuilder({
     forget(proxy: Proxy): void {
       views.delete(proxy.id);
       own.forget(proxy);
+      gateways.forget(proxy);
       for (const key of ["cluster", "listener"]) admission.forget(`${proxy.id} ${key}`);
       leave(scopeOf.get(proxy.id), proxy.id);
       scopeOf.delete(proxy.id);
@@ -225,7 +246,7 @@ function keepKeys(
     : new Set(layer.keys());
 }
 
-function viewFrom(shared: Shared, clusters: ResourceSet, listeners: ResourceSet): View {
+function viewFrom(shared: Shared, clusters: ResourceSet, listeners: ResourceSet, secrets: ResourceSet): View {
   let plain: Layers | undefined;
   return {
     resources: {
@@ -234,7 +255,7 @@ function viewFrom(shared: Shared, clusters: ResourceSet, listeners: ResourceSet)
       endpoint: [shared.endpoints],
       listener: [listeners],
       route: [shared.routes],
-      secret: [],
+      secret: [secrets],
     },
     get plainRoutes() {
       plain ??= [shared.plainRoutes()];

@@ -23,7 +23,7 @@ import { faultFilter } from "./fault.ts";
 import { durationFromMs } from "./values.ts";
 
 export interface HttpManagerInput {
-  readonly direction: "inbound" | "outbound";
+  readonly direction: "inbound" | "outbound" | "gateway";
   readonly statPrefix: string;
   readonly routes: MessageInitShape<typeof HttpConnectionManagerSchema>["routeSpecifier"];
   /** Before fault, cors and the router. */
@@ -41,7 +41,8 @@ export interface HttpManagerInput {
  * Builds the HTTP connection manager as a network filter, with Istio's settings: no idle timeout of streams, dot
  * segments resolved (BASE normalisation unless another is given), WebSocket upgrades, the server's own `server` header.
  *
- * Inbound, the client's certificate is appended to x-forwarded-client-cert.
+ * Inbound, the client's certificate is appended to x-forwarded-client-cert. A gateway takes nobody's word for who the
+ * client is: its address and certificate are what the connection shows.
  *
  * @see envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
  */
@@ -60,7 +61,7 @@ export function httpManager(input: HttpManagerInput): Filter {
       httpFilter("envoy.filters.http.router", typed(RouterSchema, { upstreamLog: attemptLogs })),
     ],
     accessLog: accessLogs,
-    useRemoteAddress: false,
+    useRemoteAddress: direction === "gateway",
     ...pathSettings(paths),
     serverHeaderTransformation: ServerHeader.PASS_THROUGH,
     streamIdleTimeout: durationFromMs(0),
@@ -70,7 +71,12 @@ export function httpManager(input: HttpManagerInput): Filter {
           forwardClientCertDetails: ClientCertificate.APPEND_FORWARD,
           setCurrentClientCertDetails: { subject: true, uri: true, dns: true },
         }
-      : {}),
+      : direction === "gateway"
+        ? {
+            forwardClientCertDetails: ClientCertificate.SANITIZE_SET,
+            setCurrentClientCertDetails: { subject: true, cert: true, uri: true, dns: true },
+          }
+        : {}),
   });
   return create(FilterSchema, {
     name: "envoy.filters.network.http_connection_manager",

@@ -27,6 +27,8 @@ function buildPath(
       return { pathSpecifier: { case: "path", value: path.value }, ...caseSensitive };
     case "prefix":
       return { pathSpecifier: { case: "prefix", value: path.value }, ...caseSensitive };
+    case "segments":
+      return { pathSpecifier: { case: "pathSeparatedPrefix", value: path.value }, ...caseSensitive };
     case "regex":
       return { pathSpecifier: { case: "safeRegex", value: { regex: path.value } } };
   }

@@ -1,6 +1,7 @@
 import { create, type JsonObject, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import {
+  RouteAction_ClusterNotFoundResponseCode as MissingCluster,
   type Route,
   type RouteAction,
   RouteActionSchema,
@@ -127,6 +128,9 @@ function buildForward(
   const { hashes } = context;
   return create(RouteActionSchema, {
     ...buildClusters(weights),
+    ...(action.missingClusterStatus === 500 && {
+      clusterNotFoundResponseCode: MissingCluster.INTERNAL_SERVER_ERROR,
+    }),
     timeout: durationFromMs(action.timeout ?? 0),
     maxStreamDuration: {
       maxStreamDuration: durationFromMs(action.timeout ?? 0),

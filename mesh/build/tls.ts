@@ -32,7 +32,7 @@ export const meshProtocols = [
   "istio-h2",
 ] as const;
 
-const cipherSuites = [
+export const cipherSuites = [
   "ECDHE-ECDSA-AES256-GCM-SHA384",
   "ECDHE-RSA-AES256-GCM-SHA384",
   "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -137,10 +137,17 @@ export function outboundTls(policy: ExternalTls, protocols: readonly string[]): 
           }
         : {
             case: "validationContext",
-            value: { ...check, trustedCa: file(policy.caCertificates ?? systemRoots) },
+            value: { ...check, ...trusted(policy) },
           },
     },
   });
+}
+
+/** The roots. Where they were asked for and none can be read, no certificate is good: its hash would have to be zero. */
+function trusted({ rootsPem, caCertificates }: ExternalTls) {
+  if (rootsPem === undefined) return { trustedCa: file(caCertificates ?? systemRoots) };
+  if (rootsPem === "") return { trustedCa: file(systemRoots), verifyCertificateHash: ["0".repeat(64)] };
+  return { trustedCa: { specifier: { case: "inlineString" as const, value: rootsPem } } };
 }
 
 /** A name that the server must have: a SPIFFE ID or another URI, else a host name. */

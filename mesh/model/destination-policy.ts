@@ -159,6 +159,8 @@ export interface ExternalTls {
   readonly serverName?: string;
   readonly subjectAltNames?: readonly string[];
   readonly caCertificates?: string;
+  /** PEM, in place of the file `caCertificates`; "" trusts nobody. */
+  readonly rootsPem?: string;
   readonly caCrl?: string;
   readonly clientCertificate?: string;
   readonly privateKey?: string;

@@ -58,6 +58,20 @@ export function inboundPorts(model: Model, proxy: Proxy): InboundPort[] {
   return [...ports.values()].sort((a, b) => a.number - b.number);
 }
 
+/** The pods' port behind a port of the Services over them; the number itself where no Service has it. */
+export function targetPortOf(
+  services: readonly Service[],
+  port: number,
+  containerPorts: readonly ContainerPort[],
+): number {
+  for (const service of services) {
+    const found = service.ports.find(({ number, protocol }) => number === port && protocol !== "udp");
+    const number = found && resolve(found.targetPort, containerPorts);
+    if (number !== undefined) return number;
+  }
+  return port;
+}
+
 function resolve(target: number | string, ports: readonly ContainerPort[]): number | undefined {
   return typeof target === "number" ? target : ports.find(({ name }) => name === target)?.number;
 }

@@ -102,7 +102,7 @@ describe("a node", () => {
   test.for([
     "",
     "sidecar~~a.b~c",
-    "router~10.0.0.7~a.b~c",
+    "ztunnel~10.0.0.7~a.b~c",
     "sidecar~10.0.0.7~pod~x",
     "sidecar~10.0.0.7~pod.ns",
   ])("`%s` is refused with a reason", (other) => {

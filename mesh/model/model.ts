@@ -1,6 +1,8 @@
 import { type Caller, isVisible, selectorText } from "./caller.ts";
+import type { Credential } from "./credential.ts";
 import type { DestinationPolicy } from "./destination-policy.ts";
 import type { ServiceEndpoints } from "./endpoint.ts";
+import type { Gateway } from "./gateway.ts";
 import { type HostIndex, hostIndex } from "./host-index.ts";
 import type { MutualTlsRule } from "./mutual-tls.ts";
 import type { RouteTable } from "./route.ts";
@@ -39,6 +41,10 @@ export interface Model {
   readonly policies: readonly DestinationPolicy[];
   /** Oldest first. */
   readonly mutualTls: readonly MutualTlsRule[];
+  /** Oldest first; absent where there are none. */
+  readonly gateways?: readonly Gateway[];
+  /** By namespace and name of the Secret; absent where nobody asks for one. */
+  readonly credentials?: ReadonlyMap<string, Credential>;
 }
 
 export const defaultSettings: MeshSettings = {

@@ -8,8 +8,12 @@ export type Interception = "NONE" | "REDIRECT";
 
 /** One Envoy, as its node describes it. */
 export interface Proxy {
-  /** Node id, `sidecar~<ip>~<pod>.<ns>~<ns>.svc.<domain>`. */
+  /** Node id, `<kind>~<ip>~<pod>.<ns>~<ns>.svc.<domain>`. */
   readonly id: string;
+  /** `router`: a gateway's proxy, which stands in front of no application. */
+  readonly kind: "sidecar" | "router";
+  /** Whether a certificate proved who it is: only then it gets secrets. */
+  readonly proven: boolean;
   readonly ip: string;
   /** Name of the pod. */
   readonly pod: string;
@@ -30,7 +34,7 @@ export interface Proxy {
 const defaultHttpProxyPort = 15080;
 
 /**
- * Reads the node of a sidecar in Istio's form.
+ * Reads the node of a sidecar or a gateway (`router`) in Istio's form.
  *
  * Metadata: NAMESPACE, NAME, LABELS, WORKLOAD_NAME, SERVICE_ACCOUNT, CLUSTER_ID, INTERCEPTION_MODE,
  * HTTP_PROXY_PORT, POD_PORTS (JSON text), FAIRLEAD_APP_ADDRESS.
@@ -45,8 +49,8 @@ export function readNode({
   const [kind, ip, instance = "", domain = ""] = id.split("~");
   const dot = instance.lastIndexOf(".");
   const namespace = instance.slice(dot + 1);
-  if (kind !== "sidecar" || !ip || dot <= 0 || namespace === "" || domain === "") {
-    return { refused: `node id \`${id}\` is not of the form sidecar~<ip>~<pod>.<namespace>~<domain>` };
+  if ((kind !== "sidecar" && kind !== "router") || !ip || dot <= 0 || namespace === "" || domain === "") {
+    return { refused: `node id \`${id}\` is not of the form sidecar|router~<ip>~<pod>.<namespace>~<domain>` };
   }
   const facts: JsonObject = metadata ?? {};
   const pod = instance.slice(0, dot);
@@ -55,6 +59,8 @@ export function readNode({
   const cluster = text(facts.CLUSTER_ID) ?? "Kubernetes";
   return {
     id,
+    kind,
+    proven: false,
     ip,
     pod,
     namespace,

@@ -16,6 +16,8 @@ export interface RouteTable {
   readonly tls: readonly TlsRoute[];
   readonly tcp: readonly TcpRoute[];
   readonly live: LiveCanary | undefined;
+  /** Its routes are tried by the Gateway API's precedence, among those of all such tables of a host; else in their order. */
+  readonly ranked?: boolean;
   readonly createdAt: string;
 }
 
@@ -107,6 +109,8 @@ export interface Forward {
   readonly rewrite: Rewrite | undefined;
   readonly mirrors: readonly Mirror[];
   readonly fault: Fault | undefined;
+  /** What a share of the requests is answered with whose destination does not exist; 503 by default. */
+  readonly missingClusterStatus?: 500;
 }
 
 export interface Redirect {
@@ -212,7 +216,10 @@ export interface HttpMatch {
   readonly statPrefix: string | undefined;
 }
 
-export type PathMatch = StringMatch & { readonly ignoreCase: boolean };
+/** `segments`: a prefix of whole segments, `/a` fits `/a` and `/a/b` but not `/ab`. */
+export type PathMatch = (StringMatch | { readonly kind: "segments"; readonly value: string }) & {
+  readonly ignoreCase: boolean;
+};
 
 export interface NamedMatch {
   readonly name: string;

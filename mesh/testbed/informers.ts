@@ -1,4 +1,4 @@
-import type { Kind, KubeObject } from "../../api/resource.ts";
+import { apiVersion, type Kind, type KubeObject } from "../../api/resource.ts";
 import type { Change, Informers } from "../../kube/contract.ts";
 import { snapshotOf } from "../../kube/snapshot.ts";
 
@@ -8,20 +8,24 @@ export function createMemoryInformers(objects: readonly KubeObject[]): Informers
   put(object: KubeObject): void;
   remove(object: KubeObject): void;
 } {
-  const keyOf = ({ kind, metadata }: KubeObject) => `${kind}/${metadata.namespace}/${metadata.name}`;
+  const keyOf = ({ apiVersion: version, kind, metadata }: KubeObject) =>
+    `${version}/${kind}/${metadata.namespace}/${metadata.name}`;
+  // Istio's and the Gateway API's `Gateway` are two kinds.
+  const kindOf = ({ apiVersion: version, kind }: KubeObject) => `${version}/${kind}`;
   const stored = new Map(objects.map((object) => [keyOf(object), object]));
   const handlers = new Map<string, Set<(change: Change) => void>>();
   let current = snapshotOf(stored.values());
   const tell = (change: Change) => {
     current = snapshotOf(stored.values());
-    for (const handler of handlers.get(change.object.kind) ?? []) handler(change);
+    for (const handler of handlers.get(kindOf(change.object)) ?? []) handler(change);
   };
   return {
     watch: () => Promise.resolve(),
     snapshot: () => current,
     onChange<T extends KubeObject>(kind: Kind<T>, handler: (change: Change<T>) => void) {
-      const ofKind = handlers.get(kind.kind) ?? new Set();
-      handlers.set(kind.kind, ofKind);
+      const name = `${apiVersion(kind)}/${kind.kind}`;
+      const ofKind = handlers.get(name) ?? new Set();
+      handlers.set(name, ofKind);
       const entry = (change: Change) => handler(change as Change<T>);
       ofKind.add(entry);
       return () => void ofKind.delete(entry);

@@ -3,27 +3,39 @@ import {
   type Service as KubeService,
   type Pod,
   PodKind,
+  type Secret,
+  SecretKind,
   ServiceKind,
 } from "../../api/core.ts";
 import {
   type DestinationRule,
   DestinationRuleKind,
+  type IstioGateway,
+  IstioGatewayKind,
   PeerAuthenticationKind,
   type VirtualService,
   VirtualServiceKind,
 } from "../../api/kinds.ts";
 import type { Kind, KubeObject, Problem } from "../../api/resource.ts";
 import type { Snapshot } from "../../kube/contract.ts";
+import type { Credential } from "../model/credential.ts";
+import type { Gateway } from "../model/gateway.ts";
 import type { MeshSettings, Model } from "../model/model.ts";
 import type { MutualTlsRule } from "../model/mutual-tls.ts";
+import type { RouteTable } from "../model/route.ts";
 import type { Service } from "../model/service.ts";
 import { SharedMap } from "../model/shared-map.ts";
 import type { Changes } from "./changes.ts";
+import { translateCredential } from "./credential.ts";
 import { createDelegation } from "./delegation.ts";
 import { createDerived, createOldestFirst } from "./derive.ts";
 import { type TranslatedPolicy, translateDestinationRule } from "./destination-rule.ts";
 import { createEndpointIndex } from "./endpoint-index.ts";
-import { keepEqualList } from "./keep-equal.ts";
+import { type TranslatedGateway, translateGateway } from "./gateway.ts";
+import { createGatewayApi } from "./gateway-api/incremental.ts";
+import { type GatewayApi, gatewayApiKinds } from "./gateway-api/translate.ts";
+import { findGatewayProblems } from "./gateway-problems.ts";
+import { keepEqualList, keepEqualMap } from "./keep-equal.ts";
 import { findOverlaps } from "./overlaps.ts";
 import { translatePeerAuthentication } from "./peer-authentication.ts";
 import { findMissing } from "./references.ts";
@@ -39,12 +51,17 @@ export const translatedKinds: readonly Kind<KubeObject>[] = [
   VirtualServiceKind,
   DestinationRuleKind,
   PeerAuthenticationKind,
+  IstioGatewayKind,
+  SecretKind,
+  ...gatewayApiKinds,
 ];
 
 export interface Translation {
   readonly model: Model;
   /** What of the users' objects cannot be carried out; found when first asked for. */
   readonly problems: () => readonly Problem[];
+  /** The Gateway API's part, with what statuses should say. */
+  readonly gatewayApi: GatewayApi;
 }
 
 /**
@@ -69,6 +86,10 @@ export function createTranslator(
     translateDestinationRule(object, domain),
   );
   const rules = createDerived(PeerAuthenticationKind, translatePeerAuthentication);
+  const gateways = createDerived(IstioGatewayKind, (object: IstioGateway) => translateGateway(object));
+  const secrets = createDerived(SecretKind, (object: Secret) => translateCredential(object));
+  const gatewayApiOf = createGatewayApi(domain);
+  const gatewaysInOrder = createOldestFirst<TranslatedGateway>(({ gateway }) => gateway.createdAt);
   const endpointsOf = createEndpointIndex(domain, cluster);
   const withDelegates = createDelegation(domain);
   const routesInOrder = createOldestFirst<TranslatedRoutes>(({ createdAt }) => createdAt);
@@ -82,6 +103,10 @@ export function createTranslator(
     const translatedPolicies = policiesInOrder(policies.update(snapshot, changes));
     const hosts = byHost(services.update(snapshot, changes));
     const pods = workloads.update(snapshot, changes);
+    const translatedGateways = gatewaysInOrder(gateways.update(snapshot, changes));
+    const held = secrets.update(snapshot, changes);
+    const gatewayApi = gatewayApiOf(snapshot, hosts, held);
+    const allGateways = [...translatedGateways.map(({ gateway }) => gateway), ...gatewayApi.gateways];
     const next: Model = {
       settings,
       services: hosts,
@@ -89,13 +114,17 @@ export function createTranslator(
       workloads: pods,
       routes: keepEqualList(
         before?.routes,
-        translatedRoutes.flatMap(({ table }) => table ?? []),
+        withGatewayApi(
+          translatedRoutes.flatMap(({ table }) => table ?? []),
+          gatewayApi.routes,
+        ),
       ),
-      policies: keepEqualList(
-        before?.policies,
-        translatedPolicies.map(({ policy }) => policy),
-      ),
+      policies: keepEqualList(before?.policies, [
+        ...translatedPolicies.map(({ policy }) => policy),
+        ...gatewayApi.policies,
+      ]),
       mutualTls: rulesInOrder(rules.update(snapshot, changes)),
+      ...gatewayParts(before, allGateways, held, gatewayApi),
     };
     // An equal model is the same object: nobody has anything to do.
     const model = before !== undefined && isSame(before, next) ? before : next;
@@ -103,15 +132,40 @@ export function createTranslator(
     let problems: readonly Problem[] | undefined;
     return {
       model,
+      gatewayApi,
       problems: () => {
         problems ??= withoutRepeats([
           ...[...translatedRoutes, ...translatedPolicies].flatMap((translated) => translated.problems),
           ...findOverlaps(model.routes),
-          ...model.routes.flatMap((table) => findMissing(model, table)),
+          ...model.routes.flatMap((table) => (table.ranked ? [] : findMissing(model, table))),
+          ...translatedGateways.flatMap((translated) => translated.problems),
+          ...findGatewayProblems(model),
         ]);
         return problems;
       },
     };
+  };
+}
+
+/** Routes of the mesh that a caller's own namespace wrote for others' Services come before all others. */
+function withGatewayApi(tables: readonly RouteTable[], added: readonly RouteTable[]): readonly RouteTable[] {
+  if (added.length === 0) return tables;
+  const isFirst = ({ exportTo }: RouteTable) => exportTo !== undefined;
+  return [...added.filter(isFirst), ...tables, ...added.filter((table) => !isFirst(table))];
+}
+
+/** What only a mesh with gateways has: keys of Secrets stay out of every other model. */
+function gatewayParts(
+  before: Model | undefined,
+  gateways: readonly Gateway[],
+  held: SharedMap<Credential>,
+  { credentials }: GatewayApi,
+): Pick<Model, "gateways" | "credentials"> {
+  if (gateways.length === 0) return {};
+  const all = credentials.size === 0 ? held : new Map([...held, ...credentials]);
+  return {
+    gateways: keepEqualList(before?.gateways, gateways),
+    credentials: keepEqualMap(before?.credentials, all),
   };
 }
 
@@ -148,6 +202,8 @@ function isSame(before: Model, after: Model): boolean {
     before.workloads === after.workloads &&
     before.routes === after.routes &&
     before.policies === after.policies &&
-    before.mutualTls === after.mutualTls
+    before.mutualTls === after.mutualTls &&
+    before.gateways === after.gateways &&
+    before.credentials === after.credentials
   );
 }

@@ -30,5 +30,5 @@ export function recogniseProxy(
       refused: `certificate of \`${namespace}/${identity.serviceAccount}\` does not prove node \`${proxy.id}\` of \`${proxy.namespace}/${serviceAccount}\``,
     };
   }
-  return proxy;
+  return { ...proxy, proven: true };
 }

@@ -1,16 +1,12 @@
 import { Agent, request } from "undici";
 import type { Hook, HookAnswer, Hooks, RunId } from "../../api/hooks.ts";
-import type { AddressGuard } from "../../lib/address-guard.ts";
 import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/log.ts";
 import { redact } from "../../lib/redaction.ts";
-import type { Alerts } from "../alerts/send.ts";
 
 export interface HooksOptions {
   readonly clock: Clock;
-  /** Which addresses may be called: users name them. */
-  readonly guard: AddressGuard;
-  /** Where alerts go. */
-  readonly alerts: Pick<Alerts, "send">;
+  readonly logger: Logger;
 }
 
 /** First and longest wait between two attempts, as Flagger's. */
@@ -21,18 +17,15 @@ const longestText = 512;
 
 /**
  * Calls a Canary's webhooks as Flagger does: POST of `{name, namespace, phase, checksum, metadata}`, `timeout` for each
- * attempt, `retries` after connection errors, 429 and 5xx (not 501). Any 2xx passes; redirects are not followed.
+ * attempt, `retries` after connection errors, 429 and 5xx (not 501). Any 2xx passes.
  *
- * Gates and rollbacks by push are not served yet.
+ * Gates and rollbacks by push, and alerts to providers, are not served yet: alerts go to the log.
  */
-export function createHooks({ clock, guard, alerts }: HooksOptions): Hooks & { close(): Promise<void> } {
-  const { lookup } = guard;
-  const trusting = new Agent({ connect: { lookup, rejectUnauthorized: false } });
-  const strict = new Agent({ connect: { lookup } });
+export function createHooks({ clock, logger }: HooksOptions): Hooks & { close(): Promise<void> } {
+  const trusting = new Agent({ connect: { rejectUnauthorized: false } });
+  const strict = new Agent();
   return {
     async call(hook, phase, run, idempotencyId, signal) {
-      const refusal = guard.refusal(hook.url);
-      if (refusal !== undefined) return { kind: "failed", text: refusal };
       const body = JSON.stringify(payload(hook, phase, run));
       let answer: HookAnswer = { kind: "inconclusive", text: "not asked" };
       for (let attempt = 0; attempt <= hook.retries; attempt++) {
@@ -46,10 +39,11 @@ export function createHooks({ clock, guard, alerts }: HooksOptions): Hooks & { c
     },
     async *gates() {},
     async *rollbacks() {},
-    alert: (alert) => alerts.send(alert),
+    alert: ({ canary, severity, message, fields }) => {
+      logger.info({ canary: `${canary.namespace}/${canary.name}`, severity, fields }, message);
+    },
     async close() {
-      // A call that goes on would keep the pool open for as long as its timeout.
-      await Promise.all([trusting.destroy(), strict.destroy()]);
+      await Promise.all([trusting.close(), strict.close()]);
     },
   };
 }

@@ -1,0 +1,180 @@
+import { create } from "@bufbuild/protobuf";
+import { TrafficDirection } from "../../envoy/generated/envoy/config/core/v3/base_pb.js";
+import {
+  type Filter,
+  type FilterChain,
+  type FilterChainMatch,
+  FilterChainMatchSchema,
+  FilterChainSchema,
+  FilterSchema,
+} from "../../envoy/generated/envoy/config/listener/v3/listener_components_pb.js";
+import { type Listener, ListenerSchema } from "../../envoy/generated/envoy/config/listener/v3/listener_pb.js";
+import { ConfigSchema as SetFilterStateSchema } from "../../envoy/generated/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state_pb.js";
+import { TlsInspectorSchema } from "../../envoy/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
+import { TcpProxySchema } from "../../envoy/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
+import { callerOf } from "../model/caller.ts";
+import type { ServerHost, TerminatingTls } from "../model/gateway.ts";
+import type { BoundServer, GatewayPlan, PlannedListener } from "../model/gateway-plan.ts";
+import { gatewayRouteTable, type Stream, streamsOf } from "../model/gateway-routes.ts";
+import type { Model } from "../model/model.ts";
+import type { Proxy } from "../model/proxy.ts";
+import { typed } from "./any.ts";
+import { gatewayTls } from "./gateway-tls.ts";
+import { httpFilter, httpManager } from "./http-manager.ts";
+import { durationFromMs, fromAds, socketAddress } from "./values.ts";
+import { type WayTo, waysOf } from "./ways.ts";
+import { normaliseWeights } from "./weights.ts";
+import type { PolicyFilters, Telemetry } from "./workload-filters.ts";
+
+export interface GatewayContext {
+  readonly model: Model;
+  readonly proxy: Proxy;
+  readonly policies: PolicyFilters;
+  readonly telemetry: Telemetry;
+}
+
+/**
+ * The listeners of a gateway's proxy: one a port; servers with TLS are filter chains told apart by server name.
+ *
+ * A port on which nothing can be served is not bound.
+ *
+ * @see networking.istio.io Gateway, envoy.config.listener.v3.Listener
+ */
+export function buildGatewayListeners(plan: GatewayPlan, context: GatewayContext): Listener[] {
+  return plan.listeners.flatMap((listener) => {
+    const filterChains = chainsOf(listener, plan, context);
+    if (filterChains.length === 0) return [];
+    const { number, bind, kind } = listener;
+    const address = bind ?? (context.proxy.ip.startsWith("127.") ? context.proxy.ip : "0.0.0.0");
+    return create(ListenerSchema, {
+      name: `${address}_${number}`,
+      address: socketAddress(address, number),
+      trafficDirection: TrafficDirection.OUTBOUND,
+      filterChains,
+      ...(kind === "tls" && {
+        listenerFilters: [
+          {
+            name: "envoy.filters.listener.tls_inspector",
+            configType: { case: "typedConfig", value: typed(TlsInspectorSchema, {}) },
+          },
+        ],
+        listenerFiltersTimeout: durationFromMs(15_000),
+      }),
+    });
+  });
+}
+
+function chainsOf(listener: PlannedListener, plan: GatewayPlan, context: GatewayContext): FilterChain[] {
+  if (listener.kind === "http")
+    return [create(FilterChainSchema, { filters: [http(gatewayRouteTable(listener), context)] })];
+  const chains = listener.servers.flatMap((bound) => serverChains(bound, listener, plan, context));
+  // Envoy refuses a listener with two chains for one name: the older server keeps it.
+  const seen = new Set<string>();
+  return chains.filter(({ filterChainMatch }) => {
+    const key = JSON.stringify(filterChainMatch?.serverNames ?? []);
+    const isNew = !seen.has(key);
+    seen.add(key);
+    return isNew;
+  });
+}
+
+function serverChains(
+  bound: BoundServer,
+  listener: PlannedListener,
+  { credentials }: GatewayPlan,
+  context: GatewayContext,
+): FilterChain[] {
+  const { server } = bound;
+  const { tls } = server;
+  const caller = { ...callerOf(context.model, context.proxy), gateways: [] };
+  const wayTo: WayTo = waysOf(context.model, caller);
+  const terminates = tls !== undefined && tls.mode !== "passthrough" ? tls : undefined;
+  const { trustDomain } = context.model.settings;
+  const secured = (settings: TerminatingTls, protocols: readonly string[]) => ({
+    transportSocket: {
+      name: "envoy.transport_sockets.tls",
+      configType: {
+        case: "typedConfig" as const,
+        value: gatewayTls(settings, credentials, trustDomain, protocols),
+      },
+    },
+    transportSocketConnectTimeout: durationFromMs(15_000),
+  });
+  if (server.protocol === "https" && terminates !== undefined) {
+    const table = gatewayRouteTable(listener, bound);
+    return [
+      create(FilterChainSchema, {
+        name: table,
+        filterChainMatch: matchNames(serverNames(server.hosts)),
+        filters: [http(table, context)],
+        ...secured(terminates, ["h2", "http/1.1"]),
+      }),
+    ];
+  }
+  return streamsOf(context.model, caller, bound).map((stream) =>
+    create(FilterChainSchema, {
+      ...(listener.kind === "tls" && { filterChainMatch: matchNames(serverNames(stream.hosts)) }),
+      filters: [...context.policies.network, tcpProxy(stream, (to) => wayTo(to, server.port).cluster)],
+      ...(terminates && secured(terminates, [])),
+    }),
+  );
+}
+
+/** Server names of TLS as Envoy matches them; none: any. */
+function serverNames(hosts: readonly Pick<ServerHost, "host">[]): string[] {
+  const names = new Set(hosts.map(({ host }) => host));
+  return names.has("*") ? [] : [...names];
+}
+
+function matchNames(names: readonly string[]): FilterChainMatch {
+  return create(FilterChainMatchSchema, { serverNames: [...names], transportProtocol: "tls" });
+}
+
+/** Routes may ask for claims of a token: what the policies' filters found must count when the route is chosen. */
+const chooseAgain = httpFilter(
+  "fairlead.choose-route-again",
+  typed(SetFilterStateSchema, { clearRouteCache: true }),
+);
+
+function http(table: string, { proxy, policies, telemetry }: GatewayContext): Filter {
+  const authenticates = policies.http.some(({ name }) => name === "envoy.filters.http.jwt_authn");
+  return httpManager({
+    direction: "gateway",
+    statPrefix: `outbound_${table}`,
+    routes: { case: "rds", value: { routeConfigName: table, configSource: fromAds() } },
+    filters: authenticates ? [...policies.http, chooseAgain] : policies.http,
+    ...(policies.paths && { paths: policies.paths }),
+    accessLogs: telemetry.outboundAccessLogs(proxy.facts),
+    attemptLogs: telemetry.upstreamAttemptLogs(),
+  });
+}
+
+function tcpProxy(
+  { destinations: to }: Stream,
+  clusterOf: (to: Stream["destinations"][number]) => string,
+): Filter {
+  const destinations = to.map((one) => ({ cluster: clusterOf(one), weight: one.weight }));
+  const [only] = destinations;
+  const weights = normaliseWeights(destinations.map(({ weight }) => weight));
+  return create(FilterSchema, {
+    name: "envoy.filters.network.tcp_proxy",
+    configType: {
+      case: "typedConfig",
+      value: typed(TcpProxySchema, {
+        statPrefix: only?.cluster ?? "",
+        clusterSpecifier:
+          destinations.length === 1 && only !== undefined
+            ? { case: "cluster", value: only.cluster }
+            : {
+                case: "weightedClusters",
+                value: {
+                  clusters: destinations.flatMap(({ cluster }, index) => {
+                    const weight = weights[index] ?? 0;
+                    return weight > 0 ? [{ name: cluster, weight }] : [];
+                  }),
+                },
+              },
+      }),
+    },
+  });
+}

@@ -1,0 +1,38 @@
+/**
+ * Features of the Gateway API that we claim, by the names of its conformance suite, sorted. `docs/gateway-api.md` names the
+ * test of each.
+ */
+export const supportedFeatures = [
+  "BackendTLSPolicy",
+  "GRPCRoute",
+  "Gateway",
+  "GatewayHTTPListenerIsolation",
+  "GatewayInfrastructurePropagation",
+  "GatewayPort8080",
+  "HTTPRoute",
+  "HTTPRouteBackendProtocolH2C",
+  "HTTPRouteBackendProtocolWebSocket",
+  "HTTPRouteBackendRequestHeaderModification",
+  "HTTPRouteBackendTimeout",
+  "HTTPRouteCORS",
+  "HTTPRouteDestinationPortMatching",
+  "HTTPRouteHostRewrite",
+  "HTTPRouteMethodMatching",
+  "HTTPRouteNamedRouteRule",
+  "HTTPRouteParentRefPort",
+  "HTTPRoutePathRedirect",
+  "HTTPRoutePathRewrite",
+  "HTTPRoutePortRedirect",
+  "HTTPRouteQueryParamMatching",
+  "HTTPRouteRequestMirror",
+  "HTTPRouteRequestMultipleMirrors",
+  "HTTPRouteRequestPercentageMirror",
+  "HTTPRouteRequestTimeout",
+  "HTTPRouteResponseHeaderModification",
+  "HTTPRouteSchemeRedirect",
+  "Mesh",
+  "MeshConsumerRoute",
+  "ReferenceGrant",
+  "TCPRoute",
+  "TLSRoute",
+] as const;

@@ -1,0 +1,69 @@
+import type { Condition, ResourceRef } from "../../../api/resource.ts";
+
+/** Who writes the statuses, by the Gateway API's rule of one controller a class. */
+export const controllerName = "fairlead.dev/gateway";
+export const gatewayGroup = "gateway.networking.k8s.io";
+
+/** A condition as it should be; the writer adds its times. */
+export type WantedCondition = Required<Pick<Condition, "type" | "status" | "reason" | "message">>;
+
+export function condition(type: string, holds: boolean, reason: string, message = ""): WantedCondition {
+  return { type, status: holds ? "True" : "False", reason, message };
+}
+
+/** Why something of a route or listener cannot be resolved, by the words of the specification. */
+export interface Unresolved {
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** `ResolvedRefs`: the first of what could not be resolved names the reason, the message names all. */
+export function resolvedRefs(faults: readonly Unresolved[]): WantedCondition {
+  const [first] = faults;
+  return first === undefined
+    ? condition("ResolvedRefs", true, "ResolvedRefs")
+    : condition("ResolvedRefs", false, first.reason, faults.map(({ message }) => message).join("; "));
+}
+
+/** A reference to a parent, as the route wrote it. */
+export interface ParentRef {
+  readonly group?: string;
+  readonly kind?: string;
+  readonly name: string;
+  readonly namespace?: string;
+  readonly port?: number;
+  readonly sectionName?: string;
+}
+
+/** What a route's status says of one parent. */
+export interface ParentStatus {
+  readonly parentRef: ParentRef;
+  readonly conditions: readonly WantedCondition[];
+}
+
+export interface RouteStatus {
+  readonly route: ResourceRef;
+  readonly parents: readonly ParentStatus[];
+}
+
+export interface ListenerStatus {
+  readonly name: string;
+  readonly attachedRoutes: number;
+  readonly supportedKinds: readonly { readonly group: string; readonly kind: string }[];
+  readonly conditions: readonly WantedCondition[];
+}
+
+export interface GatewayStatus {
+  readonly gateway: ResourceRef;
+  /** Whether any listener can be served: else nothing is deployed. */
+  readonly accepted: WantedCondition;
+  readonly listeners: readonly ListenerStatus[];
+}
+
+export interface PolicyStatus {
+  readonly policy: ResourceRef;
+  readonly ancestors: readonly {
+    readonly ancestorRef: ParentRef;
+    readonly conditions: readonly WantedCondition[];
+  }[];
+}

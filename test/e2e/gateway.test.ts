@@ -1,0 +1,208 @@
+/** Istio's Gateway on a real Envoy: TLS by server name, redirects, bytes passed on, policies, and what is wrong with one. */
+import { get } from "node:http";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { until } from "../../local/testing/until.ts";
+import { envoyMissing } from "../support/envoy.ts";
+import {
+  askTls,
+  type Echo,
+  type GatewayWorld,
+  type Manifest,
+  makeCertificate,
+  peerOf,
+  type Reply,
+  startGatewayWorld,
+  tlsSecret,
+} from "./support/gateway-world.ts";
+
+const net = 150 + (process.pid % 20);
+const labels = { istio: "ingressgateway" };
+const shop = makeCertificate("shop.example.com");
+const books = makeCertificate("books.example.com");
+const raw = makeCertificate("raw.example.com");
+const client = makeCertificate("client.example.com");
+
+function gateway(name: string, servers: readonly object[]): Manifest {
+  return {
+    apiVersion: "networking.istio.io/v1",
+    kind: "Gateway",
+    metadata: { name, namespace: "demo", creationTimestamp: "2026-01-01T00:00:00Z" },
+    spec: { selector: labels, servers },
+  };
+}
+
+function virtualService(name: string, spec: object): Manifest {
+  return {
+    apiVersion: "networking.istio.io/v1",
+    kind: "VirtualService",
+    metadata: { name, namespace: "demo" },
+    spec,
+  };
+}
+
+const https = (host: string, credentialName: string, more = {}) => ({
+  port: { number: 8443, name: `https-${host.split(".")[0]}`, protocol: "HTTPS" },
+  hosts: [host],
+  tls: { mode: "SIMPLE", credentialName, ...more },
+});
+
+function ask(ip: string, port: number, host: string, path = "/", headers = {}): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    get({ host: ip, port, path, agent: false, timeout: 5_000, headers: { host, ...headers } }, (response) => {
+      let body = "";
+      response.on("data", (chunk: Buffer) => {
+        body += chunk.toString();
+      });
+      response.on("end", () =>
+        resolve({ status: response.statusCode ?? 0, body, headers: response.headers }),
+      );
+      response.on("error", reject);
+    }).on("error", reject);
+  });
+}
+
+const from = ({ body }: Reply): string => (JSON.parse(body) as Echo).from;
+
+describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
+  let world: GatewayWorld;
+  let ip: string;
+
+  beforeAll(async () => {
+    world = await startGatewayWorld(net);
+    for (const name of ["shop", "books"]) await world.backend(name);
+    await world.tlsBackend("raw", raw);
+    world.put(
+      tlsSecret("shop-cert", shop),
+      tlsSecret("books-cert", books, { "ca.crt": Buffer.from(client.root).toString("base64") }),
+      gateway("edge", [
+        { port: { number: 8080, name: "http", protocol: "HTTP" }, hosts: ["*.example.com"] },
+        {
+          port: { number: 8081, name: "plain", protocol: "HTTP" },
+          hosts: ["*"],
+          tls: { httpsRedirect: true },
+        },
+        https("shop.example.com", "shop-cert"),
+        https("books.example.com", "books-cert", { mode: "MUTUAL" }),
+        {
+          port: { number: 8443, name: "tls-raw", protocol: "TLS" },
+          hosts: ["raw.example.com"],
+          tls: { mode: "PASSTHROUGH" },
+        },
+        { port: { number: 8090, name: "tcp", protocol: "TCP" }, hosts: ["*"] },
+      ]),
+      virtualService("shop", {
+        hosts: ["shop.example.com"],
+        gateways: ["edge"],
+        http: [{ route: [{ destination: { host: "shop" } }] }],
+      }),
+      virtualService("books", {
+        hosts: ["books.example.com"],
+        gateways: ["edge"],
+        http: [{ route: [{ destination: { host: "books" } }] }],
+      }),
+      virtualService("raw", {
+        hosts: ["raw.example.com"],
+        gateways: ["demo/edge"],
+        tls: [
+          {
+            match: [{ port: 8443, sniHosts: ["raw.example.com"] }],
+            route: [{ destination: { host: "raw" } }],
+          },
+        ],
+        tcp: [{ match: [{ port: 8090 }], route: [{ destination: { host: "shop" } }] }],
+      }),
+    );
+    ip = await world.gateway("edge-proxy", labels);
+    await until(
+      "it serves",
+      async () => (await ask(ip, 8080, "shop.example.com").catch(() => undefined))?.status === 200,
+      10_000,
+    );
+    await world.settled();
+  }, 60_000);
+
+  afterAll(() => world.stop());
+
+  test("plain HTTP is routed by host, and a host that nobody has is 404", async () => {
+    expect(from(await ask(ip, 8080, "shop.example.com"))).toBe("shop");
+    expect(from(await ask(ip, 8080, "books.example.com:8080"))).toBe("books");
+    expect((await ask(ip, 8080, "none.example.com")).status).toBe(404);
+  });
+
+  test("TLS is ended with the certificate of the server name", async () => {
+    const reply = await askTls({ ip, port: 8443, name: "shop.example.com", root: shop.root });
+    expect(from(reply)).toBe("shop");
+    await expect(askTls({ ip, port: 8443, name: "other.example.com", root: shop.root })).rejects.toThrow();
+  });
+
+  test("MUTUAL lets in who shows a certificate of its roots, and the service is told whose", async () => {
+    const to = { ip, port: 8443, name: "books.example.com", root: books.root };
+    await expect(askTls(to)).rejects.toThrow();
+    await expect(askTls({ ...to, client: shop })).rejects.toThrow();
+    const reply = await askTls({ ...to, client });
+    const { from: name, headers } = JSON.parse(reply.body) as Echo;
+    expect(name).toBe("books");
+    expect(headers["x-forwarded-client-cert"]).toContain("DNS=client.example.com");
+  });
+
+  test("PASSTHROUGH hands the bytes to the service, whose own certificate the client sees", async () => {
+    await expect(peerOf(ip, 8443, "raw.example.com", raw.root)).resolves.toBe("raw");
+  });
+
+  test("httpsRedirect answers 301, whatever VirtualService there is", async () => {
+    const reply = await ask(ip, 8081, "anything.example.org", "/a?b=c");
+    expect(reply.status).toBe(301);
+    expect(reply.headers.location).toBe("https://anything.example.org/a?b=c");
+  });
+
+  test("TCP goes by port", async () => {
+    expect(from(await ask(ip, 8090, "no.matter"))).toBe("shop");
+  });
+
+  test("a new certificate is served without a new listener; a broken one leaves the others alone and is named", async () => {
+    const renewed = makeCertificate("shop.example.com");
+    world.put(tlsSecret("shop-cert", renewed));
+    const to = { ip, port: 8443, name: "shop.example.com" };
+    await until("the new one is shown", () =>
+      askTls({ ...to, root: renewed.root }).then(
+        () => true,
+        () => false,
+      ),
+    );
+    world.put(tlsSecret("shop-cert", { cert: renewed.cert, key: books.key }));
+    await until("it is told", () => world.mesh.problems().length > 0);
+    expect(world.mesh.problems()).toEqual([
+      expect.objectContaining({
+        resource: { kind: "Gateway", namespace: "demo", name: "edge" },
+        field: "/spec/servers/2/tls/credentialName",
+        message: expect.stringContaining("`demo/shop-cert` has a key that is not its certificate's"),
+      }),
+    ]);
+    await world.settled();
+    expect(from(await ask(ip, 8080, "shop.example.com"))).toBe("shop");
+    await expect(peerOf(ip, 8443, "raw.example.com", raw.root)).resolves.toBe("raw");
+    world.put(tlsSecret("shop-cert", shop));
+    await until("it is served again", () =>
+      askTls({ ...to, root: shop.root }).then(
+        () => true,
+        () => false,
+      ),
+    );
+  });
+
+  test("a Gateway that takes an older one's name or port is told, and the older one serves on", async () => {
+    const younger = gateway("younger", [
+      https("shop.example.com", "books-cert"),
+      { port: { number: 8080, name: "tcp", protocol: "TCP" }, hosts: ["*"] },
+    ]);
+    world.put({ ...younger, metadata: { ...younger.metadata, creationTimestamp: "2026-02-01T00:00:00Z" } });
+    await until("both are told", () => world.mesh.problems().length === 2);
+    expect(world.mesh.problems().map(({ field }) => field)).toEqual([
+      "/spec/servers/0/hosts",
+      "/spec/servers/1/port",
+    ]);
+    await world.settled();
+    expect(from(await askTls({ ip, port: 8443, name: "shop.example.com", root: shop.root }))).toBe("shop");
+    world.informers.remove(younger);
+  });
+});
