@@ -16,6 +16,9 @@ export const gatePrefix = "gate.fairlead.dev/";
 
 /** On ConfigMaps that hold a recorded run: no room watches them. */
 export const recordLabel = "fairlead.dev/record";
+/** State of the gate and of the rollback switch that `/gate/*` and `/rollback/*` open and close: `open`, else closed. */
+export const gateAnnotation = "fairlead.dev/gate";
+export const rollbackSwitchAnnotation = "fairlead.dev/rollback-switch";
 
 /** Names the run whose weights a route carries, and its two arms. */
 export interface RunMark {

@@ -60,9 +60,20 @@ export interface RollbackAsked {
   readonly at: number;
 }
 
+export type Severity = "info" | "warn" | "error";
+
+/** One entry of `spec.analysis.alerts`. */
+export interface AlertReceiver {
+  /** The least severe that it wants. */
+  readonly severity: Severity;
+  readonly provider: { readonly namespace: string; readonly name: string };
+}
+
 export interface Alert {
   readonly canary: CanaryRef;
-  readonly severity: "info" | "warn" | "error";
+  /** Who is told; where nobody is, the receiver of the whole controller, if it has one. */
+  readonly receivers: readonly AlertReceiver[];
+  readonly severity: Severity;
   readonly message: string;
   readonly fields: readonly { readonly name: string; readonly value: string }[];
 }

@@ -12,11 +12,13 @@ import { type Canary, CanaryKind } from "../api/kinds.ts";
 import type { Client, Recorder } from "../kube/contract.ts";
 import type { Lease } from "../kube/lease.ts";
 import type { Clock } from "../lib/clock.ts";
+import { alertFields } from "./alert-fields.ts";
 import type { Writer } from "./carry-out.ts";
 import type { Decision, Effect } from "./decide/effects.ts";
 import type { DecisionSpec } from "./decide/spec.ts";
 import type { State } from "./decide/state.ts";
 import { wantedTraffic } from "./decide/traffic.ts";
+import type { EventHooks } from "./event-hooks.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import { objectWrites } from "./objects.ts";
 import type { Overlay } from "./overlay.ts";
@@ -40,6 +42,7 @@ export interface ApplyOptions {
   readonly overlay: Overlay;
   readonly recorder: Recorder;
   readonly hooks: Pick<Hooks, "alert">;
+  readonly eventHooks: Pick<EventHooks, "tell">;
   readonly lease: Pick<Lease, "held" | "epoch">;
   readonly rollbacks: Rollbacks;
   readonly metrics: ControllerMetrics;
@@ -124,13 +127,15 @@ export async function applyEffect(effect: Effect, task: Task, options: ApplyOpti
       return writeAll([scaleWrite(subject, effect.replicas)]);
     case "event":
       options.recorder.event(canary.object, effect.type, effect.reason, effect.message);
+      options.eventHooks.tell(canary, subject.uid, task.decision.next, effect);
       return;
     case "alert":
       options.hooks.alert({
         canary: { namespace: canary.namespace, name: canary.name, uid: subject.uid },
+        receivers: canary.analysis.alerts,
         severity: effect.severity,
         message: effect.message,
-        fields: alertFields(task),
+        fields: alertFields(task.subject, task.decision.next),
       });
       return;
     case "count-run":
@@ -157,18 +162,15 @@ async function store(
     ...present,
     metadata: { ...present.metadata, ...(resourceVersion !== undefined && { resourceVersion }) },
   };
+  const { next, notice } = decision;
   const stored = await storeStatus(
     object,
-    {
-      last,
-      next: decision.next,
-      wanted: wantedTraffic(decision.next, spec),
-      notice: decision.notice,
-      judgement,
-    },
+    { last, next, wanted: wantedTraffic(next, spec), notice, judgement },
     options,
   );
-  if (!stored) return;
+  if (stored === "told" && notice !== undefined)
+    options.eventHooks.tell(canary, subject.uid, next, { type: "Warning", message: notice.message });
+  if (stored === "same") return;
   options.metrics.state(canary, decision.next);
   options.metrics.checks(canary, decision.next.checks);
   if (judgement !== undefined) options.metrics.judged(canary, judgement);
@@ -180,10 +182,14 @@ export type StatusNews = Pick<StatusInput, "last" | "next" | "wanted" | "notice"
 /**
  * Writes a Canary's status where it is news, and an event where something new is in the way.
  *
- * @returns whether anything was written
+ * @returns `same` where there was nothing to write, `told` where a new notice became an event
  * @throws ApiError on conflict: the version is not the newest any more
  */
-export async function storeStatus(object: Canary, news: StatusNews, options: ApplyOptions): Promise<boolean> {
+export async function storeStatus(
+  object: Canary,
+  news: StatusNews,
+  options: Pick<ApplyOptions, "client" | "overlay" | "recorder" | "lease" | "clock">,
+): Promise<"same" | "written" | "told"> {
   const status = buildStatus({
     ...news,
     before: object.status,
@@ -192,7 +198,7 @@ export async function storeStatus(object: Canary, news: StatusNews, options: App
     epoch: options.lease.epoch(),
     now: options.clock.now(),
   });
-  if (status === undefined) return false;
+  if (status === undefined) return "same";
   options.overlay.wrote(
     CanaryKind,
     await options.client.replace(CanaryKind, { ...object, status }, "status"),
@@ -201,10 +207,9 @@ export async function storeStatus(object: Canary, news: StatusNews, options: App
   const told = object.status?.conditions?.some(
     ({ type, message }) => type === "Ready" && message === notice?.message,
   );
-  if (notice !== undefined && told !== true) {
-    options.recorder.event(object, "Warning", notice.reason, notice.message);
-  }
-  return true;
+  if (notice === undefined || told === true) return "written";
+  options.recorder.event(object, "Warning", notice.reason, notice.message);
+  return "told";
 }
 
 function revisionWrite(subject: Subject, revision: string): Write | undefined {
@@ -305,14 +310,4 @@ async function prune({ subject, decision }: Task, { client }: ApplyOptions): Pro
   for (const { metadata } of unneededRevisions(snapshot, uid, inUse)) {
     await client.delete(ControllerRevisionKind, canary.namespace, metadata.name);
   }
-}
-
-function alertFields({ subject, decision }: Task) {
-  const { canary } = subject;
-  const { failure, applied } = decision.next;
-  return [
-    { name: "Target", value: `${canary.target.kind}/${canary.target.name}.${canary.namespace}` },
-    ...(applied ? [{ name: "Revision", value: applied }] : []),
-    ...(failure ? [{ name: failure.reason, value: failure.message }] : []),
-  ];
 }

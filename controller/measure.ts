@@ -54,7 +54,8 @@ async function callInOrder(
   for (const hook of hooks) {
     const answer = await callHook(hook, ask, options);
     outcomes.push({ name: hook.name, type: hook.type, muteAlert: hook.muteAlert, answer });
-    if (answer.kind !== "passed" && hook.type !== "rollback") break;
+    // A rollback hook that passes ends the run: nobody else is asked.
+    if ((answer.kind === "passed") === (hook.type === "rollback")) break;
   }
   return outcomes;
 }

@@ -10,6 +10,8 @@ export interface ControllerSettings {
   readonly selectorLabels: readonly string[];
   /** Prefixes of labels and annotations that go over to generated objects; `*` = all. */
   readonly includeLabelPrefixes: readonly string[];
+  /** URL that is told the events of Canaries without an event hook, as Flagger's `-event-webhook`. */
+  readonly eventWebhook?: string;
   /** Only this namespace; all where absent. */
   readonly namespace?: string;
   /** DNS suffix of Services. */

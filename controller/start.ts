@@ -14,7 +14,7 @@ import {
   ServiceKind,
 } from "../api/core.ts";
 import type { Hooks } from "../api/hooks.ts";
-import { CanaryKind, MetricTemplateKind } from "../api/kinds.ts";
+import { AlertProviderKind, CanaryKind, MetricTemplateKind } from "../api/kinds.ts";
 import type { Kind, KubeObject } from "../api/resource.ts";
 import type { Signals } from "../api/signals.ts";
 import type { Client, Informers, Recorder } from "../kube/contract.ts";
@@ -26,6 +26,7 @@ import { createRegistry, type Registry } from "../lib/metrics.ts";
 import { createWriter } from "./carry-out.ts";
 import type { ReconcileOptions } from "./context.ts";
 import { closeEntry, type Entry, type RouteAcknowledged } from "./entry.ts";
+import { createEventHooks } from "./event-hooks.ts";
 import { createKeyIndex, dependency } from "./key-index.ts";
 import { createControllerMetrics } from "./metrics.ts";
 import { createOverlay } from "./overlay.ts";
@@ -86,6 +87,11 @@ export async function startController(options: ControllerOptions): Promise<Contr
     logger,
     onDone: ({ canary }, latency) => metrics.rolledBack(canary, latency),
   });
+  const eventHooks = createEventHooks({
+    hooks: options.hooks,
+    clock,
+    eventWebhook: settings.eventWebhook,
+  });
   const queue = createQueue({
     process: (key) => reconcile(key, all),
     logger,
@@ -99,6 +105,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     overlay,
     recorder: options.recorder,
     hooks: options.hooks,
+    eventHooks,
     lease: options.lease,
     rollbacks,
     metrics,
@@ -136,6 +143,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   await informers.watch(
     CanaryKind,
     MetricTemplateKind,
+    AlertProviderKind,
     ReplicaSetKind,
     PodKind,
     ControllerRevisionKind,
@@ -190,6 +198,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     async close() {
       for (const stop of unsubscribe) stop();
       rollbacks.close();
+      eventHooks.close();
       for (const entry of entries.values()) closeEntry(entry);
       await queue.close();
     },

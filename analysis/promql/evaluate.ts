@@ -4,7 +4,7 @@ import { binary } from "./binary.ts";
 import { absent, call } from "./functions.ts";
 import { parseQuery } from "./parse.ts";
 import { type Expression, type LabelMatcher, QueryError } from "./syntax.ts";
-import type { RangeSeries, Sample, SeriesSource, Value } from "./value.ts";
+import type { LabelSet, RangeSeries, Sample, SeriesSource, Value } from "./value.ts";
 
 /** How old a sample may be to count at a moment, as Prometheus'. */
 export const lookback = 300_000;
@@ -33,7 +33,19 @@ export function readSeries(
   if (range > source.kept)
     throw new QueryError(`only the last ${source.kept / 60_000} minutes are kept: ask for a shorter range`);
   const tests = matchers.map(matcherTest);
-  return source.select(name, (labels) => tests.every((test) => test(labels)), start, end);
+  const wanted = (labels: LabelSet): boolean => tests.every((test) => test(labels));
+  try {
+    return source.select(
+      name,
+      wanted,
+      start,
+      end,
+      matchers.map(({ label }) => label),
+    );
+  } catch (error) {
+    if (error instanceof RangeError) throw new QueryError(error.message);
+    throw error;
+  }
 }
 
 /** The same for a query that is read already, as a range asks it at many moments. */

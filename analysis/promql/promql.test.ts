@@ -214,3 +214,15 @@ test("the api answers in Prometheus' form", async () => {
   });
   expect(await ask("/api/v1/labels", {})).toBeUndefined();
 });
+
+test("what the source cannot tell is refused with its reason", () => {
+  const unsure: SeriesSource = {
+    kept: 600_000,
+    select: (_name, _wanted, _start, _end, asked) => {
+      throw new RangeError(`label \`${asked?.join()}\` is not kept`);
+    },
+  };
+  expect(() => evaluateQuery('sum(rate(x{a="b"}[1m]))', 0, unsure)).toThrow(
+    new QueryError("label `a` is not kept"),
+  );
+});

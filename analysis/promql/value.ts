@@ -30,12 +30,18 @@ export type Value =
 export interface SeriesSource {
   /** Milliseconds that are kept: a longer range cannot be answered. */
   readonly kept: number;
-  /** Series of a metric whose labels are `wanted`, with their points after `start` and up to `end` (epoch milliseconds). */
+  /**
+   * Series of a metric whose labels are `wanted`, with their points after `start` and up to `end` (epoch milliseconds).
+   *
+   * @param asked the labels that `wanted` looks at
+   * @throws {RangeError} where the source cannot tell them from others
+   */
   select(
     name: string,
     wanted: (labels: LabelSet) => boolean,
     start: number,
     end: number,
+    asked?: readonly string[],
   ): readonly RangeSeries[];
 }
 

@@ -44,8 +44,10 @@ const schema: Schema = {
       "msteams",
       "discord",
       "rocket",
-      "gchat"
-     ]
+      "gchat",
+      "webhook"
+     ],
+     "description": "webhook: JSON {name, namespace, severity, message, fields}."
     },
     "channel": {
      "type": "string",

@@ -5,7 +5,10 @@ export interface AlertProviderFields {
   readonly status?: AlertProviderStatus;
 }
 export interface AlertProviderSpec {
-  readonly type: "slack" | "msteams" | "discord" | "rocket" | "gchat";
+  /**
+   * webhook: JSON {name, namespace, severity, message, fields}.
+   */
+  readonly type: "slack" | "msteams" | "discord" | "rocket" | "gchat" | "webhook";
   /**
    * Channel. Default general.
    */

@@ -6,6 +6,7 @@ import type { Client, Connection } from "../../kube/contract.ts";
 import { createRecorder } from "../../kube/events.ts";
 import { createInformers } from "../../kube/informer.ts";
 import { startLease } from "../../kube/lease.ts";
+import { createAddressGuard } from "../../lib/address-guard.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { createLogger } from "../../lib/log.ts";
 import { createHooks } from "../../webhooks/hooks/call.ts";
@@ -50,6 +51,7 @@ process.on("message", (message: ToController) => {
 async function start(connection: Connection): Promise<void> {
   const clock = systemClock;
   const logger = createLogger(process.env.BENCH_LOG ?? "error");
+  const guard = createAddressGuard({ loopback: true });
   const client = countReads(createClient(connection));
   let controller: Controller | undefined;
   const lease = startLease(client, {
@@ -65,7 +67,7 @@ async function start(connection: Connection): Promise<void> {
     recorder: createRecorder(client, logger),
     signals,
     analyst: createAnalyst({ signals, clock, logger }),
-    hooks: createHooks({ clock, logger }),
+    hooks: createHooks({ clock, guard, alerts: { send: () => {} } }),
     acknowledged: () => ({ held: 1, of: 1 }),
     lease,
     logger,

@@ -9,6 +9,7 @@ import {
 import { file_envoy_extensions_access_loggers_filters_cel_v3_cel } from "../../envoy/generated/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.js";
 import { file_envoy_extensions_access_loggers_grpc_v3_als } from "../../envoy/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
 import { file_envoy_extensions_access_loggers_stats_v3_stats } from "../../envoy/generated/envoy/extensions/access_loggers/stats/v3/stats_pb.js";
+import { file_envoy_extensions_access_loggers_stream_v3_stream } from "../../envoy/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js";
 import { file_envoy_extensions_matching_actions_transform_stat_v3_transform_stat } from "../../envoy/generated/envoy/extensions/matching/actions/transform_stat/v3/transform_stat_pb.js";
 import { file_envoy_extensions_matching_common_inputs_stats_v3_stats } from "../../envoy/generated/envoy/extensions/matching/common_inputs/stats/v3/stats_pb.js";
 import { file_envoy_extensions_stat_sinks_open_telemetry_v3_open_telemetry } from "../../envoy/generated/envoy/extensions/stat_sinks/open_telemetry/v3/open_telemetry_pb.js";
@@ -36,6 +37,7 @@ const registry = createRegistry(
   file_envoy_extensions_access_loggers_filters_cel_v3_cel,
   file_envoy_extensions_access_loggers_grpc_v3_als,
   file_envoy_extensions_access_loggers_stats_v3_stats,
+  file_envoy_extensions_access_loggers_stream_v3_stream,
   file_envoy_extensions_matching_actions_transform_stat_v3_transform_stat,
   file_envoy_extensions_matching_common_inputs_stats_v3_stats,
   file_envoy_extensions_stat_sinks_open_telemetry_v3_open_telemetry,

@@ -4,6 +4,7 @@ import type { ControllerSettings } from "../../controller/settings.ts";
 import { createLogger } from "../../lib/log.ts";
 import { mountResolver } from "../../lib/mounts.ts";
 import type { RegisterOptions } from "../../webhooks/admission/register.ts";
+import type { AlertsOptions } from "../../webhooks/alerts/send.ts";
 import { ports } from "../rooms/ports.ts";
 
 interface ServeOptions {
@@ -24,6 +25,11 @@ interface ServeOptions {
   readonly proxyImage?: string;
   readonly interception: "NONE" | "REDIRECT";
   readonly records?: string;
+  readonly slackUrl?: string;
+  readonly slackChannel: string;
+  readonly slackUser: string;
+  readonly msteamsUrl?: string;
+  readonly eventWebhook?: string;
   readonly logLevel: string;
 }
 
@@ -99,6 +105,17 @@ export function addServe(program: Command): void {
       "--records <where>",
       "for the controller: where runs are recorded for `fairlead analysis`: a folder, or `configmaps` (the last three of a Canary, beside it); default: they are not",
     )
+    .option(
+      "--slack-url <url>",
+      "for the controller: Slack webhook for Canaries without alerts of their own ($SLACK_URL wins)",
+    )
+    .option("--slack-channel <name>", "for the controller: its channel", "general")
+    .option("--slack-user <name>", "for the controller: its sender", "flagger")
+    .option("--msteams-url <url>", "for the controller: the same for Microsoft Teams ($MSTEAMS_URL wins)")
+    .option(
+      "--event-webhook <url>",
+      "for the controller: told the events of Canaries without an event hook ($EVENT_WEBHOOK_URL wins)",
+    )
     .option("--log-level <level>", "debug, info, warn or error", "info")
     .action(serve);
 }
@@ -118,6 +135,8 @@ async function serve(options: ServeOptions): Promise<void> {
     injection: { discoveryAddress, interception, ...(proxyImage === undefined ? {} : { image: proxyImage }) },
   };
   const records = options.records === undefined ? {} : { records: options.records };
+  const receiver = receiverOf(options);
+  const alerts = receiver === undefined ? {} : { alerts: receiver };
   const shared = { ...cluster, logger, host, addresses };
   const start: Readonly<Record<Room, () => Promise<{ close(): Promise<void> }>>> = {
     async all() {
@@ -126,6 +145,7 @@ async function serve(options: ServeOptions): Promise<void> {
         access: { controller: cluster, mesh: cluster, webhooks: cluster },
         settings: settingsOf(options),
         ...records,
+        ...alerts,
         logger,
         host,
         addresses,
@@ -144,6 +164,7 @@ async function serve(options: ServeOptions): Promise<void> {
         tokenFile: mounted(options.meshTokenFile),
         settings: settingsOf(options),
         ...records,
+        ...alerts,
       });
     },
     async webhooks() {
@@ -179,13 +200,26 @@ function roomOf(text: string): Room {
 
 function settingsOf(options: ServeOptions): Partial<ControllerSettings> {
   const { meshProvider, metricsServer, namespace, selectorLabels, includeLabelPrefix } = options;
+  const eventWebhook = process.env.EVENT_WEBHOOK_URL || options.eventWebhook;
   return {
+    ...(eventWebhook && { eventWebhook }),
     meshProvider,
     ...(metricsServer !== undefined && { metricsServer }),
     ...(namespace !== undefined && { namespace }),
     ...(selectorLabels !== undefined && { selectorLabels: selectorLabels.split(",") }),
     ...(includeLabelPrefix !== undefined && { includeLabelPrefixes: includeLabelPrefix.split(",") }),
   };
+}
+
+/** Who is told of Canaries that name no receiver; Flagger's environment variables win over the flags. */
+function receiverOf(options: ServeOptions): AlertsOptions["fallback"] {
+  const { slackChannel: channel, slackUser: username } = options;
+  const slack = process.env.SLACK_URL || options.slackUrl;
+  const teams = process.env.MSTEAMS_URL || options.msteamsUrl;
+  const token = process.env.SLACK_TOKEN;
+  const shared = { channel, username, severity: "info" } as const;
+  if (slack) return { ...shared, type: "slack", address: slack, ...(token && { token }) };
+  return teams ? { ...shared, type: "msteams", address: teams } : undefined;
 }
 
 function webhooksAt(text: string): RegisterOptions["at"] {

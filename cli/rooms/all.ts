@@ -5,7 +5,7 @@ import type { Logger } from "../../lib/log.ts";
 import { createRegistry } from "../../lib/metrics.ts";
 import type { OpenCluster } from "../open-cluster.ts";
 import { serveMonitoring } from "../up/monitoring.ts";
-import { type ControllerRoom, startControllerRoom } from "./controller.ts";
+import { type ControllerRoom, type ControllerRoomOptions, startControllerRoom } from "./controller.ts";
 import { endInOrder } from "./ends.ts";
 import { startMeshRoom } from "./mesh.ts";
 import { ports } from "./ports.ts";
@@ -28,13 +28,15 @@ export interface RoomsOptions {
   readonly records?: string;
   /** Of the controller. */
   readonly settings?: Partial<ControllerSettings>;
+  /** Who is told of Canaries that name no receiver of alerts. */
+  readonly alerts?: ControllerRoomOptions["alerts"];
 }
 
 export type Rooms = ControllerRoom;
 
 /** Starts everything in this process and resolves once it serves; what was started before an error is ended. */
 export function startRooms(options: RoomsOptions): Promise<Rooms> {
-  const { access, logger, host, addresses, webhooks, settings = {}, records } = options;
+  const { access, logger, host, addresses, webhooks, settings = {}, records, alerts } = options;
   return endInOrder(async (atEnd) => {
     const mesh = await startMeshRoom({ ...access.mesh, logger, host, addresses });
     atEnd(() => mesh.close());
@@ -56,6 +58,8 @@ export function startRooms(options: RoomsOptions): Promise<Rooms> {
       ...access.controller,
       ...(records !== undefined && { records }),
       series: mesh.series,
+      host,
+      ...(alerts && { alerts }),
       loopback: host === "localhost" || host === "::1" || host.startsWith("127."),
       logger,
       registry,

@@ -11,7 +11,7 @@ import { connectMesh } from "../../mesh/signals/remote/connect.ts";
 import { homeNamespace } from "../up/install.ts";
 import { serveMonitoring } from "../up/monitoring.ts";
 import type { Access } from "./all.ts";
-import { startControllerRoom } from "./controller.ts";
+import { type ControllerRoomOptions, startControllerRoom } from "./controller.ts";
 import { endInOrder } from "./ends.ts";
 import { type MeshRoomOptions, startMeshRoom } from "./mesh.ts";
 import { ports } from "./ports.ts";
@@ -47,6 +47,8 @@ export interface ControllerAloneOptions extends Access {
   /** Folder of the records of runs, or `configmaps`; none are kept where absent. */
   readonly records?: string;
   readonly settings?: Partial<ControllerSettings>;
+  /** Who is told of Canaries that name no receiver of alerts. */
+  readonly alerts?: ControllerRoomOptions["alerts"];
 }
 
 /** The controller, which sees the proxies through a mesh elsewhere. */

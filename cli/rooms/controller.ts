@@ -4,6 +4,8 @@ import { folderShelves } from "../../analysis/record/folder.ts";
 import { createRecordStore } from "../../analysis/record/recording.ts";
 import { configMapShelves, inConfigMaps } from "../../analysis/record/ring.ts";
 import { createAnalyst } from "../../analysis/watch.ts";
+import { type Secret, SecretKind } from "../../api/core.ts";
+import { AlertProviderKind } from "../../api/kinds.ts";
 import type { Signals } from "../../api/signals.ts";
 import type { RouteAcknowledged } from "../../controller/entry.ts";
 import type { ControllerSettings } from "../../controller/settings.ts";
@@ -14,10 +16,13 @@ import { createAddressGuard } from "../../lib/address-guard.ts";
 import { systemClock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Registry } from "../../lib/metrics.ts";
+import { type AlertsOptions, createAlerts } from "../../webhooks/alerts/send.ts";
 import { createHooks } from "../../webhooks/hooks/call.ts";
+import { serveGates } from "../../webhooks/hooks/gates.ts";
 import { homeNamespace } from "../up/install.ts";
 import { type Ends, endInOrder } from "./ends.ts";
 import { isGone, ownHolder } from "./holder.ts";
+import { ports } from "./ports.ts";
 
 export interface ControllerRoomOptions {
   readonly client: Client;
@@ -35,8 +40,12 @@ export interface ControllerRoomOptions {
   readonly settings?: Partial<ControllerSettings>;
   /** What the proxies report, for queries that name no Prometheus; they are inconclusive where absent. */
   readonly series?: SeriesSource;
-  /** Whether metric providers may be on this machine itself: where all is on one. */
+  /** Whether metric providers, hooks and receivers of alerts may be on this machine itself: where all is on one. */
   readonly loopback?: boolean;
+  /** Address on which gates and rollback switches are served. */
+  readonly host: string;
+  /** Who is told of Canaries that name no receiver of alerts. */
+  readonly alerts?: AlertsOptions["fallback"];
 }
 
 export interface ControllerRoom {
@@ -78,8 +87,18 @@ async function start(options: ControllerRoomOptions, atEnd: Ends): Promise<Omit<
     onChange: (held) => held && controller?.resync(),
   });
   atEnd(() => lease.release());
-  const hooks = createHooks({ logger: logger.child({ room: "hooks" }), clock });
+  const hooksLogger = logger.child({ room: "hooks" });
+  const alerts = createAlerts({
+    ...{ clock, guard, logger: hooksLogger },
+    provider: (namespace, name) => informers.snapshot().get(AlertProviderKind, namespace, name),
+    secret: (namespace, name) => secretText(informers.snapshot().get(SecretKind, namespace, name)),
+    ...(options.alerts && { fallback: options.alerts }),
+  });
+  atEnd(() => alerts.close());
+  const hooks = createHooks({ clock, guard, alerts });
   atEnd(() => hooks.close());
+  const gates = await serveGates({ host: options.host, port: ports.gates, client, logger: hooksLogger });
+  atEnd(() => gates.close());
   const started = await startController({
     client,
     informers,
@@ -98,4 +117,10 @@ async function start(options: ControllerRoomOptions, atEnd: Ends): Promise<Omit<
   controller = started;
   atEnd(() => started.close());
   return { stopController: () => started.close() };
+}
+
+function secretText(secret: Secret | undefined): ReadonlyMap<string, string> | undefined {
+  if (secret === undefined) return undefined;
+  const entries = Object.entries(secret.data ?? {});
+  return new Map(entries.map(([name, value]) => [name, Buffer.from(value, "base64").toString()]));
 }

@@ -35,7 +35,7 @@ export function askTick(state: Progressing, seen: Observation, spec: DecisionSpe
     hooks,
     checks: !first,
     gates,
-    phase: "Progressing",
+    phase: state.phase,
     run: run.id,
     revision: run.revision,
     notBefore: run.tickedAt === undefined ? seen.now : dueAt(run.tickedAt, seen, spec),
@@ -52,4 +52,24 @@ export function countedAt({ run }: Progressing, seen: Observation, spec: Decisio
 /** A clock that was set back must not stop the canary: never more than one interval from now. */
 function dueAt(tickedAt: number, { now }: Observation, { interval }: DecisionSpec): number {
   return Math.min(tickedAt + interval, now + interval);
+}
+
+/** Whoever holds a canary still wants it taken back when a rollback hook says so. */
+export function askRollback(
+  { run, phase }: Progressing,
+  seen: Observation,
+  spec: DecisionSpec,
+): Ask | undefined {
+  const hooks = hooksOf(spec, "rollback");
+  if (hooks.length === 0) return undefined;
+  return {
+    about: { phase: "paused", run: run.id, revision: run.revision },
+    hooks,
+    checks: false,
+    gates: [],
+    phase,
+    run: run.id,
+    revision: run.revision,
+    notBefore: seen.now + spec.interval,
+  };
 }

@@ -6,7 +6,7 @@ import type { Position } from "./plan.ts";
 import { finishRollback, rollBack } from "./roll-back.ts";
 import type { DecisionSpec } from "./spec.ts";
 import { type Progressing, type Promoting, type Resting, remembered } from "./state.ts";
-import { tick } from "./tick.ts";
+import { askWhilePaused, tick } from "./tick.ts";
 import { takesTraffic } from "./traffic.ts";
 
 /**
@@ -147,13 +147,14 @@ function holdBack(state: Progressing, seen: Observation, spec: DecisionSpec): De
     });
   }
   if (seen.paused || state.run.paused) {
-    return stay({
+    const held = stay({
       reason: "Paused",
       message: seen.paused
         ? `held at ${whereIs(state)}: the canary is paused`
         : `held at ${whereIs(state)}: this step waits for a person, see fairlead resume`,
       stalled: false,
     });
+    return askWhilePaused(state, seen, spec, held);
   }
   if (seen.target.kind === "present" && seen.target.readiness.kind !== "ready") {
     const waiting = stay(notReady(seen.target.readiness.message, spec));

@@ -109,7 +109,7 @@ function closeFailed(
         reason: "CanaryFailed",
         message: `Canary failed! Scaling down ${spec.canary}`,
       },
-      { kind: "alert", severity: "error", message: alertText(state, cause) },
+      { kind: "alert", severity: severityOf(cause), message: alertText(state, cause) },
       { kind: "count-run", outcome: "rolled-back", run },
     ],
   };
@@ -123,6 +123,11 @@ function rollingBack(
   if (reason === "Threshold")
     return `Rolling back ${spec.canary} failed checks threshold reached ${failedChecks}: ${message}`;
   return `Rolling back ${spec.canary} ${message}`;
+}
+
+/** What a person or a hook asked for is no fault. */
+function severityOf({ reason }: Cause): "warn" | "error" {
+  return reason === "Hook" || reason === "Aborted" ? "warn" : "error";
 }
 
 function alertText({ failedChecks }: Progressing | Promoting, { reason, message }: Cause): string {

@@ -1,13 +1,13 @@
 import type { Check } from "../../analysis/checks/types.ts";
 import { advance } from "../../analysis/judge/advance.ts";
 import type { Advice } from "../../analysis/judge/types.ts";
-import { askTick, countedAt } from "./ask.ts";
+import { askRollback, askTick, countedAt } from "./ask.ts";
 import type { Decision, Effect } from "./effects.ts";
 import { closedByHand, type GateType, gateNotice } from "./gates.ts";
 import type { HookOutcome, Measurement, Observation } from "./observation.ts";
 import { describePosition, gateBefore, hasBegun, nextPosition, type Position } from "./plan.ts";
 import { hookEvents } from "./resting.ts";
-import { rollBack } from "./roll-back.ts";
+import { type Cause, rollBack } from "./roll-back.ts";
 import type { DecisionSpec } from "./spec.ts";
 import { type Progressing, type Promoting, remembered } from "./state.ts";
 
@@ -30,6 +30,29 @@ export function tick(state: Progressing, seen: Observation, spec: DecisionSpec):
   return applyAdvice(state, seen, spec, measurement);
 }
 
+/** `held`, and the rollback hooks each interval. */
+export function askWhilePaused(
+  state: Progressing,
+  seen: Observation,
+  spec: DecisionSpec,
+  held: Decision,
+): Decision {
+  const ask = askRollback(state, seen, spec);
+  if (ask === undefined) return held;
+  const { measurement } = seen;
+  if (measurement !== undefined && sameMoment(measurement.about, ask.about)) {
+    const asked = rollbackAsked(measurement.hooks);
+    if (asked !== undefined) return rollBack(state, seen, spec, asked);
+  }
+  return { ...held, ask };
+}
+
+/** What a rollback hook that passed ends the run for. */
+function rollbackAsked(hooks: readonly HookOutcome[]): Cause | undefined {
+  const asked = hooks.find(({ type, answer }) => type === "rollback" && answer.kind === "passed");
+  return asked && { reason: "Hook", message: `rollback hook ${asked.name}`, check: asked.name };
+}
+
 function sameMoment(a: Measurement["about"], b: Measurement["about"]): boolean {
   return (
     a.phase === b.phase &&
@@ -48,14 +71,8 @@ function applyAdvice(
   measurement: Measurement | undefined,
 ): Decision {
   const hooks = measurement?.hooks ?? [];
-  const asked = hooks.find(({ type, answer }) => type === "rollback" && answer.kind === "passed");
-  if (asked !== undefined) {
-    return rollBack(state, seen, spec, {
-      reason: "Hook",
-      message: `rollback hook ${asked.name}`,
-      check: asked.name,
-    });
-  }
+  const asked = rollbackAsked(hooks);
+  if (asked !== undefined) return rollBack(state, seen, spec, asked);
   const checks = [...hookChecks(hooks), ...(measurement?.checks ?? [])];
   // The rule needs to know whether evidence can be there already, and whether there is another step.
   const begun = hasBegun(state);

@@ -24,6 +24,8 @@ export interface TestControllerOptions {
   readonly client?: Client;
   readonly signals?: ScriptedSignals;
   readonly answer?: (hook: string) => HookAnswer;
+  /** In place of `answer`: the real ones. */
+  readonly hooks?: Hooks;
   readonly logger?: Logger;
   /** Beside the list of events. */
   readonly recorder?: Recorder;
@@ -45,7 +47,7 @@ export async function startTestController(
   };
   const registry = createRegistry();
   let alive = true;
-  const hooks: Hooks = {
+  const hooks: Hooks = options.hooks ?? {
     call: async ({ name }) => options.answer?.(name) ?? { kind: "passed", text: "" },
     async *gates() {},
     async *rollbacks() {},

@@ -60,6 +60,7 @@ export function simulate(world: World, script: Script): Simulation {
       overlay,
       recorder: { event: () => {} },
       hooks: { alert: () => {} },
+      eventHooks: { tell: () => {} },
       lease: { held: () => true, epoch: () => 1 },
       rollbacks: {
         async rollBack({ canary, router, snapshot }, mark) {

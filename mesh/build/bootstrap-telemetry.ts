@@ -50,6 +50,16 @@ export const destinationMetrics = {
   time: "destination.time",
 } as const;
 
+/** Statuses that a report tells one by one; the others of a class come as one. */
+export const exactStatuses = [
+  ...[200, 201, 202, 204, 301, 302, 303, 304, 307, 308],
+  ...[400, 401, 403, 404, 405, 408, 409, 410, 412, 415, 422, 429],
+  ...[500, 501, 502, 503, 504],
+] as const;
+
+/** What a report calls the answers of the proxy's own workload with one of {@link exactStatuses}. */
+export const exactMetric = (status: number): string => `destination.${status}`;
+
 /** Statistics of outbound clusters that a report holds, by their names in Envoy. */
 export const clusterStatistics = {
   requests: "upstream_rq_completed",
@@ -62,7 +72,7 @@ export const clusterStatistics = {
  * Where counters go each second: cumulative, so that a lost or repeated report is harmless; histograms hold what was
  * seen since the last.
  *
- * Of all statistics only those that a judge reads: Istio's series of the proxy's own workload summed by class of
+ * Of all statistics only those that a judge reads: Istio's series of the proxy's own workload summed by kind of
  * answer, and four of each outbound cluster in use. A report so has a kilobyte or two, whatever the number of series.
  *
  * @see envoy.extensions.stat_sinks.open_telemetry.v3.SinkConfig
@@ -120,12 +130,12 @@ function reported(): FieldMatcher[] {
     convert(name({ case: "prefix", value: duration }), destinationMetrics.time),
     // The client went away before an answer: it says nothing about the version.
     drop(answered({ code: "0", flags: anyOf("DC") })),
-    convert(answered({ code: "5[0-9][0-9]" }), destinationMetrics.status5xx),
+    byStatus(answered({ code: "5[0-9][0-9]" }), 5, destinationMetrics.status5xx),
     convert(answered({ grpc: `(${failedGrpcStatuses.join("|")})` }), destinationMetrics.failedGrpc),
     convert(answered({ flags: anyOf(noAnswerFlags.join("|")) }), destinationMetrics.noAnswer),
-    convert(answered({ code: "2[0-9][0-9]" }), destinationMetrics.status2xx),
-    convert(answered({ code: "3[0-9][0-9]" }), destinationMetrics.status3xx),
-    convert(answered({ code: "4[0-9][0-9]" }), destinationMetrics.status4xx),
+    byStatus(answered({ code: "2[0-9][0-9]" }), 2, destinationMetrics.status2xx),
+    byStatus(answered({ code: "3[0-9][0-9]" }), 3, destinationMetrics.status3xx),
+    byStatus(answered({ code: "4[0-9][0-9]" }), 4, destinationMetrics.status4xx),
     convert(name({ case: "prefix", value: requests }), destinationMetrics.other),
     drop(not(or(suffixes))),
   ];
@@ -160,11 +170,26 @@ function convert(predicate: Predicate, metricName: string): FieldMatcher {
   return rule(predicate, "convert", typed(ConversionSchema, { metricName }));
 }
 
-function rule(predicate: Predicate, action: string, typedConfig: ReturnType<typeof typed>): FieldMatcher {
-  return create(FieldMatcherSchema, {
-    predicate,
-    onMatch: { onMatch: { case: "action", value: { name: action, typedConfig } } },
+/** What matches by its exact status, and as `metricName` where that is not one of the exact ones. */
+function byStatus(predicate: Predicate, hundred: number, metricName: string): FieldMatcher {
+  const matchers = exactStatuses
+    .filter((status) => Math.floor(status / 100) === hundred)
+    .map((status) =>
+      convert(name({ case: "contains", value: `.response_code.${status}.` }), exactMetric(status)),
+    );
+  const matcher = create(MatcherSchema, {
+    matcherType: { case: "matcherList", value: { matchers } },
+    onNoMatch: { onMatch: action("convert", typed(ConversionSchema, { metricName })) },
   });
+  return create(FieldMatcherSchema, { predicate, onMatch: { onMatch: { case: "matcher", value: matcher } } });
+}
+
+function rule(predicate: Predicate, what: string, typedConfig: ReturnType<typeof typed>): FieldMatcher {
+  return create(FieldMatcherSchema, { predicate, onMatch: { onMatch: action(what, typedConfig) } });
+}
+
+function action(what: string, typedConfig: ReturnType<typeof typed>) {
+  return { case: "action", value: { name: what, typedConfig } } as const;
 }
 
 /** What ends the cluster's name in its statistics (`alt_stat_name`), so that the dots of a host stay inside it. */

@@ -93,7 +93,7 @@ function open(clock = settableClock()) {
     (await signals.history(run, 300))
       .filter(({ arm, side }) => arm === "canary" && side === "client")
       .reduce((_, { requests }) => requests, 0);
-  return { clock, say, all, total, past, signals, series };
+  return { clock, collector, say, all, total, past, signals, series };
 }
 
 const windowsOf = (heard: readonly (Window | Gap)[], side: Window["side"]): Window[] =>
@@ -112,8 +112,8 @@ test("proxies add up, whatever their order, and what they counted before we list
   }
   clock.pass(2000);
   expect(await past()).toBe(9 * 14);
-  expect(total("200")).toBe(9 * 14 - 3 * 9);
-  expect(total("500")).toBe(27);
+  expect(total("2xx")).toBe(9 * 14 - 3 * 9);
+  expect(total("5xx")).toBe(27);
 });
 
 test("a restarted proxy is another source that counts from 0, and nothing is lost or counted twice", async () => {
@@ -188,7 +188,7 @@ test.for([
     clock.pass(1000);
   }
   clock.pass(1000);
-  expect(total("200")).toBe(40);
+  expect(total("2xx")).toBe(40);
   const windows = windowsOf(await all(), "client");
   expect(windows.map(({ at }) => at - epoch)).toEqual([0, 1000, 2000, 3000, 4000]);
   expect(new Set(windows.map(({ source }) => source.start))).toEqual(new Set([epoch - 30_000]));
@@ -219,7 +219,7 @@ test("our own clock that is set neither loses nor moves the past", async () => {
   }
   clock.pass(2000);
   expect(await past()).toBe(110);
-  expect(total("200")).toBe(110);
+  expect(total("2xx")).toBe(110);
 });
 
 test("a report without a time is harmless", async () => {
@@ -247,4 +247,43 @@ test("memory is bounded by the services in use, not by proxies or time", () => {
   say("c", { requests: 1, failed: 0 });
   expect(signals.health()[0]?.proxies).toBe(1);
   expect(series.select("istio_requests_total", () => true, 0, clock.now())).toEqual([]);
+});
+
+test("statuses are told apart, and what cannot be told is refused instead of guessed", () => {
+  const { clock, collector, series } = open();
+  const answers = (total: number): MetricsExport => ({
+    at: clock.now(),
+    start: epoch - 60_000,
+    samples: [
+      ["destination.200", 90 * total],
+      ["destination.404", 6 * total],
+      ["destination.4xx", 3 * total],
+      ["destination.503", 1 * total],
+    ].map(([name, count]) => ({ name: String(name), value: { kind: "counter", total: Number(count) } })),
+  });
+  for (let second = 0; second < 5; second++) {
+    collector.takeReport("a", answers(second), canarySelf);
+    clock.pass(1000);
+  }
+  clock.pass(1000);
+  const sum = (matches: (code: string) => boolean, asked = ["response_code"]): number =>
+    series
+      .select(
+        "istio_requests_total",
+        (labels) => labels.get("reporter") === "destination" && matches(labels.get("response_code") ?? ""),
+        0,
+        clock.now(),
+        asked,
+      )
+      .reduce((all, { points }) => all + (points.at(-1)?.[1] ?? 0), 0);
+  expect(sum((code) => code === "404")).toBe(24);
+  expect(sum((code) => code !== "404")).toBe(376);
+  expect(sum((code) => code.startsWith("4"))).toBe(36);
+  expect(sum((code) => !/^5.*$/.test(code))).toBe(396);
+  expect(() => sum((code) => code !== "418")).toThrow(
+    "the control plane does not tell response_code 418 from others of 4xx: ask a prometheus that scrapes the proxies",
+  );
+  expect(() => sum(() => true, ["reporter", "source_workload"])).toThrow(
+    "label `source_workload` is not kept by the control plane",
+  );
 });

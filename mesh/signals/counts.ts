@@ -1,6 +1,11 @@
 import { bucketBounds } from "../../api/signals.ts";
 import type { Sample } from "../../envoy/readers/otlp-metrics.ts";
-import { clusterStatistics, destinationMetrics } from "../build/bootstrap-telemetry.ts";
+import {
+  clusterStatistics,
+  destinationMetrics,
+  exactMetric,
+  exactStatuses,
+} from "../build/bootstrap-telemetry.ts";
 import { hostOfCluster } from "./attempt.ts";
 
 /** Whose traffic a count is: a host as its callers see it, or a workload as its own proxies see it. */
@@ -8,17 +13,54 @@ export type Subject =
   | { readonly side: "client"; readonly host: string }
   | { readonly side: "destination"; readonly namespace: string; readonly workload: string };
 
+/** Answers that are counted apart. */
+export interface AnswerKind {
+  /** As `response_code` names it: a status, or `4xx` for those of a class that are not told one by one. */
+  readonly label: string;
+  /** The statuses that it stands for. */
+  readonly statuses: readonly number[];
+}
+
+/** First the rest of each class, 1xx to 5xx, then what is told by its exact status. */
+export const answerKinds: readonly AnswerKind[] = [
+  ...[1, 2, 3, 4, 5].map((hundred) => ({
+    label: `${hundred}xx`,
+    statuses: Array.from({ length: 100 }, (_, index) => hundred * 100 + index).filter(
+      (status) => !(exactStatuses as readonly number[]).includes(status),
+    ),
+  })),
+  ...exactStatuses.map((status) => ({ label: String(status), statuses: [status] })),
+];
+
 /** What one report says of one subject: cumulative counters, and the latencies seen since the report before. */
 export interface Counts {
   readonly subject: Subject;
   requests: number;
   failed: number;
   connections: number;
-  /** Requests by class of their status, 1xx to 5xx at 1 to 5; destinations only. */
-  readonly classes: number[];
+  /** Requests by {@link answerKinds}; destinations only. */
+  readonly answers: number[];
   /** Not cumulative over reports: per bucket, the last beyond all bounds. */
   readonly latencies: number[];
 }
+
+/** Answers of the proxy's own workload. */
+interface OwnAnswers {
+  readonly failed: boolean;
+  /** Index in {@link answerKinds}. */
+  readonly kind: number;
+}
+
+/** Where in {@link answerKinds} each class of answers counts. A gRPC failure comes with HTTP status 200, no answer with none. */
+const classes = {
+  failedGrpc: { failed: true, kind: answerKinds.findIndex(({ label }) => label === "200") },
+  noAnswer: { failed: true, kind: 4 },
+  status5xx: { failed: true, kind: 4 },
+  status4xx: { failed: false, kind: 3 },
+  status3xx: { failed: false, kind: 2 },
+  status2xx: { failed: false, kind: 1 },
+  other: { failed: false, kind: 0 },
+} as const satisfies Record<Exclude<keyof typeof destinationMetrics, "time">, OwnAnswers>;
 
 /** The workload that a proxy stands before. */
 export interface ReportingWorkload {
@@ -41,9 +83,9 @@ export function countsOf(
   const counts = new Map<string, Counts>();
   for (const sample of samples) {
     const { name } = sample;
-    const what = ownMetrics.get(name);
-    if (what !== undefined) {
-      if (self !== undefined) addOwn(entryOf(counts, { side: "destination", ...self }), what, sample);
+    const answers = ownAnswers.get(name);
+    if (answers !== undefined || name === destinationMetrics.time) {
+      if (self !== undefined) addOwn(entryOf(counts, { side: "destination", ...self }), answers, sample);
       continue;
     }
     const [host, statistic] = clusterStatistic(name);
@@ -52,10 +94,17 @@ export function countsOf(
   return counts;
 }
 
-/** `destinationMetrics`, from the name on the wire. */
-const ownMetrics: ReadonlyMap<string, keyof typeof destinationMetrics> = new Map(
-  Object.entries(destinationMetrics).map(([what, name]) => [name, what as keyof typeof destinationMetrics]),
-);
+/** By their names on the wire. */
+const ownAnswers: ReadonlyMap<string, OwnAnswers> = new Map<string, OwnAnswers>([
+  ...Object.entries(classes).map(([what, answers]): [string, OwnAnswers] => [
+    destinationMetrics[what as keyof typeof classes],
+    answers,
+  ]),
+  ...exactStatuses.map((status): [string, OwnAnswers] => {
+    const kind = answerKinds.findIndex(({ label }) => label === String(status));
+    return [exactMetric(status), { failed: status >= 500, kind }];
+  }),
+]);
 
 function entryOf(counts: Map<string, Counts>, subject: Subject): Counts {
   const key = keyOf(subject);
@@ -66,7 +115,7 @@ function entryOf(counts: Map<string, Counts>, subject: Subject): Counts {
     requests: 0,
     failed: 0,
     connections: 0,
-    classes: [0, 0, 0, 0, 0, 0],
+    answers: subject.side === "client" ? [] : answerKinds.map(() => 0),
     latencies: Array.from({ length: bucketBounds.length + 1 }, () => 0),
   };
   counts.set(key, entry);
@@ -91,31 +140,14 @@ function addClient(counts: Counts, statistic: string, { value }: Sample): void {
   else if (statistic === clusterStatistics.connections) counts.connections += value.total;
 }
 
-function addOwn(counts: Counts, what: keyof typeof destinationMetrics, { value }: Sample): void {
-  if (value.kind === "histogram") {
-    if (what === "time") addLatencies(counts, value.buckets);
-    return;
+function addOwn(counts: Counts, answers: OwnAnswers | undefined, { value }: Sample): void {
+  if (value.kind === "histogram") addLatencies(counts, value.buckets);
+  else if (answers !== undefined) {
+    counts.requests += value.total;
+    if (answers.failed) counts.failed += value.total;
+    counts.answers[answers.kind] = (counts.answers[answers.kind] ?? 0) + value.total;
   }
-  if (what === "time") return;
-  const { failed, status } = destinationClasses[what];
-  counts.requests += value.total;
-  if (failed) counts.failed += value.total;
-  counts.classes[status] = (counts.classes[status] ?? 0) + value.total;
 }
-
-/** What each class of answers counts as. A gRPC failure comes with HTTP status 200, no answer with none. */
-const destinationClasses = {
-  failedGrpc: { failed: true, status: 2 },
-  noAnswer: { failed: true, status: 5 },
-  status5xx: { failed: true, status: 5 },
-  status4xx: { failed: false, status: 4 },
-  status3xx: { failed: false, status: 3 },
-  status2xx: { failed: false, status: 2 },
-  other: { failed: false, status: 1 },
-} as const satisfies Record<
-  Exclude<keyof typeof destinationMetrics, "time">,
-  { failed: boolean; status: number }
->;
 
 /** Envoy's buckets are those of `bucketBounds`, its default bounds; others are not understood. */
 function addLatencies(counts: Counts, buckets: readonly number[]): void {

@@ -1,5 +1,5 @@
 import { type Arm, bucketBounds, type Window } from "../../api/signals.ts";
-import { keyOf, type Subject } from "./counts.ts";
+import { answerKinds, keyOf, type Subject } from "./counts.ts";
 import type { Growth } from "./proxy.ts";
 import { type Second, Seconds } from "./seconds.ts";
 
@@ -11,15 +11,15 @@ const forgetAfter = 900;
 /** Where a second's counts stand in its cells. */
 const requestsCell = 0;
 const failedCell = 1;
-const classCell = 2;
-const bucketCell = classCell + 6;
+const answerCell = 2;
+const bucketCell = answerCell + answerKinds.length;
 
 /** What a subject counted up to a moment. */
 export interface Total {
   requests: number;
   failed: number;
-  /** By class of status, 1xx to 5xx at 1 to 5. */
-  readonly classes: number[];
+  /** By {@link answerKinds}. */
+  readonly answers: number[];
   readonly buckets: number[];
 }
 
@@ -118,7 +118,7 @@ function pastOf({ subject, half, seconds }: Kept, from: number): Past {
 }
 
 function* totals(before: Total, seconds: Iterable<Second>): Generator<{ second: number; total: Total }> {
-  const total: Total = { ...before, classes: [...before.classes], buckets: [...before.buckets] };
+  const total: Total = { ...before, answers: [...before.answers], buckets: [...before.buckets] };
   for (const { second, cells } of seconds) {
     addTo(total, cells);
     yield { second, total };
@@ -129,7 +129,7 @@ function emptyTotal(): Total {
   return {
     requests: 0,
     failed: 0,
-    classes: [0, 0, 0, 0, 0, 0],
+    answers: answerKinds.map(() => 0),
     buckets: Array.from({ length: bucketBounds.length + 1 }, () => 0),
   };
 }
@@ -139,14 +139,14 @@ function addTo(total: Total, cells: ReadonlyMap<number, number>): void {
     if (cell === requestsCell) total.requests += count;
     else if (cell === failedCell) total.failed += count;
     else if (cell < bucketCell)
-      total.classes[cell - classCell] = (total.classes[cell - classCell] ?? 0) + count;
+      total.answers[cell - answerCell] = (total.answers[cell - answerCell] ?? 0) + count;
     else total.buckets[cell - bucketCell] = (total.buckets[cell - bucketCell] ?? 0) + count;
   }
 }
 
-function* cellsOf({ requests, failed, classes, buckets }: Growth): Generator<readonly [number, number]> {
+function* cellsOf({ requests, failed, answers, buckets }: Growth): Generator<readonly [number, number]> {
   yield [requestsCell, requests];
   yield [failedCell, failed];
-  for (const [index, count] of classes.entries()) yield [classCell + index, count];
+  for (const [index, count] of answers.entries()) yield [answerCell + index, count];
   for (const [index, count] of buckets.entries()) yield [bucketCell + index, count];
 }

@@ -14,7 +14,7 @@ export interface Totals {
   requests: number;
   failed: number;
   connections: number;
-  classes: readonly number[];
+  answers: readonly number[];
   readonly buckets: number[];
 }
 
@@ -24,7 +24,7 @@ export interface Growth {
   readonly totals: Totals;
   readonly requests: number;
   readonly failed: number;
-  readonly classes: readonly number[];
+  readonly answers: readonly number[];
   readonly buckets: readonly number[];
 }
 
@@ -81,7 +81,7 @@ export class ProxyCounts {
       requests: 0,
       failed: 0,
       connections: 0,
-      classes: [],
+      answers: [],
       buckets: Array.from({ length: bucketBounds.length + 1 }, () => 0),
     };
     // What a proxy counted before its first report was not seen from here: it is a base, not growth.
@@ -94,13 +94,13 @@ export class ProxyCounts {
       totals,
       requests: since(totals.requests, now.requests),
       failed: since(totals.failed, now.failed),
-      classes: now.classes.map((count, index) => Math.max(0, since(totals.classes[index] ?? 0, count))),
+      answers: now.answers.map((count, index) => Math.max(0, since(totals.answers[index] ?? 0, count))),
       buckets: based ? now.latencies : [],
     };
     totals.requests = now.requests;
     totals.failed = now.failed;
     totals.connections = now.connections;
-    totals.classes = now.classes;
+    totals.answers = now.answers;
     for (const [index, count] of now.latencies.entries())
       if (count > 0) totals.buckets[index] = (totals.buckets[index] ?? 0) + count;
     if (known === undefined) this.totals.set(key, totals);

@@ -1,5 +1,5 @@
 /** Bits of a packed cell that hold its count; the others hold its index. */
-const countBits = 27;
+const countBits = 26;
 const largest = 2 ** countBits - 1;
 const headLength = 2;
 
@@ -10,7 +10,7 @@ export interface Second {
 }
 
 /**
- * The newest seconds of one subject, each with up to 32 counts, of which most are 0: only the others take memory, four
+ * The newest seconds of one subject, each with up to 64 counts, of which most are 0: only the others take memory, four
  * bytes each. Beyond them, what was ever counted is kept as one sum.
  */
 export class Seconds {

@@ -4,7 +4,7 @@
  */
 import { bucketBounds } from "../../api/signals.ts";
 import type { Clock } from "../../lib/clock.ts";
-import type { Subject } from "./counts.ts";
+import { answerKinds, type Subject } from "./counts.ts";
 import { type History, keptSeconds, type Past, type Total } from "./history.ts";
 
 type Labels = ReadonlyMap<string, string>;
@@ -22,12 +22,16 @@ export interface MeshSeries {
   /**
    * Series of a metric whose labels are wanted, with a point each second after `start` and up to `end` (epoch
    * milliseconds). The second that still goes on is left out.
+   *
+   * @param asked the labels that `wanted` looks at
+   * @throws {RangeError} where what is kept cannot tell: a label that is not kept, statuses that are counted together
    */
   select(
     name: string,
     wanted: (labels: Labels) => boolean,
     start: number,
     end: number,
+    asked?: readonly string[],
   ): readonly MeshSeriesPoints[];
   /** Names of the metrics. */
   readonly names: readonly string[];
@@ -40,18 +44,25 @@ const duration = "istio_request_duration_milliseconds";
 interface Column {
   readonly labels: readonly (readonly [string, string])[];
   readonly value: (total: Total) => number;
+  /** Statuses that are counted together in it. */
+  readonly statuses?: readonly number[];
 }
 
-const failedClass = 5;
-
-/** The exact status is not reported, so the first of each class stands for all of it. */
-const destinationColumns: readonly Column[] = [1, 2, 3, 4, 5].map((status) => ({
-  labels: [["response_code", `${status}00`]],
-  value: ({ classes }) => classes[status] ?? 0,
+const destinationColumns: readonly Column[] = answerKinds.map(({ label, statuses }, kind) => ({
+  labels: [["response_code", label]],
+  statuses,
+  value: ({ answers }) => answers[kind] ?? 0,
 }));
+const between = (from: number, to: number): readonly number[] =>
+  Array.from({ length: to - from }, (_, index) => from + index);
+/** Callers tell failures and the rest alone. */
 const sourceColumns: readonly Column[] = [
-  { labels: [["response_code", "200"]], value: (total) => total.requests - total.failed },
-  { labels: [["response_code", `${failedClass}00`]], value: (total) => total.failed },
+  {
+    labels: [["response_code", "2xx"]],
+    statuses: between(100, 500),
+    value: (total) => total.requests - total.failed,
+  },
+  { labels: [["response_code", "5xx"]], statuses: between(500, 600), value: (total) => total.failed },
 ];
 const bucketColumns: readonly Column[] = [...bucketBounds.map(String), "+Inf"].map((le, index) => ({
   labels: [["le", le]],
@@ -73,6 +84,36 @@ function columnsOf(name: string, side: Subject["side"]): readonly Column[] {
       return countColumns;
     default:
       return [];
+  }
+}
+
+/** Every label that some series has. */
+const keptLabels: readonly string[] = [
+  ...["reporter", "destination_workload", "destination_workload_namespace"],
+  ...["destination_service", "destination_service_name", "destination_service_namespace"],
+];
+
+/** @throws {RangeError} naming a label that a query asks about and no series of this metric has */
+function requireKept(name: string, asked: readonly string[]): void {
+  const kept = [...keptLabels, name === requests ? "response_code" : "le"];
+  const other = asked.find((label) => label !== "__name__" && !kept.includes(label));
+  if (other !== undefined)
+    throw new RangeError(
+      `label \`${other}\` is not kept by the control plane (${kept.join(", ")} are): ask a prometheus that scrapes the proxies`,
+    );
+}
+
+/** @throws {RangeError} where some of the statuses that are counted together are wanted and some are not */
+function requireTold(columns: readonly Column[], own: Labels, wanted: (labels: Labels) => boolean): void {
+  for (const { labels, statuses = [] } of columns) {
+    const all = wanted(new Map([...own, ...labels]));
+    const other = statuses.find(
+      (status) => wanted(new Map([...own, ["response_code", String(status)]])) !== all,
+    );
+    if (other !== undefined)
+      throw new RangeError(
+        `the control plane does not tell response_code ${other} from others of ${labels[0]?.[1]}: ask a prometheus that scrapes the proxies`,
+      );
   }
 }
 
@@ -98,7 +139,8 @@ export function createSeries(history: History, clock: Clock): MeshSeries {
   return {
     kept,
     names: [requests, `${duration}_bucket`, `${duration}_count`],
-    select(name, wanted, start, end) {
+    select(name, wanted, start, end, asked = []) {
+      if ([requests, `${duration}_bucket`, `${duration}_count`].includes(name)) requireKept(name, asked);
       const offset = Math.round(clock.now() - clock.monotonic());
       const complete = Math.floor(clock.monotonic() / 1000) - 1;
       const last = Math.min(complete, Math.floor((end - offset) / 1000) - 1);
@@ -109,14 +151,21 @@ export function createSeries(history: History, clock: Clock): MeshSeries {
         const key = labelsOf(past.subject).join();
         subjects.set(key, [...(subjects.get(key) ?? []), past]);
       }
+      const told = new Set<Subject["side"]>();
       return [...subjects.values()].flatMap((halves) => {
         const [one] = halves;
         if (one === undefined) return [];
+        const { side } = one.subject;
         const own = labelsOf(one.subject);
-        const columns = columnsOf(name, one.subject.side)
+        const columns = columnsOf(name, side)
           .map(({ labels, value }) => ({ labels: new Map([...own, ...labels]), value }))
           .filter(({ labels }) => wanted(labels));
-        return columns.length === 0 ? [] : pointsOf(halves, columns, first, last, offset);
+        if (columns.length === 0) return [];
+        // All other labels are wanted here, so that the answer is the same for every subject of this side.
+        if (asked.includes("response_code") && !told.has(side))
+          requireTold(columnsOf(name, side), new Map(own), wanted);
+        told.add(side);
+        return pointsOf(halves, columns, first, last, offset);
       });
     },
   };

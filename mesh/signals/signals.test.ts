@@ -11,6 +11,7 @@ import {
 import { file_envoy_extensions_access_loggers_filters_cel_v3_cel } from "../../envoy/generated/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.js";
 import { file_envoy_extensions_access_loggers_grpc_v3_als } from "../../envoy/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
 import { file_envoy_extensions_access_loggers_stats_v3_stats } from "../../envoy/generated/envoy/extensions/access_loggers/stats/v3/stats_pb.js";
+import { file_envoy_extensions_access_loggers_stream_v3_stream } from "../../envoy/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js";
 import { file_envoy_extensions_matching_actions_transform_stat_v3_transform_stat } from "../../envoy/generated/envoy/extensions/matching/actions/transform_stat/v3/transform_stat_pb.js";
 import { file_envoy_extensions_matching_common_inputs_stats_v3_stats } from "../../envoy/generated/envoy/extensions/matching/common_inputs/stats/v3/stats_pb.js";
 import { file_envoy_extensions_stat_sinks_open_telemetry_v3_open_telemetry } from "../../envoy/generated/envoy/extensions/stat_sinks/open_telemetry/v3/open_telemetry_pb.js";
@@ -33,6 +34,7 @@ const registry = createRegistry(
   file_envoy_extensions_access_loggers_filters_cel_v3_cel,
   file_envoy_extensions_access_loggers_grpc_v3_als,
   file_envoy_extensions_access_loggers_stats_v3_stats,
+  file_envoy_extensions_access_loggers_stream_v3_stream,
   file_envoy_extensions_matching_actions_transform_stat_v3_transform_stat,
   file_envoy_extensions_matching_common_inputs_stats_v3_stats,
 );
@@ -161,7 +163,7 @@ test.skipIf(envoyMissing)(
   async () => {
     const primary = await startVersion((n) => (n === 2 ? 503 : 200));
     const canary = await startVersion((n) => (n === 1 ? 0 : n % 2 === 0 ? 503 : 200));
-    const { signals, collector } = createSignals({
+    const { signals, collector, series } = createSignals({
       replica: "test",
       clock: systemClock,
       cuts: { set: () => ({ held: 0, of: 0 }), release: () => undefined },
@@ -242,6 +244,20 @@ test.skipIf(envoyMissing)(
     expect(sampled().length).toBeLessThan(40);
     expect(sampled().every(({ times }) => times === primarySample)).toBe(true);
     await get("/canary");
+    // Queries are answered by exact statuses: Envoy itself answers a path that it does not know.
+    for (const path of ["/missing", "/missing"]) await get(path);
+    const answered = (code: string): number =>
+      series
+        .select(
+          "istio_requests_total",
+          (labels) => labels.get("response_code") === code,
+          0,
+          Date.now() + 2000,
+        )
+        .reduce((sum, { points }) => sum + (points.at(-1)?.[1] ?? 0), 0);
+    await expect.poll(() => answered("404"), { timeout: 5_000 }).toBe(2);
+    expect(answered("200")).toBeGreaterThan(500);
+    expect(answered("4xx") + answered("429")).toBe(0);
     await expect
       .poll(
         async () =>

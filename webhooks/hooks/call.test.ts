@@ -2,8 +2,8 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import type { Hook, RunId } from "../../api/hooks.ts";
+import { createAddressGuard } from "../../lib/address-guard.ts";
 import { systemClock } from "../../lib/clock.ts";
-import { silent } from "../../lib/log.ts";
 import { createHooks } from "./call.ts";
 
 let server: Server | undefined;
@@ -51,7 +51,11 @@ const run: RunId = {
 };
 
 async function call(given: Hook) {
-  const hooks = createHooks({ clock: systemClock, logger: silent });
+  const hooks = createHooks({
+    clock: systemClock,
+    guard: createAddressGuard({ loopback: true }),
+    alerts: { send: () => {} },
+  });
   const answer = await hooks.call(given, "Progressing", run, "id", new AbortController().signal);
   await hooks.close();
   return answer;

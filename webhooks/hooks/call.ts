@@ -1,12 +1,16 @@
 import { Agent, request } from "undici";
 import type { Hook, HookAnswer, Hooks, RunId } from "../../api/hooks.ts";
+import type { AddressGuard } from "../../lib/address-guard.ts";
 import type { Clock } from "../../lib/clock.ts";
-import type { Logger } from "../../lib/log.ts";
 import { redact } from "../../lib/redaction.ts";
+import type { Alerts } from "../alerts/send.ts";
 
 export interface HooksOptions {
   readonly clock: Clock;
-  readonly logger: Logger;
+  /** Which addresses may be called: users name them. */
+  readonly guard: AddressGuard;
+  /** Where alerts go. */
+  readonly alerts: Pick<Alerts, "send">;
 }
 
 /** First and longest wait between two attempts, as Flagger's. */
@@ -17,15 +21,18 @@ const longestText = 512;
 
 /**
  * Calls a Canary's webhooks as Flagger does: POST of `{name, namespace, phase, checksum, metadata}`, `timeout` for each
- * attempt, `retries` after connection errors, 429 and 5xx (not 501). Any 2xx passes.
+ * attempt, `retries` after connection errors, 429 and 5xx (not 501). Any 2xx passes; redirects are not followed.
  *
- * Gates and rollbacks by push, and alerts to providers, are not served yet: alerts go to the log.
+ * Gates and rollbacks by push are not served yet.
  */
-export function createHooks({ clock, logger }: HooksOptions): Hooks & { close(): Promise<void> } {
-  const trusting = new Agent({ connect: { rejectUnauthorized: false } });
-  const strict = new Agent();
+export function createHooks({ clock, guard, alerts }: HooksOptions): Hooks & { close(): Promise<void> } {
+  const { lookup } = guard;
+  const trusting = new Agent({ connect: { lookup, rejectUnauthorized: false } });
+  const strict = new Agent({ connect: { lookup } });
   return {
     async call(hook, phase, run, idempotencyId, signal) {
+      const refusal = guard.refusal(hook.url);
+      if (refusal !== undefined) return { kind: "failed", text: refusal };
       const body = JSON.stringify(payload(hook, phase, run));
       let answer: HookAnswer = { kind: "inconclusive", text: "not asked" };
       for (let attempt = 0; attempt <= hook.retries; attempt++) {
@@ -39,11 +46,10 @@ export function createHooks({ clock, logger }: HooksOptions): Hooks & { close():
     },
     async *gates() {},
     async *rollbacks() {},
-    alert: ({ canary, severity, message, fields }) => {
-      logger.info({ canary: `${canary.namespace}/${canary.name}`, severity, fields }, message);
-    },
+    alert: (alert) => alerts.send(alert),
     async close() {
-      await Promise.all([trusting.close(), strict.close()]);
+      // A call that goes on would keep the pool open for as long as its timeout.
+      await Promise.all([trusting.destroy(), strict.destroy()]);
     },
   };
 }
