@@ -15,6 +15,7 @@ const local = "On this machine:";
 const release = "Releases:";
 const objects = "Objects:";
 const access = "Policies:";
+const mesh = "Mesh:";
 const other = "Other:";
 
 /** All commands, in the order of the help. */
@@ -165,9 +166,15 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: "explain",
-    group: access,
-    summary: "say which rule denied a request, from the sidecars' own logs",
+    group: mesh,
+    summary: "say where a request goes and why, or which rule denied it",
     load: async () => (await import("./commands/explain.ts")).addExplain,
+  },
+  {
+    name: "mesh",
+    group: mesh,
+    summary: "print all that a proxy would be sent, from manifests",
+    load: async () => (await import("./commands/mesh.ts")).addMesh,
   },
   {
     name: "policy",

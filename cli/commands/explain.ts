@@ -4,6 +4,7 @@ import { type Denial, type FoundDenials, readDenials } from "../authz/denials.ts
 import { readCluster } from "../authz/scope.ts";
 import { addClusterOptions, type Cluster, type ClusterOptions, withCluster } from "../cluster.ts";
 import { UsageError } from "../failure.ts";
+import { addExplainRoute } from "../mesh/explain-route.ts";
 import { addOutputOption, type Format, printData } from "../output/format.ts";
 import { formatTable } from "../output/table.ts";
 
@@ -19,7 +20,8 @@ const listed = 20;
 
 /** Adds `fairlead explain`. */
 export function addExplain(program: Command): void {
-  const explain = program.command("explain").description("say why something was refused");
+  const explain = program.command("explain").description("say where a request goes, and why one was refused");
+  addExplainRoute(explain);
   const denial = explain
     .command("denial")
     .description(

@@ -7,6 +7,7 @@ import {
   RouteActionSchema,
   RouteSchema,
 } from "../../envoy/generated/envoy/config/route/v3/route_components_pb.js";
+import type { Milliseconds } from "../../lib/units.ts";
 import type { SessionHash } from "../model/destination-policy.ts";
 import type { DirectResponse, Forward, HttpMatch, HttpRoute, LiveCanary, Mirror } from "../model/route.ts";
 import { alpnAsAsked, alpnFilter } from "./alpn.ts";
@@ -131,17 +132,27 @@ function buildForward(
     ...(action.missingClusterStatus === 500 && {
       clusterNotFoundResponseCode: MissingCluster.INTERNAL_SERVER_ERROR,
     }),
-    timeout: durationFromMs(action.timeout ?? 0),
-    maxStreamDuration: {
-      maxStreamDuration: durationFromMs(action.timeout ?? 0),
-      grpcTimeoutHeaderMax: durationFromMs(action.timeout ?? 0),
-    },
+    ...buildTimeout(action.timeout ?? 0),
     ...(action.retries && { retryPolicy: buildRetries(action.retries, hashes.length > 0) }),
     ...buildRewrite(action, match),
     ...hostRewrite(headers),
     requestMirrorPolicies: buildMirrors(action.mirrors, context),
     hashPolicy: hashes.map(buildHashPolicy),
   });
+}
+
+/**
+ * Where `max_stream_duration` is set, Envoy's router has no timeout of its own: then streams and WebSockets would be cut
+ * when it ends. So a timeout is the router's, and only its absence is said both ways. Callers of gRPC may ask for less.
+ *
+ * @see envoy.config.route.v3.RouteAction.timeout, max_grpc_timeout
+ */
+function buildTimeout(
+  milliseconds: Milliseconds,
+): Pick<MessageInitShape<typeof RouteActionSchema>, "timeout" | "maxGrpcTimeout" | "maxStreamDuration"> {
+  const timeout = durationFromMs(milliseconds);
+  if (milliseconds > 0) return { timeout, maxGrpcTimeout: timeout };
+  return { timeout, maxStreamDuration: { maxStreamDuration: timeout, grpcTimeoutHeaderMax: timeout } };
 }
 
 function buildClusters({

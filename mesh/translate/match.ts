@@ -63,8 +63,12 @@ export function readMatch(
   return isRegex(match.regex, report.at("regex")) ? { kind: "regex", value: match.regex } : undefined;
 }
 
-/** Whether Envoy's regex engine takes it; a refused one is a problem. */
+/** Whether Envoy takes it: not empty, and in the syntax of its regex engine; a refused one is a problem. */
 export function isRegex(pattern: string, report: Report): boolean {
+  if (pattern === "") {
+    report.problem("", "is empty: Envoy refuses such a pattern; use `.*`, or leave the field out");
+    return false;
+  }
   try {
     RE2JS.compile(pattern);
     return true;

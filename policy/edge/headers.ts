@@ -2,7 +2,7 @@ import { hasControl } from "./characters.ts";
 import type { WireRequest } from "./receive.ts";
 
 /** Headers that Envoy keeps as one line: repeated ones are joined by a comma. */
-const joined = new Set(
+export const joinedHeaders: ReadonlySet<string> = new Set(
   (
     "accept accept-encoding authorization cache-control content-type origin referer user-agent via x-request-id " +
     "x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port expect grpc-timeout x-envoy-original-path " +
@@ -72,7 +72,7 @@ function add(headers: Map<string, string[]>, name: string, value: string): void 
   const known = headers.get(name);
   if (known === undefined) headers.set(name, [value]);
   // An empty line adds no comma.
-  else if (joined.has(name)) known[0] = [known[0], value].filter((line) => line !== "").join(",");
+  else if (joinedHeaders.has(name)) known[0] = [known[0], value].filter((line) => line !== "").join(",");
   else known.push(value);
 }
 
