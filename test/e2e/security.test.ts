@@ -97,6 +97,22 @@ describe.skipIf(envoyMissing)("on a real Envoy", () => {
   const get = (...headers: (readonly [string, string])[]) =>
     requestBytes("GET", "/", [["host", "a"], ...headers]);
 
+  test("a policy of 5,000 rules is taken, and what is closed stays closed", async () => {
+    const policy = (name: string, spec: object) => ({
+      apiVersion: "security.istio.io/v1",
+      kind: "AuthorizationPolicy",
+      metadata: { name, namespace: "foo" },
+      spec,
+    });
+    const rules = Array.from({ length: 5000 }, (_, index) => ({
+      to: [{ operation: { paths: [`/p${index}`, `/q${index}/*`], methods: ["GET"] } }],
+    }));
+    const closed = { action: "DENY", rules: [{ to: [{ operation: { paths: ["/p7"] } }] }] };
+    await guard({ name: "large", policies: [policy("large", { rules }), policy("closed", closed)] });
+    const at = (path: string) => status(requestBytes("GET", path, [["host", "a"]]));
+    expect(await Promise.all(["/p4999", "/q1/x", "/p7", "/other"].map(at))).toEqual([200, 200, 403, 403]);
+  });
+
   test("S9: a field that an Envoy does not know is refused, and never passed over", async () => {
     const listener = (extra: object) => ({
       "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
