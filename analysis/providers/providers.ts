@@ -3,7 +3,7 @@ import { createAddressGuard } from "../../lib/address-guard.ts";
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import type { SeriesSource } from "../promql/value.ts";
 import { createLimiter, type Limiter } from "./limits.ts";
-import { createMeshProvider } from "./mesh.ts";
+import { createMeshProvider, meshName } from "./mesh.ts";
 import { createPrometheus } from "./prometheus.ts";
 import type { Endpoint, Provider } from "./types.ts";
 import { createWeb } from "./web.ts";
@@ -20,13 +20,16 @@ export interface Providers {
 export interface ProvidersOptions {
   readonly guard: AddressGuard;
   readonly clock: Clock;
+  /** What the mesh's proxies report, where the mesh is in this process. */
   readonly series?: SeriesSource;
+  /** URL of the mesh's monitoring port, where it is elsewhere. */
+  readonly meshAddress?: string;
 }
 
 /** Providers that nobody asked for longest are forgotten beyond this number. */
 const mostKept = 1_000;
 
-export function createProviders({ guard, clock, series }: ProvidersOptions): Providers {
+export function createProviders({ guard, clock, series, meshAddress }: ProvidersOptions): Providers {
   const kept = new Map<string, { readonly limiter: Limiter; readonly provider: Provider }>();
   const share = (key: string, make: (limiter: Limiter) => Provider): Provider => {
     const found = kept.get(key);
@@ -38,6 +41,13 @@ export function createProviders({ guard, clock, series }: ProvidersOptions): Pro
     if (kept.size > mostKept && oldest !== undefined) kept.delete(oldest);
     return provider;
   };
+  const meshProvider = (): Provider | undefined => {
+    if (series !== undefined) return createMeshProvider(series, clock);
+    if (meshAddress === undefined) return undefined;
+    // No user names it: no guard stands before it.
+    const provider = createPrometheus({ address: meshAddress, limiter: createLimiter(clock), clock });
+    return { ...provider, name: meshName };
+  };
   return {
     prometheus: (endpoint, user) =>
       share(keyOf("prometheus", endpoint, user), (limiter) =>
@@ -47,7 +57,7 @@ export function createProviders({ guard, clock, series }: ProvidersOptions): Pro
       share(keyOf(`web ${endpoint.jsonPath}`, endpoint, user), (limiter) =>
         createWeb({ ...endpoint, guard, limiter }),
       ),
-    mesh: series === undefined ? undefined : createMeshProvider(series, clock),
+    mesh: meshProvider(),
   };
 }
 

@@ -75,6 +75,7 @@ export function startControllerAlone(options: ControllerAloneOptions): Promise<R
       ...options,
       registry,
       signals: mesh.signals,
+      meshAddress: `http://${address.replace(/:\d+$/, "")}:${ports.monitoring}`,
       acknowledged: (route) => mesh.acknowledged(route),
     });
     atEnd(() => controller.close());

@@ -38,8 +38,10 @@ export interface ControllerRoomOptions {
   /** What the mesh's proxies hold. */
   readonly acknowledged: RouteAcknowledged;
   readonly settings?: Partial<ControllerSettings>;
-  /** What the proxies report, for queries that name no Prometheus; they are inconclusive where absent. */
+  /** What the proxies report, for queries that name no Prometheus; they are inconclusive where both are absent. */
   readonly series?: SeriesSource;
+  /** Where the mesh answers such queries, if it is in another process: a URL. */
+  readonly meshAddress?: string;
   /** Whether metric providers, hooks and receivers of alerts may be on this machine itself: where all is on one. */
   readonly loopback?: boolean;
   /** Address on which gates and rollback switches are served. */
@@ -61,7 +63,7 @@ export function startControllerRoom(options: ControllerRoomOptions): Promise<Con
 
 async function start(options: ControllerRoomOptions, atEnd: Ends): Promise<Omit<ControllerRoom, "close">> {
   const { client, informers, recorder, logger, registry, signals, acknowledged, records } = options;
-  const { settings = {}, series, loopback = false } = options;
+  const { settings = {}, series, meshAddress, loopback = false } = options;
   const clock = systemClock;
   const guard = createAddressGuard({ loopback });
   const analysisLogger = logger.child({ room: "analysis" });
@@ -109,7 +111,11 @@ async function start(options: ControllerRoomOptions, atEnd: Ends): Promise<Omit<
     registry,
     acknowledged,
     settings,
-    providers: createProviders({ guard, clock, ...(series !== undefined && { series }) }),
+    providers: createProviders({
+      ...{ guard, clock },
+      ...(series !== undefined && { series }),
+      ...(meshAddress !== undefined && { meshAddress }),
+    }),
     lease,
     logger: logger.child({ room: "controller" }),
     clock,

@@ -2,14 +2,16 @@
  * The Helm chart at work on a real API server: controller, mesh and webhooks as its Deployments' pods (processes here),
  * each its own service account, carry whole rollouts; and a right that is taken away is missed.
  */
+import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { rollbackAnnotation } from "../../api/annotations.ts";
 import { type Pod, PodKind } from "../../api/core.ts";
 import { crds } from "../../api/crds.ts";
-import { VirtualServiceKind } from "../../api/kinds.ts";
+import { type Canary, VirtualServiceKind } from "../../api/kinds.ts";
 import type { UnreadObject } from "../../api/resource.ts";
 import * as manifests from "../../cli/demo/manifests.ts";
 import { type RequestLine, readRecord } from "../../cli/demo/record.ts";
@@ -119,6 +121,16 @@ describe.skipIf(missing !== undefined)(`the chart on a cluster${missing ? ` (${m
     return webhooks.length;
   }
 
+  /** The demo's Canary with a query of its own. */
+  function withQuery(): UnreadObject {
+    const { spec, ...canary } = manifests.canary() as unknown as Canary;
+    const query =
+      'sum(rate(istio_requests_total{reporter="destination",destination_workload="{{ target }}",response_code!="404"}[10s]))';
+    const own = { name: "answers", query, thresholdRange: { min: 1 } };
+    const metrics = [...(spec.analysis?.metrics ?? []), own];
+    return { ...canary, spec: { ...spec, analysis: { ...spec.analysis, metrics } } };
+  }
+
   const lines = (): RequestLine[] => {
     try {
       return readRecord(record);
@@ -128,11 +140,17 @@ describe.skipIf(missing !== undefined)(`the chart on a cluster${missing ? ` (${m
   };
 
   test("a good version is promoted under load, and no request fails", async () => {
-    await deployShop(node.client);
+    await deployShop(node.client, withQuery());
     await apply(node.client, manifests.load(100, record));
     await until("requests flow", () => lines().length > 100, 30_000);
     await apply(node.client, manifests.shop("2"));
     await untilPhase(node.client, ["Progressing"], 30);
+    // No Prometheus is named: the mesh, another pod, answers.
+    const check = await until("the query is answered", async () => {
+      const found = (await readCanary(node.client))?.status?.checks?.find(({ name }) => name === "answers");
+      return found?.result === "passed" ? found : undefined;
+    });
+    expect(check.value).toBeGreaterThan(1);
     expect(await untilPhase(node.client, ["Succeeded", "Failed"], 90)).toBe("Succeeded");
     const all = lines();
     expect(all.filter(({ status }) => status !== 200)).toEqual([]);
@@ -162,6 +180,35 @@ describe.skipIf(missing !== undefined)(`the chart on a cluster${missing ? ` (${m
     const route = await node.client.get(VirtualServiceKind, manifests.namespace, "shop");
     expect(route?.metadata.annotations?.[rollbackAnnotation]).toBeDefined();
     expect(failed.every(({ version }) => version === "3")).toBe(true);
+  });
+
+  test("both runs are recorded beside the Canary, and judged again with the same verdicts", async () => {
+    const options = [
+      "--records",
+      "configmaps",
+      "--kubeconfig",
+      kubernetes.kubeconfig,
+      "-n",
+      "demo",
+      "-o",
+      "json",
+    ];
+    const fairlead = async (...words: string[]): Promise<unknown> => {
+      const { stdout } = await promisify(execFile)(process.execPath, [
+        programFile,
+        "analysis",
+        ...words,
+        ...options,
+      ]);
+      return JSON.parse(stdout);
+    };
+    const runs = await until("both records are written", async () => {
+      const found = (await fairlead("runs", "shop")) as { run: string }[];
+      return found.length === 2 ? found : undefined;
+    });
+    const [bad, good] = await Promise.all(runs.map(({ run }) => fairlead("replay", "--run", run)));
+    expect(bad).toMatchObject({ verdict: "rolled back" });
+    expect(good).toMatchObject({ verdict: "promoted" });
   });
 
   test("without the right to write routes the controller starts no release, and says why", async () => {
