@@ -15,7 +15,7 @@ import { type Resource, resourceTypes } from "./build/resource.ts";
 import type { Layers } from "./build/resource-set.ts";
 import { inboundAccessLogs, outboundAccessLogs, upstreamAttemptLogs } from "./build/telemetry.ts";
 import { noPolicies, type Telemetry } from "./build/workload-filters.ts";
-import { defaultSettings } from "./model/model.ts";
+import { defaultSettings, type MeshSettings } from "./model/model.ts";
 import { readNode } from "./model/proxy.ts";
 import { SharedMap } from "./model/shared-map.ts";
 import { createTranslator } from "./translate/translate.ts";
@@ -30,14 +30,16 @@ const fullTelemetry = { inboundAccessLogs, outboundAccessLogs, upstreamAttemptLo
 
 type Node = Parameters<typeof readNode>[0];
 
-/** A case: the proxy's node in the first document, manifests in the others. */
+/** A case: the proxy's node in the first document (beside it the mesh's settings that differ), manifests in the others. */
 function readCase(path: string) {
   const [first, ...objects] = parseAllDocuments(readFileSync(path, "utf8")).map((document): unknown =>
     document.toJS(),
   );
   const proxy = readNode(first as Node);
   if ("refused" in proxy) throw new Error(proxy.refused);
-  const { model, problems } = createTranslator(defaultSettings)(snapshotOf(objects as KubeObject[]));
+  const { settings } = first as { readonly settings?: Partial<MeshSettings> };
+  const translate = createTranslator({ ...defaultSettings, ...settings });
+  const { model, problems } = translate(snapshotOf(objects as KubeObject[]));
   return { proxy, model, problems: problems() };
 }
 

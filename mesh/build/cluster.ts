@@ -35,6 +35,8 @@ export interface OutboundClusterInput {
   readonly trustDomain: string;
   /** Whether connections go where the client's were bound for; without endpoints of our own. */
   readonly originalDestination: boolean;
+  /** Whether all pods behind it have a sidecar: then connections to addresses of which nothing else is known trust that. */
+  readonly allMutual: boolean;
 }
 
 const defaultConnectTimeout = 10_000;

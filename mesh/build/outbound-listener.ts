@@ -1,4 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Any } from "@bufbuild/protobuf/wkt";
 import {
   type AccessLog,
   AccessLogFilterSchema,
@@ -6,22 +7,23 @@ import {
 import { TrafficDirection } from "../../envoy/generated/envoy/config/core/v3/base_pb.js";
 import {
   type Filter,
-  type FilterChainSchema,
-  FilterSchema,
+  type FilterChainMatchSchema,
+  FilterChainSchema,
 } from "../../envoy/generated/envoy/config/listener/v3/listener_components_pb.js";
 import { type Listener, ListenerSchema } from "../../envoy/generated/envoy/config/listener/v3/listener_pb.js";
 import { FilterConfigSchema as ForwardProxySchema } from "../../envoy/generated/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.js";
 import { HttpInspectorSchema } from "../../envoy/generated/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.js";
 import { TlsInspectorSchema } from "../../envoy/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
-import { TcpProxySchema } from "../../envoy/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import type { MeshSettings } from "../model/model.ts";
-import { blackHoleCluster, httpProxyRoutes, outboundCluster, passthroughCluster } from "../model/names.ts";
+import { blackHoleCluster, httpProxyRoutes, passthroughCluster } from "../model/names.ts";
 import type { Proxy } from "../model/proxy.ts";
 import { typed } from "./any.ts";
+import type { ConnectionChain } from "./connection-chains.ts";
 import { httpFilter, httpManager } from "./http-manager.ts";
 import { dnsCache } from "./plain-clusters.ts";
 import type { RedirectPort } from "./redirect-ports.ts";
-import { durationFromMs, fromAds, socketAddress } from "./values.ts";
+import { tcpProxy, tcpTo } from "./tcp-proxy.ts";
+import { cidrRange, durationFromMs, fromAds, socketAddress } from "./values.ts";
 import type { Telemetry } from "./workload-filters.ts";
 
 /** The HTTP proxy for the pod's outgoing requests, in interception mode NONE. */
@@ -68,9 +70,9 @@ export function buildRedirectListeners(
         {
           name: "virtualOutbound-blackhole",
           filterChainMatch: { destinationPort: 15001 },
-          filters: [tcp(blackHoleCluster)],
+          filters: [tcpTo(blackHoleCluster)],
         },
-        { name: "virtualOutbound-catchall-tcp", filters: [tcp(unknown)] },
+        { name: "virtualOutbound-catchall-tcp", filters: [tcpTo(unknown)] },
       ],
     }),
   ];
@@ -89,44 +91,67 @@ function httpPortListener(proxy: Proxy, telemetry: Telemetry, port: number): Lis
 function addressListener(
   proxy: Proxy,
   telemetry: Telemetry,
-  { address, number, kind, host }: RedirectPort,
+  { address, number, kind, chains }: RedirectPort,
 ): Listener {
-  const plain: MessageInitShape<typeof FilterChainSchema> = {
-    filters: [tcp(outboundCluster(host, number))],
-  };
+  const http = create(FilterChainSchema, {
+    filterChainMatch: { applicationProtocols: ["http/1.1", "h2c"], transportProtocol: "raw_buffer" },
+    filters: [outboundHttp(proxy, telemetry, String(number), [])],
+  });
+  const plain = chains.map((chain) => {
+    const filterChainMatch = buildChainMatch(chain);
+    return create(FilterChainSchema, {
+      ...(filterChainMatch && { filterChainMatch }),
+      filters: [tcpProxy(chain.target)],
+    });
+  });
+  const fallback = plain.find(({ filterChainMatch }) => filterChainMatch === undefined);
   const sniffs = kind === "sniffed";
   return create(ListenerSchema, {
     name: `${address}_${number}`,
     address: socketAddress(address, number),
     bindToPort: false,
     trafficDirection: TrafficDirection.OUTBOUND,
-    ...(sniffs
-      ? {
-          filterChains: [
-            {
-              filterChainMatch: {
-                applicationProtocols: ["http/1.1", "h2c"],
-                transportProtocol: "raw_buffer",
-              },
-              filters: [outboundHttp(proxy, telemetry, String(number), [])],
-            },
-          ],
-          defaultFilterChain: plain,
-          listenerFilters: [
-            {
-              name: "envoy.filters.listener.tls_inspector",
-              configType: { case: "typedConfig", value: typed(TlsInspectorSchema, {}) },
-            },
-            {
-              name: "envoy.filters.listener.http_inspector",
-              configType: { case: "typedConfig", value: typed(HttpInspectorSchema, {}) },
-            },
-          ],
-          listenerFiltersTimeout: durationFromMs(0),
-          continueOnListenerFiltersTimeout: true,
-        }
-      : { filterChains: [plain] }),
+    filterChains: [...(sniffs ? [http] : []), ...plain.filter((chain) => !sniffs || chain !== fallback)],
+    ...(sniffs && fallback && { defaultFilterChain: fallback }),
+    ...inspectors(sniffs, sniffs || chains.some(({ serverNames }) => serverNames.length > 0)),
   });
+}
+
+/** undefined where any connection fits. @see envoy.config.listener.v3.FilterChainMatch */
+function buildChainMatch({
+  serverNames,
+  destinationSubnets,
+  sourceSubnets,
+}: ConnectionChain): MessageInitShape<typeof FilterChainMatchSchema> | undefined {
+  if (serverNames.length + destinationSubnets.length + sourceSubnets.length === 0) return undefined;
+  return {
+    serverNames: [...serverNames],
+    prefixRanges: destinationSubnets.map(cidrRange),
+    sourcePrefixRanges: sourceSubnets.map(cidrRange),
+  };
+}
+
+/** What looks at the first bytes: for HTTP, and for the server name of TLS. Whoever waits for the server is not held up. */
+function inspectors(
+  http: boolean,
+  tls: boolean,
+): Pick<
+  MessageInitShape<typeof ListenerSchema>,
+  "listenerFilters" | "listenerFiltersTimeout" | "continueOnListenerFiltersTimeout"
+> {
+  if (!http && !tls) return {};
+  const filter = (name: string, value: Any) => ({
+    name: `envoy.filters.listener.${name}`,
+    configType: { case: "typedConfig" as const, value },
+  });
+  return {
+    listenerFilters: [
+      filter("tls_inspector", typed(TlsInspectorSchema, {})),
+      ...(http ? [filter("http_inspector", typed(HttpInspectorSchema, {}))] : []),
+    ],
+    listenerFiltersTimeout: durationFromMs(0),
+    continueOnListenerFiltersTimeout: true,
+  };
 }
 
 function outboundHttp(
@@ -165,17 +190,4 @@ function butTunnels(log: AccessLog): AccessLog {
     },
   });
   return { ...log, filter };
-}
-
-function tcp(cluster: string): Filter {
-  return create(FilterSchema, {
-    name: "envoy.filters.network.tcp_proxy",
-    configType: {
-      case: "typedConfig",
-      value: typed(TcpProxySchema, {
-        statPrefix: cluster,
-        clusterSpecifier: { case: "cluster", value: cluster },
-      }),
-    },
-  });
 }

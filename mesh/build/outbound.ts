@@ -13,7 +13,7 @@ import { type Model, policyFor } from "../model/model.ts";
 import { namespaceMutualTlsMode } from "../model/mutual-tls.ts";
 import { outboundCluster } from "../model/names.ts";
 import type { Interception } from "../model/proxy.ts";
-import type { Service, ServicePort } from "../model/service.ts";
+import { isHttp, type Service, type ServicePort } from "../model/service.ts";
 import { changedKeys } from "../model/shared-map.ts";
 import { selects } from "../model/workload.ts";
 import { buildOutboundCluster } from "./cluster.ts";
@@ -41,6 +41,27 @@ interface Pair {
   readonly endpoints?: Resource;
 }
 
+interface Context {
+  readonly model: Model;
+  readonly caller: Caller;
+  readonly interception: Interception;
+}
+
+/** A Service's port, or a subset of it, as a caller reaches it. */
+interface Reached {
+  readonly model: Model;
+  readonly caller: Caller;
+  readonly rule: DestinationPolicy | undefined;
+  readonly service: Service;
+  readonly port: ServicePort;
+  readonly subset: Subset | undefined;
+  readonly key: string;
+  readonly policy: TrafficPolicy;
+  readonly all: readonly Endpoint[];
+  /** Whether connections go where the client's were bound for. */
+  readonly direct: boolean;
+}
+
 const manyGone = 256;
 const noEndpoints: readonly Endpoint[] = [];
 const noPolicy: TrafficPolicy = {};
@@ -57,72 +78,78 @@ export function createOutboundBuilder() {
   /** Hosts that ended since the last sweep: what is remembered of them is of no use. */
   let gone = 0;
 
+  function buildCluster({ model, rule, service, port, subset, key, policy, all, direct }: Reached): Resource {
+    const { settings, mutualTls } = model;
+    const name = outboundCluster(service.host, port.number, subset?.name);
+    const autoMutualTls =
+      namespaceMutualTlsMode(mutualTls, settings.rootNamespace, service.namespace) !== "DISABLE";
+    const allMutual = direct && all.length > 0 && all.every((endpoint) => endpoint.mutualTls);
+    const identities = model.endpoints.get(service.host)?.identities;
+    return clusters.get(`${key} ${direct}`, [service, policy, identities, autoMutualTls, allMutual], () => {
+      const message = buildOutboundCluster({
+        service,
+        port,
+        subset: subset?.name ?? "",
+        policy,
+        identities: (identities ?? []).map((identity) => `spiffe://${settings.trustDomain}/ns/${identity}`),
+        autoMutualTls,
+        trustDomain: settings.trustDomain,
+        originalDestination: direct,
+        allMutual,
+      });
+      return encodeResource("cluster", name, ClusterSchema, message, sourcesOf(rule));
+    });
+  }
+
+  function buildAssignment({ caller, rule, service, port, subset, key, policy, all }: Reached): Resource {
+    const name = outboundCluster(service.host, port.number, subset?.name);
+    const { loadBalancer, outlierDetection } = policy;
+    const ejects = outlierDetection !== undefined;
+    // Only where the order of the endpoints depends on where the caller is, callers differ.
+    const isPlaced = loadBalancer?.locality !== undefined || ejects;
+    return endpoints.get(isPlaced ? `${key} ${caller.key}` : key, [all, subset, policy], () => {
+      const chosen = subset === undefined ? all : all.filter(({ labels }) => isIn(subset, labels));
+      const groups = balanceLocalities(chosen, caller, loadBalancer?.locality, ejects);
+      const message = buildEndpoints(name, groups);
+      return encodeResource("endpoint", name, ClusterLoadAssignmentSchema, message, sourcesOf(rule));
+    });
+  }
+
   function buildPair(
-    model: Model,
-    caller: Caller,
-    direct: boolean,
+    { model, caller, interception }: Context,
     rule: DestinationPolicy | undefined,
     service: Service,
     port: ServicePort,
     subset: Subset | undefined,
   ): Pair {
-    const { settings } = model;
-    const behind = model.endpoints.get(service.host);
     const name = outboundCluster(service.host, port.number, subset?.name);
-    const sources = new Set(rule === undefined ? [] : [rule]);
     const policy =
       rule === undefined
         ? noPolicy
         : policies.get(`${keyOf(rule)} ${name}`, [rule, subset], () =>
             effectivePolicy(rule, port.number, subset),
           );
-    const autoMutualTls =
-      namespaceMutualTlsMode(model.mutualTls, settings.rootNamespace, service.namespace) !== "DISABLE";
-    const identities = behind?.identities ?? [];
-    const originalDestination = direct && policy.loadBalancer?.algorithm === "original-destination";
+    const direct =
+      interception === "REDIRECT" &&
+      (policy.loadBalancer?.algorithm === "original-destination" ||
+        (subset === undefined && isReachedByPod(service, port)));
+    const all = model.endpoints.get(service.host)?.byPort.get(port.number) ?? noEndpoints;
     const key = `${rule === undefined ? "" : keyOf(rule)} ${name}`;
-    const cluster = clusters.get(
-      `${key} ${originalDestination}`,
-      [service, policy, behind?.identities, autoMutualTls],
-      () => {
-        const message = buildOutboundCluster({
-          service,
-          port,
-          subset: subset?.name ?? "",
-          policy,
-          identities: identities.map((identity) => `spiffe://${settings.trustDomain}/ns/${identity}`),
-          autoMutualTls,
-          trustDomain: settings.trustDomain,
-          originalDestination,
-        });
-        return encodeResource("cluster", name, ClusterSchema, message, sources);
-      },
-    );
-    if (originalDestination) return { cluster };
-    const all = behind?.byPort.get(port.number) ?? noEndpoints;
-    const place = isPlaced(policy) ? ` ${caller.key}` : "";
-    const assignment = endpoints.get(key + place, [all, subset, policy], () => {
-      const chosen = subset === undefined ? all : all.filter(({ labels }) => isIn(subset, labels));
-      const { loadBalancer, outlierDetection } = policy;
-      const ejects = outlierDetection !== undefined;
-      const groups = balanceLocalities(chosen, caller, loadBalancer?.locality, ejects);
-      const message = buildEndpoints(name, groups);
-      return encodeResource("endpoint", name, ClusterLoadAssignmentSchema, message, sources);
-    });
-    return { cluster, endpoints: assignment };
+    const reached = { model, caller, rule, service, port, subset, key, policy, all, direct };
+    const cluster = buildCluster(reached);
+    return direct ? { cluster } : { cluster, endpoints: buildAssignment(reached) };
   }
 
-  function pairsOf(model: Model, caller: Caller, direct: boolean, host: string): Pair[] {
+  function pairsOf(context: Context, host: string): Pair[] {
+    const { model, caller } = context;
     const service = model.services.get(host);
     if (service === undefined || !isVisible(service.exportTo, caller.namespace)) return [];
     const rule = policyFor(model, caller, host, service.namespace);
     return service.ports
       .filter(({ protocol }) => protocol !== "udp")
       .flatMap((port) => [
-        buildPair(model, caller, direct, rule, service, port, undefined),
-        ...(rule?.subsets ?? []).map((subset) =>
-          buildPair(model, caller, direct, rule, service, port, subset),
-        ),
+        buildPair(context, rule, service, port, undefined),
+        ...(rule?.subsets ?? []).map((subset) => buildPair(context, rule, service, port, subset)),
       ]);
   }
 
@@ -146,7 +173,7 @@ export function createOutboundBuilder() {
         endpoints: new Map<string, Resource | undefined>(),
       };
       for (const host of staleHosts(model, before)) {
-        const pairs = pairsOf(model, caller, interception === "REDIRECT", host);
+        const pairs = pairsOf({ model, caller, interception }, host);
         for (const name of names.get(host) ?? []) {
           changed.clusters.set(name, undefined);
           changed.endpoints.set(name, undefined);
@@ -200,9 +227,13 @@ function keyOf({ source }: DestinationPolicy): string {
   return `${source.namespace}/${source.name}`;
 }
 
-/** Whether the order of the endpoints depends on where the caller is. */
-function isPlaced({ loadBalancer, outlierDetection }: TrafficPolicy): boolean {
-  return loadBalancer?.locality !== undefined || outlierDetection !== undefined;
+function sourcesOf(rule: DestinationPolicy | undefined): ReadonlySet<DestinationPolicy> {
+  return new Set(rule === undefined ? [] : [rule]);
+}
+
+/** A Service without an address: its clients choose a pod, and connect to that. */
+function isReachedByPod({ addresses }: Service, { protocol }: ServicePort): boolean {
+  return addresses.length === 0 && !isHttp(protocol);
 }
 
 /** A subset without labels is all endpoints. */

@@ -1,5 +1,6 @@
 import { ClusterSchema } from "../../envoy/generated/envoy/config/cluster/v3/cluster_pb.js";
 import { type Listener, ListenerSchema } from "../../envoy/generated/envoy/config/listener/v3/listener_pb.js";
+import { callerOf } from "../model/caller.ts";
 import { type InboundPort, inboundPorts, workloadOf } from "../model/inbound.ts";
 import { type Model, servicesOver } from "../model/model.ts";
 import { mutualTlsMode } from "../model/mutual-tls.ts";
@@ -10,7 +11,7 @@ import { buildInboundListener, buildVirtualInbound } from "./inbound-listener.ts
 import { createMemo, type Memo } from "./memo.ts";
 import { buildHttpProxyListener, buildRedirectListeners } from "./outbound-listener.ts";
 import { blackHole, inbound, inboundPassthrough, ownHttpProxy, passthrough } from "./plain-clusters.ts";
-import { redirectPorts } from "./redirect-ports.ts";
+import { createRedirectPorts } from "./redirect-ports.ts";
 import { encodeOwn, encodeResource, type Resource } from "./resource.ts";
 import { type ResourceSet, resourceSet } from "./resource-set.ts";
 import type { PolicyFilters, PolicyFiltersOf, Telemetry } from "./workload-filters.ts";
@@ -37,6 +38,7 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
   const built = new Map<string, Built>();
   /** Outbound listeners of interception mode REDIRECT: the same for all pods of a workload. */
   const redirect = createMemo<readonly Resource[]>();
+  const redirectPorts = createRedirectPorts();
   let policies = 0;
 
   function fixedClusters(proxy: Proxy): readonly Resource[] {
@@ -69,12 +71,13 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
     return [encodeListener(() => buildVirtualInbound(ports, mode, context))];
   }
 
-  function outboundListeners({ services, settings }: Model, proxy: Proxy, parts: Parts): readonly Resource[] {
+  function outboundListeners(model: Model, proxy: Proxy, parts: Parts): readonly Resource[] {
+    const { settings } = model;
     if (proxy.interception === "NONE")
       return parts.get("outbound", [JSON.stringify(proxy.facts)], () => [
         encodeListener(() => buildHttpProxyListener(proxy, telemetry)),
       ]);
-    const ports = redirectPorts(services);
+    const ports = redirectPorts(model, callerOf(model, proxy));
     return redirect.get(JSON.stringify(proxy.facts), [ports, settings], () =>
       buildRedirectListeners(proxy, ports, settings, telemetry).map((listener) =>
         encodeResource("listener", listener.name, ListenerSchema, listener),
@@ -124,7 +127,8 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
       const labels = known?.labels ?? connected.labels;
       const selecting = servicesOver(model.services, connected.namespace, labels);
       const services = isSameList(before?.services, selecting) ? before.services : selecting;
-      const ports = connected.interception === "REDIRECT" && redirectPorts(model.services);
+      const caller = callerOf(model, { namespace: connected.namespace, labels });
+      const ports = connected.interception === "REDIRECT" && redirectPorts(model, caller);
       const inputs = [connected, known, services, ports, model.mutualTls, model.settings, policies];
       if (before !== undefined && isSameList(before.inputs, inputs)) return before.own;
       // What the API server says of a pod counts more than what its proxy says of itself.

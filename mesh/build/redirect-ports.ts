@@ -1,5 +1,15 @@
-import type { Model } from "../model/model.ts";
-import { isHttp } from "../model/service.ts";
+import { type Caller, isVisible, routesFor } from "../model/caller.ts";
+import type { ServiceEndpoints } from "../model/endpoint.ts";
+import type { RouteTable } from "../model/route.ts";
+import { isHttp, type Service } from "../model/service.ts";
+import {
+  type ConnectionChain,
+  type ConnectionModel,
+  chainsOf,
+  connectionKey,
+  connectionTables,
+} from "./connection-chains.ts";
+import { waysOf } from "./ways.ts";
 
 /** A port of Services as the listeners of interception mode REDIRECT see it. */
 export interface RedirectPort {
@@ -8,42 +18,97 @@ export interface RedirectPort {
   readonly number: number;
   /** `sniffed`: nobody declared it, so the first bytes tell. */
   readonly kind: "http" | "sniffed" | "tcp";
-  /** Whose connections they are; "" where a route table tells. */
-  readonly host: string;
+  /** Where its connections go; none for `http`, where a route table tells. */
+  readonly chains: readonly ConnectionChain[];
 }
 
 /** Ports of the proxy itself: no listener for a Service's port of that number. */
 const reservedPorts: ReadonlySet<number> = new Set([15000, 15001, 15006, 15008, 15020, 15021, 15053, 15090]);
 
-const known = new WeakMap<Model["services"], readonly RedirectPort[]>();
-let latest: { readonly fingerprint: string; readonly ports: readonly RedirectPort[] } | undefined;
-
-/** The ports of all Services, each address and number once. The same list while nothing of it changes. */
-export function redirectPorts(services: Model["services"]): readonly RedirectPort[] {
-  const before = known.get(services);
-  if (before !== undefined) return before;
-  const ports = collect(services);
-  const fingerprint = JSON.stringify(ports);
-  if (latest?.fingerprint !== fingerprint) latest = { fingerprint, ports };
-  known.set(services, latest.ports);
-  return latest.ports;
+interface Known {
+  readonly services: ConnectionModel["services"];
+  readonly policies: ConnectionModel["policies"];
+  readonly tables: readonly RouteTable[];
+  /** Of the Services without an address, on whose endpoints the ports depend. */
+  readonly endpoints: readonly (ServiceEndpoints | undefined)[];
+  readonly headless: readonly string[];
+  readonly fingerprint: string;
+  readonly ports: readonly RedirectPort[];
 }
 
-function collect(services: Model["services"]): RedirectPort[] {
+/**
+ * Makes the function that lists the ports of all Services that a caller sees, each address and number once. It answers
+ * the same list while nothing of it changes.
+ */
+export function createRedirectPorts() {
+  const byCaller = new Map<string, Known>();
+  return (model: ConnectionModel, caller: Caller): readonly RedirectPort[] => {
+    const key = connectionKey(caller);
+    const before = byCaller.get(key);
+    const { services, policies } = model;
+    const tables = connectionTables(routesFor(model.routes, caller));
+    const sameServices = before?.services === services;
+    const headless = sameServices ? before.headless : headlessHosts(services);
+    const endpoints = headless.map((host) => model.endpoints.get(host));
+    const unchanged =
+      sameServices &&
+      before.policies === policies &&
+      isSameList(before.tables, tables) &&
+      isSameList(before.endpoints, endpoints);
+    if (unchanged) return before.ports;
+    const collected = collect(model, caller, tables);
+    const fingerprint = JSON.stringify(collected);
+    const ports = before?.fingerprint === fingerprint ? before.ports : collected;
+    byCaller.set(key, { services, policies, tables, endpoints, headless, fingerprint, ports });
+    return ports;
+  };
+}
+
+/** Hosts whose connections go to their pods' own addresses. */
+function headlessHosts(services: ConnectionModel["services"]): string[] {
+  return Array.from(services.values())
+    .filter(({ addresses, ports }) => addresses.length === 0 && ports.some(isConnectionPort))
+    .map(({ host }) => host);
+}
+
+function isConnectionPort({ protocol }: Service["ports"][number]): boolean {
+  return !isHttp(protocol) && protocol !== "udp";
+}
+
+function collect(model: ConnectionModel, caller: Caller, tables: readonly RouteTable[]): RedirectPort[] {
   const found = new Map<string, RedirectPort>();
+  const wayTo = waysOf(model, caller);
   const add = (port: RedirectPort) => {
     const key = `${port.address}_${port.number}`;
     if (!found.has(key)) found.set(key, port);
   };
-  for (const { host, ports, addresses } of services.values()) {
-    for (const { number, protocol } of ports) {
+  for (const service of model.services.values()) {
+    if (!isVisible(service.exportTo, caller.namespace)) continue;
+    for (const port of service.ports) {
+      const { number, protocol } = port;
       if (reservedPorts.has(number) || protocol === "udp") continue;
-      if (isHttp(protocol)) add({ address: "0.0.0.0", number, kind: "http", host: "" });
-      else {
-        const kind = protocol === "undeclared" ? "sniffed" : "tcp";
-        for (const address of addresses) add({ address, number, kind, host });
+      if (isHttp(protocol)) {
+        add({ address: "0.0.0.0", number, kind: "http", chains: [] });
+        continue;
       }
+      const kind = protocol === "undeclared" ? "sniffed" : "tcp";
+      const chains = chainsOf(service, port, tables, wayTo);
+      for (const address of addressesOf(service, number, model)) add({ address, number, kind, chains });
     }
   }
   return [...found.values()];
+}
+
+/** Where clients connect to: the Service's virtual addresses; without one, its pods' own. */
+function addressesOf(
+  { host, addresses }: Service,
+  port: number,
+  { endpoints }: ConnectionModel,
+): readonly string[] {
+  if (addresses.length > 0) return addresses;
+  return (endpoints.get(host)?.byPort.get(port) ?? []).map(({ address }) => address);
+}
+
+function isSameList<T>(before: readonly T[], after: readonly T[]): boolean {
+  return before.length === after.length && before.every((item, index) => item === after[index]);
 }

@@ -24,6 +24,9 @@ export interface TransportInput {
   /** Whether pods with a sidecar are reached by mutual TLS where no policy says otherwise. */
   readonly autoMutualTls: boolean;
   readonly trustDomain: string;
+  /** No endpoint says how it is reached; whether it is by mutual TLS, this says for all. */
+  readonly originalDestination: boolean;
+  readonly allMutual: boolean;
 }
 
 type Transport = Pick<MessageInitShape<typeof ClusterSchema>, "transportSocket" | "transportSocketMatches">;
@@ -43,6 +46,7 @@ export function buildTransport(input: TransportInput): Transport {
   const names = explicit?.subjectAltNames ?? identities;
   const mutual = tlsSocket(outboundMutualTls(serverName, names, trustDomain, offered(input)));
   if (explicit !== undefined) return { transportSocket: mutual };
+  if (input.originalDestination) return input.allMutual ? { transportSocket: mutual } : {};
   return { transportSocketMatches: matchesByMode(mutual) };
 }
 

@@ -1,6 +1,9 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type Duration, DurationSchema } from "@bufbuild/protobuf/wkt";
-import type { AddressSchema } from "../../envoy/generated/envoy/config/core/v3/address_pb.js";
+import type {
+  AddressSchema,
+  CidrRangeSchema,
+} from "../../envoy/generated/envoy/config/core/v3/address_pb.js";
 import {
   ApiVersion,
   type ConfigSource,
@@ -20,6 +23,13 @@ export function socketAddress(address: string, port: number): MessageInitShape<t
   return {
     address: { case: "socketAddress", value: { address, portSpecifier: { case: "portValue", value: port } } },
   };
+}
+
+/** An address or CIDR. @see envoy.config.core.v3.CidrRange */
+export function cidrRange(subnet: string): MessageInitShape<typeof CidrRangeSchema> {
+  const [addressPrefix = "", length] = subnet.split("/");
+  const whole = addressPrefix.includes(":") ? 128 : 32;
+  return { addressPrefix, prefixLen: length === undefined ? whole : Number(length) };
 }
 
 /** From the stream that everything else comes by. `initialFetchTimeout` in milliseconds; 0 waits for ever. */

@@ -12,28 +12,32 @@ export function translateTls(written: WrittenTls, report: Report): ClientTls | u
       return { mode: "istio-mutual", ...names };
     case "SIMPLE":
       return { mode: "simple", ...names, ...serverCheck(written), ...secret(written, report) };
-    case "MUTUAL": {
-      const { clientCertificate, privateKey, credentialName } = written;
-      if (!credentialName && (!clientCertificate || !privateKey)) {
-        report.problem(
-          clientCertificate ? "privateKey" : "clientCertificate",
-          "is missing: MUTUAL needs clientCertificate and privateKey, or credentialName; nothing can connect",
-        );
-      }
+    case "MUTUAL":
       return {
-        mode: "mutual",
+        mode: hasCertificate(written, report) ? "mutual" : "simple",
         ...names,
         ...serverCheck(written),
         ...secret(written, report),
         ...present({
-          clientCertificate: clientCertificate || undefined,
-          privateKey: privateKey || undefined,
+          clientCertificate: written.clientCertificate || undefined,
+          privateKey: written.privateKey || undefined,
         }),
       };
-    }
     default:
       return { mode: "disable" };
   }
+}
+
+function hasCertificate(
+  { credentialName, clientCertificate, privateKey }: WrittenTls,
+  report: Report,
+): boolean {
+  if (credentialName || (clientCertificate && privateKey)) return true;
+  report.problem(
+    clientCertificate ? "privateKey" : "clientCertificate",
+    "is missing: MUTUAL needs clientCertificate and privateKey, or credentialName; no certificate is shown",
+  );
+  return false;
 }
 
 function serverCheck({ caCertificates, caCrl, insecureSkipVerify }: WrittenTls) {
