@@ -13,6 +13,7 @@ import type {
   V1DaemonSet,
   V1Deployment,
   V1EndpointSlice,
+  V1Ingress,
   V1Job,
   V1Lease,
   V1MutatingWebhookConfiguration,
@@ -63,6 +64,7 @@ export type PodDisruptionBudget = Typed<V1PodDisruptionBudget>;
 export type PersistentVolume = Typed<V1PersistentVolume>;
 export type PersistentVolumeClaim = Typed<V1PersistentVolumeClaim>;
 export type EndpointSlice = Typed<V1EndpointSlice>;
+export type Ingress = Typed<V1Ingress>;
 export type Lease = Typed<V1Lease>;
 export type HorizontalPodAutoscaler = Typed<V2HorizontalPodAutoscaler>;
 export type CustomResourceDefinition = Typed<V1CustomResourceDefinition>;
@@ -121,6 +123,7 @@ export const EndpointSliceKind = grouped<EndpointSlice>(
   "EndpointSlice",
   "endpointslices",
 );
+export const IngressKind = grouped<Ingress>("networking.k8s.io", "v1", "Ingress", "ingresses");
 export const LeaseKind = grouped<Lease>("coordination.k8s.io", "v1", "Lease", "leases");
 export const HorizontalPodAutoscalerKind = grouped<HorizontalPodAutoscaler>(
   "autoscaling",

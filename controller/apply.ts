@@ -31,6 +31,7 @@ import {
   unneededRevisions,
 } from "./revisions.ts";
 import type { Rollbacks } from "./rollback.ts";
+import { givenBack } from "./routers/ownership.ts";
 import { isOwned } from "./routers/services.ts";
 import { buildStatus, type StatusInput } from "./status/write.ts";
 import { runMark, type Subject, targetRevision } from "./subject.ts";
@@ -279,7 +280,9 @@ function clearActionWrite({ canary }: Subject, pause: boolean | undefined): Writ
 function apexRevert({ canary, snapshot, selector, owner }: Subject): readonly Write[] {
   const apex = snapshot.get(ServiceKind, canary.namespace, canary.names.apexService);
   if (apex === undefined || selector === undefined || isOwned(apex, owner)) return [];
-  const object = { ...apex, spec: { ...apex.spec, selector: { [selector.name]: selector.value } } };
+  const selecting = { ...apex, spec: { ...apex.spec, selector: { [selector.name]: selector.value } } };
+  // What the server chose (cluster address, node ports) stands in both.
+  const object = givenBack(apex) ?? selecting;
   return [{ kind: "replace", of: ServiceKind, object }];
 }
 

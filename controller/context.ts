@@ -1,6 +1,7 @@
 import type { Analyst } from "../analysis/analyst.ts";
 import type { MetricSources } from "../analysis/checks/prepare.ts";
 import type { Hooks } from "../api/hooks.ts";
+import type { Kind } from "../api/resource.ts";
 import type { Snapshot } from "../kube/contract.ts";
 import type { Logger } from "../lib/log.ts";
 import type { ApplyOptions } from "./apply.ts";
@@ -19,6 +20,8 @@ export interface ReconcileOptions extends ApplyOptions {
   readonly index: KeyIndex;
   readonly entries: Map<string, Entry>;
   readonly enqueue: (key: string) => void;
+  /** Whether these kinds are watched and have been listed; begins to watch those that are not. */
+  readonly watches: (kinds: readonly Kind[]) => boolean;
   readonly freshRun: () => string;
   readonly logger: Logger;
 }

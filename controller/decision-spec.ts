@@ -58,6 +58,8 @@ export function notDriven({
   if (field === undefined) return undefined;
   if (service.appProtocol?.toLowerCase() === "tcp")
     return `\`analysis.${field}\` needs HTTP: the service's appProtocol is \`tcp\``;
+  if (provider === "nginx" && field !== "match")
+    return `\`analysis.${field}\` is not driven by provider \`nginx\`: remove it`;
   if (provider === "kubernetes")
     return `\`analysis.${field}\` is not driven by provider \`kubernetes\`: remove it`;
   return undefined;

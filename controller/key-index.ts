@@ -1,4 +1,5 @@
 import type { ReadCanary } from "../api/canary/types.ts";
+import { chooseRouter } from "./routers/choose.ts";
 
 /** Which canaries an object belongs to, by kind, namespace and name: a change costs a look-up, not a search. */
 export interface KeyIndex {
@@ -46,14 +47,21 @@ export function dependency(kind: string, namespace: string | undefined, name: st
 /** The objects whose changes a canary must see. `configs`: keys as `configmap/<name>`. */
 export function dependenciesOf(canary: ReadCanary, configs: readonly string[]): readonly string[] {
   const { namespace, names, autoscaler, target } = canary;
+  const router = chooseRouter(canary);
+  const { ingressRef } = canary.object.spec;
   const services = [names.apexService, names.primaryService, names.canaryService];
   return [
     dependency(target.kind, namespace, names.canaryWorkload),
     dependency(target.kind, namespace, names.primaryWorkload),
     ...services.map((name) => dependency("Service", namespace, name)),
-    dependency("VirtualService", namespace, names.apexService),
-    dependency("DestinationRule", namespace, names.primaryService),
-    dependency("DestinationRule", namespace, names.canaryService),
+    ...router.kinds.flatMap(({ kind }) =>
+      [names.apexService, names.primaryService, names.canaryService].map((name) =>
+        dependency(kind, namespace, name),
+      ),
+    ),
+    ...(ingressRef
+      ? ["", "-canary"].map((end) => dependency("Ingress", namespace, `${ingressRef.name}${end}`))
+      : []),
     ...(autoscaler
       ? ["", "-primary"].map((end) =>
           dependency("HorizontalPodAutoscaler", namespace, `${autoscaler.name}${end}`),

@@ -23,6 +23,9 @@ import { followWeight } from "./weight.ts";
 /** Without the lease nothing is done; it is looked again how it stands. */
 const withoutLease = 1000;
 
+/** A first list takes some milliseconds. */
+const notListedYet = 200;
+
 /** `namespace/name`. */
 export function keyOf({ metadata }: Canary): string {
   return `${metadata.namespace ?? "default"}/${metadata.name}`;
@@ -54,6 +57,13 @@ export async function reconcile(
   index.set(key, dependenciesOf(canary, []));
   const obstacle = inTheWay(canary, snapshot);
   if (obstacle !== undefined) return refuse(object, obstacle, options);
+  const { kinds } = chooseRouter(canary);
+  if (!options.watches(kinds)) {
+    const plurals = kinds.map(({ plural, group }) => `${plural}.${group}`).join(", ");
+    const message = `${plurals} are not listed yet: are their CRDs installed?`;
+    await refuse(object, { reason: "NotListed", message, stalled: false }, options);
+    return { after: notListedYet };
+  }
   entry.canary = canary;
   const { measurement } = entry;
   const prepared = prepare(entry, canary, snapshot, options);

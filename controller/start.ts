@@ -32,7 +32,7 @@ import { createControllerMetrics } from "./metrics.ts";
 import { createOverlay } from "./overlay.ts";
 import { keyOf, reconcile } from "./reconcile.ts";
 import { createRollbacks } from "./rollback.ts";
-import { routerKinds } from "./routers/choose.ts";
+import { istioRouter } from "./routers/istio.ts";
 import { type ControllerSettings, defaultSettings } from "./settings.ts";
 import { workloadKinds } from "./targets/kind.ts";
 
@@ -123,6 +123,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     index,
     entries,
     enqueue: (key) => queue.add(key),
+    watches: (kinds) => watches(kinds),
     freshRun: () => randomUUID().replaceAll("-", "").slice(-10),
     logger,
   };
@@ -138,7 +139,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     ConfigMapKind,
     SecretKind,
     HorizontalPodAutoscalerKind,
-    ...routerKinds.filter(({ kind }) => kind !== ServiceKind.kind),
+    ...istioRouter.kinds,
   ];
   await informers.watch(
     CanaryKind,
@@ -158,11 +159,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     informers.onChange(CanaryKind, ({ object }) => {
       if (isOurs(object.metadata.namespace)) queue.add(keyOf(object));
     }),
-    ...watched.map((kind) =>
-      informers.onChange(kind, ({ object }) =>
-        wake(object.kind, object.metadata.namespace, object.metadata.name),
-      ),
-    ),
+    ...watched.map((kind) => informers.onChange(kind, ({ object }) => wakeFor(object))),
     informers.onChange(ReplicaSetKind, ({ object }) => wakeDeployment(object)),
     informers.onChange(PodKind, ({ object }) => {
       const replicaSet = ownerName(object, "ReplicaSet");
@@ -175,6 +172,29 @@ export async function startController(options: ControllerOptions): Promise<Contr
       }
     }),
   ];
+
+  /** Kinds that few clusters have are watched from the first canary on that needs one. */
+  const asked = new Map<string, boolean>(watched.map((kind) => [nameOf(kind), true]));
+  function watches(kinds: readonly Kind[]): boolean {
+    for (const kind of kinds.filter((one) => !asked.has(nameOf(one)))) {
+      asked.set(nameOf(kind), false);
+      unsubscribe.push(
+        informers.onChange(kind, (change) => {
+          overlay.seen(kind, change.object, change.kind === "deleted");
+          wakeFor(change.object);
+        }),
+      );
+      void informers.watch(kind).then(() => {
+        asked.set(nameOf(kind), true);
+        resync();
+      });
+    }
+    return kinds.every((kind) => asked.get(nameOf(kind)) === true);
+  }
+
+  function wakeFor({ kind, metadata }: KubeObject): void {
+    wake(kind, metadata.namespace, metadata.name);
+  }
 
   function wakeDeployment(replicaSet: ReplicaSet): void {
     const deployment = ownerName(replicaSet, "Deployment");
@@ -203,6 +223,10 @@ export async function startController(options: ControllerOptions): Promise<Contr
       await queue.close();
     },
   };
+}
+
+function nameOf({ group, version, plural }: Kind): string {
+  return `${group}/${version}/${plural}`;
 }
 
 function ownerName({ metadata }: Pod | ReplicaSet | KubeObject, kind: string): string | undefined {

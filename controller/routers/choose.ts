@@ -1,11 +1,19 @@
 import type { ReadCanary } from "../../api/canary/types.ts";
+import { gatewayApiRouter } from "./gateway-api.ts";
 import { istioRouter } from "./istio.ts";
 import { kubernetesRouter } from "./kubernetes.ts";
+import { linkerdRouter } from "./linkerd.ts";
+import { nginxRouter } from "./nginx.ts";
 import type { Router } from "./router.ts";
 
 const routers: Partial<Readonly<Record<ReadCanary["provider"], Router>>> = {
   istio: istioRouter,
   kubernetes: kubernetesRouter,
+  "gatewayapi:v1": gatewayApiRouter("v1"),
+  "gatewayapi:v1beta1": gatewayApiRouter("v1beta1"),
+  // Its own ServiceProfiles and SMI are gone; an HTTPRoute whose parent is the Service is what it reads.
+  linkerd: linkerdRouter,
+  nginx: nginxRouter,
 };
 
 /** Providers that are driven; all others are accepted with a condition that says so. */
@@ -15,6 +23,3 @@ export const drivenProviders: readonly string[] = Object.keys(routers);
 export function chooseRouter({ provider }: Pick<ReadCanary, "provider">): Router {
   return routers[provider] ?? istioRouter;
 }
-
-/** Every kind that a router may need to watch. */
-export const routerKinds = [...new Set(Object.values(routers).flatMap(({ kinds }) => kinds))];

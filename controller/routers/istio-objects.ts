@@ -10,9 +10,9 @@ import type { DestinationRule, VirtualService } from "../../api/kinds.ts";
 import type { OwnerReference } from "../../api/resource.ts";
 import type { Percent } from "../../lib/units.ts";
 import type { Traffic } from "../decide/traffic.ts";
+import { fluxAnnotations } from "./flux.ts";
 import { cookiesToSet, setCookie, withCookie } from "./istio-affinity.ts";
 import { conjunction } from "./istio-match.ts";
-import { fluxAnnotations } from "./services.ts";
 
 const apiVersion = "networking.istio.io/v1";
 

@@ -1,4 +1,3 @@
-import { rollbackAnnotation, runAnnotation } from "../../api/annotations.ts";
 import type { ReadCanary } from "../../api/canary/types.ts";
 import type { HttpRoute, VirtualServiceSpec } from "../../api/generated/virtualservices.ts";
 import { DestinationRuleKind, type VirtualService, VirtualServiceKind } from "../../api/kinds.ts";
@@ -11,12 +10,10 @@ import { canonicalJson } from "../revision.ts";
 import type { Write } from "../write.ts";
 import { buildDestinationRule, buildSpec, buildVirtualService } from "./istio-objects.ts";
 import { clearRunOperations, readMarks, rollbackMarkOperations, runMarkOperations } from "./marks.ts";
+import { beyondWeights, givenBack, isOurs, takeOverAnnotations, takesPart } from "./ownership.ts";
 import type { Router } from "./router.ts";
-import { fluxAnnotations, isOwned } from "./services.ts";
+import { isOwned } from "./services.ts";
 import { carries, sumsUp, weightedRules, weightOperations } from "./weights.ts";
-
-/** Where a route that the user had before the Canary is kept, as Flagger keeps it. */
-const originalAnnotation = "flagger.kubernetes.io/original-configuration";
 
 /** Istio's objects: one VirtualService with the weights, a DestinationRule for each side. */
 export const istioRouter: Router = {
@@ -40,7 +37,7 @@ export const istioRouter: Router = {
     }
     const weights = isOurs(canary, route)
       ? wantedWeights(buildSpec(canary, wanted), canary)
-      : rules.map(({ path }) => (takesPart(canary, route, path) ? wanted.canaryWeight : 0));
+      : rules.map(({ path }) => (takesPart(canary, matchesAt(route, path)) ? wanted.canaryWeight : 0));
     const mirrored = isMirrored(canary, route);
     return {
       kind: "present",
@@ -78,7 +75,9 @@ export const istioRouter: Router = {
             rules,
             desired
               ? wantedWeights(desired, canary)
-              : rules.map(({ path }) => (takesPart(canary, route, path) ? wanted.canaryWeight : 0)),
+              : rules.map(({ path }) =>
+                  takesPart(canary, matchesAt(route, path)) ? wanted.canaryWeight : 0,
+                ),
           )),
       ...runMarkOperations(route, run, wanted.canaryWeight),
     ]);
@@ -106,25 +105,8 @@ export const istioRouter: Router = {
 
   revert(canary, owner, snapshot) {
     const route = find(canary, snapshot);
-    const original = route?.metadata.annotations?.[originalAnnotation];
-    if (route === undefined || original === undefined || isOwned(route, owner)) return [];
-    const {
-      [originalAnnotation]: _original,
-      [runAnnotation]: _run,
-      [rollbackAnnotation]: _rollback,
-      ...annotations
-    } = route.metadata.annotations ?? {};
-    return [
-      {
-        kind: "replace",
-        of: VirtualServiceKind,
-        object: {
-          ...route,
-          metadata: { ...route.metadata, annotations },
-          spec: JSON.parse(original),
-        } as VirtualService,
-      },
-    ];
+    const object = route && !isOwned(route, owner) ? givenBack(route) : undefined;
+    return object === undefined ? [] : [{ kind: "replace", of: VirtualServiceKind, object }];
   },
 };
 
@@ -136,35 +118,10 @@ function patch(
   return { kind: "patch", of: VirtualServiceKind, namespace, name: metadata.name, operations };
 }
 
-/** Whether the whole route is ours: made for this Canary, or taken over for it. */
-function isOurs({ object }: ReadCanary, route: VirtualService): boolean {
-  const { uid } = object.metadata;
-  const made = route.metadata.ownerReferences?.some((owner) => owner.controller && owner.uid === uid);
-  return made === true || route.metadata.annotations?.[originalAnnotation] !== undefined;
-}
-
-/** What a Canary asks of a route that is the user's and of which only weights are ours; undefined where weights do. */
-function beyondWeights({ analysis }: ReadCanary): string | undefined {
-  const { strategy, sessionAffinity, preview } = analysis;
-  const field =
-    "mirror" in strategy && strategy.mirror
-      ? "mirror"
-      : sessionAffinity
-        ? "sessionAffinity"
-        : preview.length > 0
-          ? "preview"
-          : undefined;
-  return (
-    field && `is yours, so only its weights are set: \`analysis.${field}\` needs a route that fairlead makes`
-  );
-}
-
-/** Of a user's route with `analysis.match`, only rules that have a match take part. */
-function takesPart({ analysis }: ReadCanary, { spec }: VirtualService, path: string): boolean {
-  const { strategy } = analysis;
-  if (strategy.kind === "blue-green" || strategy.match.length === 0) return true;
+/** How many matches the rule at `path` has. */
+function matchesAt({ spec }: VirtualService, path: string): number {
   const index = /^\/spec\/http\/(\d+)\//.exec(path)?.[1];
-  return index !== undefined && (spec.http?.[Number(index)]?.match?.length ?? 0) > 0;
+  return index === undefined ? 0 : (spec.http?.[Number(index)]?.match?.length ?? 0);
 }
 
 function wantedWeights(spec: VirtualServiceSpec, { namespace, names }: ReadCanary): readonly Percent[] {
@@ -231,15 +188,9 @@ function virtualServiceWrites(
   const desired = buildVirtualService(canary, wanted, owner);
   if (existing === undefined) return [{ kind: "create", of: VirtualServiceKind, object: desired }];
   const rules = rulesOf(canary, existing);
-  const owned = isOwned(existing, owner);
-  const taken = existing.metadata.annotations?.[originalAnnotation] !== undefined;
-  if (!owned && !taken) {
+  if (!isOurs(canary, existing)) {
     if (rules.length > 0) return [];
-    const annotations = {
-      ...existing.metadata.annotations,
-      ...fluxAnnotations,
-      [originalAnnotation]: JSON.stringify(existing.spec),
-    };
+    const annotations = takeOverAnnotations(existing);
     const object = {
       ...existing,
       metadata: { ...existing.metadata, annotations },

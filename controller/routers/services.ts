@@ -6,6 +6,8 @@ import type { Snapshot } from "../../kube/contract.ts";
 import { canonicalJson } from "../revision.ts";
 import { primaryValue, type SelectorLabel } from "../targets/selector.ts";
 import type { Write } from "../write.ts";
+import { fluxAnnotations } from "./flux.ts";
+import { isTakenOver, takeOverAnnotations } from "./ownership.ts";
 
 /** What generated objects are made of. */
 export interface RouteSource {
@@ -19,12 +21,6 @@ export interface RouteSource {
 }
 
 type Port = NonNullable<NonNullable<Service["spec"]>["ports"]>[number];
-
-/** Keep Flux from undoing what a rollout changes. */
-export const fluxAnnotations = {
-  "kustomize.toolkit.fluxcd.io/reconcile": "disabled",
-  "helm.toolkit.fluxcd.io/driftDetection": "disabled",
-} as const;
 
 /** Sidecars' own ports are not the application's. */
 const proxies = new Set(["istio-proxy", "envoy"]);
@@ -132,10 +128,12 @@ export function serviceWrite(desired: Service, source: RouteSource, snapshot: Sn
     : existing.metadata.labels;
   const annotations = owned
     ? managed(existing.metadata.annotations, desired.metadata.annotations, unmanagedMetadata?.annotations)
-    : { ...existing.metadata.annotations, ...fluxAnnotations };
+    : isTakenOver(existing)
+      ? existing.metadata.annotations
+      : takeOverAnnotations(existing);
   const wanted: Service = {
     ...existing,
-    metadata: { ...existing.metadata, ...(labels && { labels }), annotations },
+    metadata: { ...existing.metadata, ...(labels && { labels }), ...(annotations && { annotations }) },
     spec: {
       ...existing.spec,
       ...(desired.spec?.selector && { selector: desired.spec.selector }),

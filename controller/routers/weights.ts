@@ -7,6 +7,8 @@ export interface WeightedRule {
   readonly path: string;
   readonly primary: Place;
   readonly canary: Place;
+  /** Where a destination says its name. */
+  readonly nameAt: "destination/host" | "name";
   /** What the rule's other destinations take. */
   readonly others: Percent;
 }
@@ -42,7 +44,7 @@ export function weightedRules(
         index === primary.index || index === canary.index ? sum : sum + weight,
       0,
     );
-    return [{ path, primary, canary, others: Math.min(others, 100) }];
+    return [{ path, nameAt: "destination/host", primary, canary, others: Math.min(others, 100) }];
   });
 }
 
@@ -55,6 +57,26 @@ function find(route: readonly HttpRouteDestination[], namespace: string, host: s
   );
   const found = route[index];
   return found && { index, host: found.destination.host, weight: found.weight };
+}
+
+/** A rule of the Gateway API that splits between two Services; there an absent weight is 1. */
+export function weightedBackends(
+  path: string,
+  backends: readonly { readonly name: string; readonly weight?: number }[],
+  primaryService: string,
+  canaryService: string,
+): WeightedRule | undefined {
+  const at = (service: string): Place | undefined => {
+    const index = backends.findIndex(({ name }) => name === service);
+    const found = backends[index];
+    return found && { index, host: found.name, weight: found.weight ?? 1 };
+  };
+  const [primary, canary] = [at(primaryService), at(canaryService)];
+  if (primary === undefined || canary === undefined) return undefined;
+  const others = backends
+    .filter(({ name }) => name !== primaryService && name !== canaryService)
+    .reduce((sum, { weight = 1 }) => sum + weight, 0);
+  return { path, nameAt: "name", primary, canary, others: Math.min(others, 100) };
 }
 
 /** Whether both destinations and the rule's others take all. */
@@ -72,11 +94,11 @@ export function weightOperations(
   rules: readonly WeightedRule[],
   canaryWeights: readonly Percent[],
 ): readonly JsonPatchOperation[] {
-  return rules.flatMap(({ path, primary, canary, others }, index): JsonPatchOperation[] => {
+  return rules.flatMap(({ path, nameAt, primary, canary, others }, index): JsonPatchOperation[] => {
     const weight = Math.min(canaryWeights[index] ?? 0, 100 - others);
     return [
-      { op: "test", path: `${path}/${primary.index}/destination/host`, value: primary.host },
-      { op: "test", path: `${path}/${canary.index}/destination/host`, value: canary.host },
+      { op: "test", path: `${path}/${primary.index}/${nameAt}`, value: primary.host },
+      { op: "test", path: `${path}/${canary.index}/${nameAt}`, value: canary.host },
       { op: "add", path: `${path}/${primary.index}/weight`, value: 100 - others - weight },
       { op: "add", path: `${path}/${canary.index}/weight`, value: weight },
     ];

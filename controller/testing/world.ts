@@ -15,6 +15,7 @@ export class Killed extends Error {
 export interface World {
   readonly client: Pick<Client, "create" | "get" | "replace" | "patch" | "delete">;
   snapshot(): Snapshot;
+  all(): Iterable<KubeObject>;
   /** Puts an object as somebody else would. */
   put(object: KubeObject): void;
   edit<T extends KubeObject>(kind: Kind<T>, name: string, change: (object: T) => T): void;
@@ -123,6 +124,7 @@ export function createWorld(): World {
       },
     },
     snapshot: () => snapshotOf(objects.values()),
+    all: () => objects.values(),
     put: (object) => void store(object),
     edit(kind, name, change) {
       const present = world.snapshot().get(kind, "default", name);
