@@ -1,7 +1,15 @@
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
+// In the package this file stands in dist/cli/up, and the program where `bin` names it.
+const places = ["../bin/fairlead.js", "../../../cli/bin/fairlead.js"];
+const [inCheckout = "", inPackage = ""] = places.map((place) =>
+  fileURLToPath(new URL(place, import.meta.url)),
+);
+
 /** The file to start fairlead by, from a checkout as from the package. */
-export const programFile: string = fileURLToPath(new URL("../bin/fairlead.js", import.meta.url));
+export const programFile: string = existsSync(inCheckout) ? inCheckout : inPackage;
+
 /**
  * Flags of Node for the control plane. Its requests leave little behind: with V8's usual young generation (up to three
  * times 32 MB) it takes a third more memory and is no faster.

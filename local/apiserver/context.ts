@@ -2,6 +2,7 @@ import type { Logger } from "../../lib/log.ts";
 import type { Admission } from "./admission/admission.ts";
 import type { Tokens } from "./authentication/tokens.ts";
 import type { User } from "./authentication/user.ts";
+import type { JsonObject } from "./json.ts";
 import type { Registry } from "./resources/registry.ts";
 import type { Resource, ResourceVersion } from "./resources/resource.ts";
 import type { Store } from "./storage/store.ts";
@@ -62,6 +63,8 @@ export interface WriteOptions {
   readonly dryRun: boolean;
   readonly fieldValidation: FieldValidation;
   readonly fieldManager: string;
+  /** The options as the client gave them: admission webhooks see them. */
+  readonly given?: JsonObject;
   /** The object comes out of server-side apply: its managedFields are set already. */
   readonly applied?: true;
   /** The object comes out of a patch; `shown` is how a refusal shows it, where that is not the patched object. */

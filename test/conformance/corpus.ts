@@ -6,7 +6,7 @@ import { parse } from "yaml";
 /** One request, and what of its answer is kept for later ones. */
 export interface Step {
   readonly name: string;
-  /** `METHOD /path?query`; `$name` is a saved value, `$ns` the scenario's namespace. */
+  /** `METHOD /path?query`; `$name` is a saved value, `$ns` the scenario's namespace, `$webhook` and `$ca` a webhook. */
   readonly request: string;
   /** Sent as JSON, or as YAML where the content type says so. */
   readonly body?: unknown;

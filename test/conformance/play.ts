@@ -5,6 +5,7 @@ import { parse as parseYaml, stringify } from "yaml";
 import type { Scenario, Step } from "./corpus.ts";
 import { normalise } from "./normalise.ts";
 import type { Server } from "./servers.ts";
+import type { Webhook } from "./webhook.ts";
 
 /** What is compared of one step. */
 export interface Answer {
@@ -26,12 +27,16 @@ interface Running {
 }
 
 /** Plays the scenario; the events of its watches stand at the end. */
-export async function play(scenario: Scenario, server: Server): Promise<Answer[]> {
+export async function play(scenario: Scenario, server: Server, webhook: Webhook): Promise<Answer[]> {
   const namespace = `c-${scenario.name.replace(/[^a-z0-9-]/g, "-")}`;
   const host = new URL(server.url).host;
   const running: Running = {
     server,
-    saved: new Map([["ns", namespace]]),
+    saved: new Map([
+      ["ns", namespace],
+      ["webhook", webhook.url],
+      ["ca", webhook.caBundle],
+    ]),
     own: new Map([[host, "<server>"]]),
   };
   if (scenario.namespace) await makeNamespace(running, namespace);

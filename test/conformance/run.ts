@@ -9,6 +9,7 @@ import { AcceptedDifferences, differences } from "./compare.ts";
 import { readCorpus } from "./corpus.ts";
 import { type Answer, play } from "./play.ts";
 import { startEmbedded, startReal } from "./servers.ts";
+import { startWebhook } from "./webhook.ts";
 
 const { values } = parseArgs({ options: { only: { type: "string" }, show: { type: "boolean" } } });
 const say = (line: string) => process.stdout.write(`${line}\n`);
@@ -25,7 +26,7 @@ if (!(await canBuild())) {
 }
 
 const accepted = new AcceptedDifferences();
-const [embedded, real] = await Promise.all([startEmbedded(), startReal(say)]);
+const [embedded, real, webhook] = await Promise.all([startEmbedded(), startReal(say), startWebhook()]);
 let passed = 0;
 let failed = 0;
 try {
@@ -34,8 +35,8 @@ try {
     for (let scenario = waiting.shift(); scenario !== undefined; scenario = waiting.shift()) {
       const started = performance.now();
       const [ours, theirs] = await within(120_000, scenario.name, [
-        play(scenario, embedded),
-        play(scenario, real),
+        play(scenario, embedded, webhook),
+        play(scenario, real, webhook),
       ]);
       for (const [index, answer] of ours.entries()) judge(scenario.name, answer, theirs[index]);
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
@@ -51,7 +52,7 @@ try {
     }
   }
 } finally {
-  await Promise.all([embedded.stop(), real.stop()]);
+  await Promise.all([embedded.stop(), real.stop(), webhook.stop()]);
 }
 say(`${passed} passed, ${failed} failed, 0 skipped`);
 process.exit(failed === 0 ? 0 : 1);

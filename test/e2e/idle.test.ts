@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { World } from "../../cli/demo/world.ts";
 import { envoyMissing } from "../support/envoy.ts";
+import { network } from "./support/machine.ts";
 import { controlPlaneProcesses, processorSeconds, residentBytes } from "./support/processes.ts";
 import { deployShop } from "./support/shop.ts";
 import { openWorld } from "./support/world.ts";
@@ -23,7 +24,9 @@ describe.skipIf(envoyMissing !== undefined)(
     });
     afterAll(() => world?.stop());
 
-    test("takes less than 200 MB and 2 % of a core", async () => {
+    // Pods in namespaces need a name server, which is a Node process of its own.
+    const most = network === "netns" ? 270 : 200;
+    test(`takes less than ${most} MB and 2 % of a core`, async () => {
       await sleep(settling);
       const pids = controlPlaneProcesses(join(world.folder, "state"));
       expect(pids).toContain(world.ready.pid);
@@ -36,7 +39,7 @@ describe.skipIf(envoyMissing !== undefined)(
       console.info(
         `${pids.length} process: ${megabytes.toFixed(0)} MB, ${(share * 100).toFixed(2)} % of a core`,
       );
-      expect(megabytes).toBeLessThan(200);
+      expect(megabytes).toBeLessThan(most);
       expect(share).toBeLessThan(0.02);
     });
   },

@@ -398,7 +398,10 @@ describe.skipIf(why !== undefined)(`pods in network namespaces ${why ?? ""}`, ()
     const holders = [nodeHolder(state), sandboxOf(state, mesh, "client")];
     await world.stop(true);
     expect(interfaces()).not.toContain(link);
-    expect(holders.filter((holder) => existsSync(`/proc/${holder}`))).toEqual([]);
+    // The kernel takes a moment to clear away what was killed.
+    await until("the namespaces' holders are gone", () =>
+      holders.every((holder) => !existsSync(`/proc/${holder}`)),
+    );
     expect(processesNaming(world.folder)).toEqual([]);
     const { stdout } = spawnSync("ip", ["route"], { encoding: "utf8" });
     expect(stdout).not.toContain(link);

@@ -1,4 +1,4 @@
-import { Agent, request } from "node:https";
+import { Agent, type RequestOptions, request } from "node:https";
 import { isIP } from "node:net";
 import type { ResolveService } from "../context.ts";
 import { type JsonObject, numberAt, objectAt, textAt } from "../json.ts";
@@ -7,41 +7,104 @@ const answerLimit = 8_388_608;
 // One pool for all webhooks; an idle connection is closed after 30 s.
 const agent = new Agent({ keepAlive: true, maxSockets: 32, timeout: 30_000 });
 
+/** A port of a Service. */
+export type NamedService = Parameters<ResolveService>[0];
+
+/** Where a TCP connection goes. */
+export type Address = NonNullable<ReturnType<ResolveService>>;
+
 interface Endpoint {
-  readonly host: string;
-  readonly port: number;
+  /** Where it is; of a Service, its name. */
+  readonly address: NamedService | Address;
   readonly path: string;
   /** The name that the certificate must carry. */
   readonly serverName: string;
+  /** Host and port as messages show them. */
+  readonly named: string;
 }
 
 /**
  * Posts an AdmissionReview to the webhook that `clientConfig` names (`url`, or `service` through
- * `resolveService`), trusting its `caBundle` only, and reads the answer.
+ * `addressOf`, which throws where there is none), trusting its `caBundle` only, and reads the answer.
  *
  * @param timeout milliseconds for the whole call
- * @throws one line that says what went wrong
+ * @throws one line that says what went wrong, in the words of Kubernetes' client
  */
-export function callWebhook(
+export async function callWebhook(
   clientConfig: JsonObject,
   review: object,
   timeout: number,
-  resolveService: ResolveService | undefined,
+  addressOf: (service: NamedService) => Address,
 ): Promise<unknown> {
-  const { host, port, path, serverName } = endpointOf(clientConfig, resolveService);
-  const body = JSON.stringify(review);
-  const bundle = textAt(clientConfig, "caBundle");
+  const { address, path: file, serverName, named } = endpointOf(clientConfig);
+  const path = `${file}?timeout=${Math.ceil(timeout / 1000)}s`;
+  const post = `Post "https://${named}${path}"`;
+  try {
+    const reached = "host" in address ? address : addressOf(address);
+    const bundle = textAt(clientConfig, "caBundle") ?? "";
+    const { status, text } = await exchange(JSON.stringify(review), timeout, serverName, {
+      ...reached,
+      path,
+      // TLS names no IP addresses: the certificate is then checked against the host.
+      ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
+      ...(bundle === "" ? {} : { ca: Buffer.from(bundle, "base64") }),
+    });
+    if (status !== 200) throw new UnwantedAnswer(statusWords(status, text));
+    return readJson(text);
+  } catch (error) {
+    if (error instanceof UnwantedAnswer)
+      throw new Error(`failed to call webhook: ${error.message}`, { cause: error });
+    throw new Error(`failed to call webhook: ${post}: ${networkWords(error)}`, { cause: error });
+  }
+}
+
+/** The webhook was reached, and answered with something else than a review. */
+class UnwantedAnswer extends Error {}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new UnwantedAnswer("the answer is not json");
+  }
+}
+
+function statusWords(status: number, text: string): string {
+  if (status === 404) return "the server could not find the requested resource";
+  const said = text.trim().slice(0, 2048);
+  return status >= 500
+    ? `an error on the server (${JSON.stringify(said)}) has prevented the request from succeeding`
+    : `the server answered ${status}: ${said}`;
+}
+
+function networkWords(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError" || error.name === "AbortError") return "context deadline exceeded";
+  if (!("code" in error)) return error.message;
+  switch (error.code) {
+    case "ECONNREFUSED":
+      return `dial tcp ${"address" in error ? String(error.address) : ""}:${"port" in error ? String(error.port) : ""}: connect: connection refused`;
+    case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
+    case "SELF_SIGNED_CERT_IN_CHAIN":
+    case "DEPTH_ZERO_SELF_SIGNED_CERT":
+      return "tls: failed to verify certificate: x509: certificate signed by unknown authority";
+    default:
+      return error.message;
+  }
+}
+
+function exchange(
+  body: string,
+  timeout: number,
+  serverName: string,
+  options: Omit<RequestOptions, "headers">,
+): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const call = request(
       {
+        ...options,
         agent,
-        host,
-        port,
-        path,
         method: "POST",
-        // TLS names no IP addresses: the certificate is then checked against the host.
-        ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
-        ...(bundle === undefined || bundle === "" ? {} : { ca: Buffer.from(bundle, "base64") }),
         headers: {
           host: serverName,
           "content-type": "application/json",
@@ -59,40 +122,29 @@ export function callWebhook(
           else chunks.push(chunk);
         });
         response.on("error", reject);
-        response.on("end", () => {
-          if (response.statusCode !== 200)
-            return reject(new Error(`the server answered ${response.statusCode}`));
-          try {
-            resolve(JSON.parse(Buffer.concat(chunks).toString("utf8")));
-          } catch {
-            reject(new Error("the answer is not json"));
-          }
-        });
+        response.on("end", () =>
+          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString("utf8") }),
+        );
       },
     );
-    call.on("error", (error) =>
-      reject(
-        error.name === "TimeoutError" || error.name === "AbortError"
-          ? new Error(`Post "https://${serverName}${path}": context deadline exceeded`)
-          : new Error(`Post "https://${serverName}${path}": ${error.message}`),
-      ),
-    );
+    call.on("error", reject);
     call.end(body);
   });
 }
 
-function endpointOf(clientConfig: JsonObject, resolveService: ResolveService | undefined): Endpoint {
+function endpointOf(clientConfig: JsonObject): Endpoint {
   const url = textAt(clientConfig, "url");
   if (url !== undefined) {
-    const { hostname, port, pathname, search, protocol } = new URL(url);
-    if (protocol !== "https:") throw new Error(`webhook url ${url} must start with https://`);
-    const host = hostname.replace(/^\[(.*)\]$/, "$1");
-    return { host, port: Number(port || 443), path: `${pathname}${search}`, serverName: host };
+    const { host, hostname, port, pathname } = new URL(url);
+    const serverName = hostname.replace(/^\[(.*)\]$/, "$1");
+    const address = { host: serverName, port: Number(port || 443) };
+    return { address, path: pathname, serverName, named: host };
   }
   const service = objectAt(clientConfig, "service");
   const name = textAt(service, "name") ?? "";
   const namespace = textAt(service, "namespace") ?? "";
-  const address = resolveService?.({ name, namespace, port: numberAt(service, "port") ?? 443 });
-  if (address === undefined) throw new Error(`no endpoints available for service ${JSON.stringify(name)}`);
-  return { ...address, path: textAt(service, "path") ?? "/", serverName: `${name}.${namespace}.svc` };
+  const port = numberAt(service, "port") ?? 443;
+  const serverName = `${name}.${namespace}.svc`;
+  const path = textAt(service, "path") ?? "/";
+  return { address: { name, namespace, port }, path, serverName, named: `${serverName}:${port}` };
 }

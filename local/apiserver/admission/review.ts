@@ -26,6 +26,7 @@ export function reviewBody(uid: string, request: AdmissionRequest): object {
       oldObject: old ?? null,
       dryRun,
       options: {
+        ...request.options,
         kind: `${operation[0]}${operation.slice(1).toLowerCase()}Options`,
         apiVersion: groupVersion("meta.k8s.io", "v1"),
       },

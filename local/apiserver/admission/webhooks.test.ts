@@ -25,7 +25,7 @@ beforeAll(async () => {
     { commonName: "webhook-ca", use: "authority", publicKey: authority.publicKey, ...times },
     issuer,
   );
-  const hosts = ["127.0.0.1", "injector.mesh.svc"];
+  const hosts = ["127.0.0.1", "injector.mesh.svc", "hooks.default.svc"];
   const cert = writeCertificate(
     { commonName: "webhook", use: "server", hosts, publicKey: createPublicKey(serving.privateKey), ...times },
     issuer,
@@ -37,8 +37,9 @@ beforeAll(async () => {
       for await (const chunk of request) chunks.push(chunk);
       const review: unknown = JSON.parse(Buffer.concat(chunks).toString());
       const body = objectAt(review, "request");
-      asked.push({ ...body, path: request.url });
-      const answer = respond(body);
+      const seen = { ...body, path: request.url };
+      asked.push(seen);
+      const answer = respond(seen);
       if (answer === "hang") return;
       response.end(
         JSON.stringify({
@@ -114,7 +115,7 @@ test("a mutating webhook changes the object, by url and by service", async () =>
     kind: { group: "", version: "v1", kind: "ConfigMap" },
     object: { metadata: { name: "by-url" } },
     oldObject: null,
-    path: "/hook",
+    path: "/hook?timeout=10s",
   });
   await configure("Mutating", {
     clientConfig: {
@@ -123,7 +124,7 @@ test("a mutating webhook changes the object, by url and by service", async () =>
     },
   });
   expect((await create("by-service")).body).toMatchObject({ data: { added: "yes" } });
-  expect(asked[1]?.path).toBe("/inject");
+  expect(asked[1]?.path).toBe("/inject?timeout=10s");
 });
 
 test("selectors and rules choose what a webhook sees", async () => {
@@ -169,9 +170,7 @@ test("failurePolicy decides when a webhook hangs, is not trusted or has no endpo
   await configure("Mutating", { clientConfig: { url: `https://127.0.0.1:${port}/hook` } });
   expect((await create("untrusted")).status).toBe(500);
   await configure("Mutating", { clientConfig: { service: { name: "none", namespace: "mesh" } } });
-  expect(textAt((await create("nowhere")).body, "message")).toContain(
-    'no endpoints available for service "none"',
-  );
+  expect(textAt((await create("nowhere")).body, "message")).toContain('service "none" not found');
 }, 20_000);
 
 test("a dry run tells the webhook, and updates carry the old object", async () => {
@@ -196,4 +195,67 @@ test("a dry run tells the webhook, and updates carry the old object", async () =
   expect(at(asked[2], "oldObject", "data")).toBeUndefined();
   expect(at(asked[2], "object", "data")).toEqual({ a: "b" });
   expect(asked[3]).toMatchObject({ object: null, oldObject: { data: { a: "b" } } });
+});
+
+test("match conditions choose what a webhook sees, and fail as its failurePolicy says", async () => {
+  respond = () => ({ allowed: true });
+  const asks = { name: "asks", expression: "object.metadata.labels['ask'] == 'yes'" };
+  await configure("Validating", { matchConditions: [asks] });
+  expect((await create("conditions-a", { ask: "yes" })).status).toBe(201);
+  expect((await create("conditions-b", { ask: "no" })).status).toBe(201);
+  expect(asked.map(({ name }) => name)).toEqual(["conditions-a"]);
+  const lost = await create("conditions-c");
+  expect(lost).toMatchObject({ status: 403, body: { reason: "Forbidden" } });
+  expect(textAt(lost.body, "message")).toContain("resulted in error: no such key");
+  await configure("Validating", { matchConditions: [asks], failurePolicy: "Ignore" });
+  expect((await create("conditions-d")).status).toBe(201);
+  expect(asked).toHaveLength(1);
+});
+
+test("a webhook that asks for it sees what later ones have changed", async () => {
+  respond = ({ path, object }) => {
+    const seen = textAt(object, "data", "seen") ?? "";
+    return patch([{ op: "add", path: "/data", value: { seen: `${seen}${String(path).slice(1, 2)}` } }]);
+  };
+  const entry = (name: string, settings: object) => ({
+    name: `${name}.fairlead.dev`,
+    sideEffects: "None",
+    admissionReviewVersions: ["v1"],
+    rules: [{ apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["configmaps"] }],
+    clientConfig: { url: `https://127.0.0.1:${port}/${name}`, caBundle: Buffer.from(ca).toString("base64") },
+    ...settings,
+  });
+  const path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
+  const webhooks = [entry("first", { reinvocationPolicy: "IfNeeded" }), entry("second", {})];
+  await api.call("DELETE", `${path}/test`);
+  const configured = await api.call("POST", path, { body: { metadata: { name: "turns" }, webhooks } });
+  expect(configured.status, configured.text).toBe(201);
+  expect((await create("turns")).body).toMatchObject({ data: { seen: "fsf" } });
+  await api.call("DELETE", `${path}/turns`);
+});
+
+test("a webhook's Service is reached at its ready pods", async () => {
+  respond = () => ({ allowed: true });
+  await api.call("POST", "/api/v1/namespaces/default/services", {
+    body: { metadata: { name: "hooks" }, spec: { ports: [{ name: "https", port: 443 }] } },
+  });
+  const slice = (name: string, ready: boolean, slicePort: number) =>
+    api.call("POST", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", {
+      body: {
+        metadata: { name, labels: { "kubernetes.io/service-name": "hooks" } },
+        addressType: "IPv4",
+        ports: [{ name: "https", port: slicePort }],
+        endpoints: [{ addresses: ["127.0.0.1"], conditions: { ready } }],
+      },
+    });
+  await slice("away", false, 1);
+  const clientConfig = {
+    service: { name: "hooks", namespace: "default" },
+    caBundle: Buffer.from(ca).toString("base64"),
+  };
+  await configure("Validating", { clientConfig });
+  const nobody = await create("by-slices");
+  expect(textAt(nobody.body, "message")).toContain('no endpoints available for service "hooks"');
+  await slice("there", true, port);
+  expect((await create("by-slices")).status).toBe(201);
 });

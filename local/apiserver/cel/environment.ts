@@ -11,6 +11,7 @@ import {
 } from "@bufbuild/cel";
 import { strings } from "@bufbuild/cel/ext";
 import { RE2JS } from "re2js";
+import { authorizerFunctions } from "./functions/authorizer.ts";
 import { listFunctions } from "./functions/lists.ts";
 import { networkFunctions } from "./functions/network.ts";
 import { numberFunctions } from "./functions/numbers.ts";
@@ -19,6 +20,7 @@ import { urlFunctions } from "./functions/url.ts";
 
 const funcs: CelFunc[] = [
   ...strings,
+  ...authorizerFunctions,
   ...listFunctions,
   ...networkFunctions,
   ...numberFunctions,

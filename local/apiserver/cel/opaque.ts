@@ -1,34 +1,35 @@
 /** Values of Kubernetes' own CEL types (URL, IP, quantity …), which the evaluator has no place for: a map that says what it is. */
-import { type CelMap, type CelValue, celMap, isCelMap } from "@bufbuild/cel";
+import { type CelInput, type CelMap, type CelValue, celMap, isCelMap } from "@bufbuild/cel";
 
-type Kind = "url" | "ip" | "cidr" | "quantity" | "semver" | "format";
+const kinds = [
+  "url",
+  "ip",
+  "cidr",
+  "quantity",
+  "semver",
+  "format",
+  "authorizer",
+  "group check",
+  "resource check",
+  "path check",
+  "decision",
+] as const;
+type Kind = (typeof kinds)[number];
 
 // No JSON name of a Kubernetes object holds a NUL.
 const kindKey = "\0kind";
 const textKey = "\0text";
 
-/** A value of a type; two are equal where their texts are. */
-export function opaque(kind: Kind, text: string): CelMap {
-  return celMap(
-    new Map([
-      [kindKey, kind],
-      [textKey, text],
-    ]),
-  );
+/** A value of a type; two are equal where their texts are. `fields` can be selected from it. */
+export function opaque(kind: Kind, text: string, fields: Readonly<Record<string, CelMap>> = {}): CelMap {
+  return celMap(new Map<string, CelInput>([[kindKey, kind], [textKey, text], ...Object.entries(fields)]));
 }
 
 /** The type of such a value; undefined for any other value. */
 export function kindOf(value: CelValue): Kind | undefined {
   if (!isCelMap(value)) return undefined;
   const kind = value.get(kindKey);
-  return kind === "url" ||
-    kind === "ip" ||
-    kind === "cidr" ||
-    kind === "quantity" ||
-    kind === "semver" ||
-    kind === "format"
-    ? kind
-    : undefined;
+  return kinds.find((known) => known === kind);
 }
 
 /** The text of a value of that type. Throws for any other value, as an evaluator does where no overload fits. */

@@ -36,6 +36,15 @@ export function celValue(value: unknown, schema: Schema | undefined): CelInput {
   return isObject(value) ? objectValue(value, schema) : null;
 }
 
+/** A JSON value without a schema, its names as they are: what Kubernetes calls a dynamic value. */
+export function dynamicValue(value: unknown): CelInput {
+  if (typeof value === "number") return Number.isInteger(value) ? BigInt(value) : value;
+  if (typeof value === "string" || typeof value === "boolean") return value;
+  if (Array.isArray(value)) return value.map(dynamicValue);
+  if (!isObject(value)) return null;
+  return celMap(new Map(Object.keys(value).map((name) => [name, dynamicValue(fieldOf(value, name))])));
+}
+
 const readDuration = compileLater("duration(text)");
 
 /** Texts of some formats are values of their own; a text that is not of its format stays one. */

@@ -2,6 +2,7 @@
 
 import type { FieldValidation } from "../context.ts";
 import { forbiddenField, notSupported, required, tooLong } from "../field-errors.ts";
+import type { JsonObject } from "../json.ts";
 import { badRequest, type FieldError, invalid } from "../status.ts";
 
 export type OptionsKind =
@@ -32,6 +33,7 @@ export function readWriteOptions(
   readonly dryRun: boolean;
   readonly fieldManager: string | undefined;
   readonly fieldValidation: FieldValidation;
+  readonly given: JsonObject;
 } {
   const manager = query.get("fieldManager") ?? "";
   const dryRun = query.getAll("dryRun").filter((value) => value !== "");
@@ -49,6 +51,11 @@ export function readWriteOptions(
     dryRun: dryRun.length > 0,
     fieldManager: manager === "" ? undefined : manager,
     fieldValidation: isFieldValidation(validation) ? validation : "Warn",
+    given: {
+      ...(dryRun.length > 0 ? { dryRun } : {}),
+      ...(manager === "" ? {} : { fieldManager: manager }),
+      ...(validation === "" ? {} : { fieldValidation: validation }),
+    },
   };
 }
 

@@ -7,8 +7,8 @@ import { type ApiObject, timestamp } from "../object.ts";
 import { storeName } from "../resources/resource.ts";
 import { alreadyExists, badRequest, forbidden, notFound, StatusError, unforeseen } from "../status.ts";
 import { StaleError } from "../storage/store.ts";
-import { decode, decodeAgain, judgeUnknownFields } from "./decode.ts";
-import { keepIdentity } from "./identity.ts";
+import { decode, judgeUnknownFields } from "./decode.ts";
+import { reread } from "./identity.ts";
 import { inVersion, toStorage } from "./update.ts";
 import { validateObject } from "./validate.ts";
 
@@ -35,14 +35,20 @@ export async function createObject(
   const there = context.store.get(storeName(resource), object.metadata.namespace, object.metadata.name);
   if (there !== undefined) throw refuseSecond(resource, there.object);
   resource.strategy.admit?.(object, context.store);
-  const admission = { operation: "CREATE" as const, target, user: options.user, dryRun: options.dryRun };
+  const admission = {
+    operation: "CREATE" as const,
+    target,
+    user: options.user,
+    dryRun: options.dryRun,
+    options: options.given ?? {},
+  };
   const identity = { ...object.metadata };
-  const admitted = await context.admission.mutate({ ...admission, object, old: undefined }, options.warnings);
-  if (admitted !== object) {
-    object = decodeAgain(admitted, target);
-    keepIdentity(object, identity);
-    resource.strategy.setDefaults?.(object);
-  }
+  const asked = { ...admission, object, old: undefined };
+  const admitted = await context.admission.mutate(asked, options.warnings, {
+    reread: (changed) => reread(changed, target, identity),
+    readmit: (changed) => resource.strategy.admit?.(changed, context.store),
+  });
+  object = admitted ?? object;
   resource.strategy.prepareForCreate?.(object);
   if (resource.custom && target.version.status) delete object.status;
   checkEscalation(context.store, options.user, target, object, undefined);

@@ -47,11 +47,6 @@ export class UnreadableError extends StatusError {
   }
 }
 
-/** An object that admission has changed, read once more. The same object where nothing needs to be read again. */
-export function decodeAgain(object: ApiObject, target: Target): ApiObject {
-  return decode(object, target, () => undefined);
-}
-
 const objectMeta = structNamed("meta.v1.ObjectMeta");
 
 function readCustom(body: JsonObject, { version }: Target, report: (path: string) => void): JsonObject {

@@ -1,6 +1,6 @@
 import type { ApiContext, Target, WriteOptions } from "../context.ts";
 import { notSupported } from "../field-errors.ts";
-import { cloneJson, isObject, listAt, numberAt, textAt } from "../json.ts";
+import { cloneJson, isObject, type JsonObject, listAt, numberAt, textAt } from "../json.ts";
 import { type ApiObject, timestamp } from "../object.ts";
 import { refuseOptions } from "../request/options.ts";
 import { storeName } from "../resources/resource.ts";
@@ -47,6 +47,23 @@ export function readDeleteOptions(
   };
 }
 
+/** The options as admission webhooks see them. */
+function givenOptions(
+  { gracePeriodSeconds, propagationPolicy, uid, resourceVersion }: DeleteOptions,
+  dryRun: boolean,
+): JsonObject {
+  const preconditions = {
+    ...(uid === undefined ? {} : { uid }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+  };
+  return {
+    ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),
+    ...(propagationPolicy === undefined ? {} : { propagationPolicy }),
+    ...(Object.keys(preconditions).length === 0 ? {} : { preconditions }),
+    ...(dryRun ? { dryRun: ["All"] } : {}),
+  };
+}
+
 /** Throws 400 for a body that says it is something else. */
 function checkType(body: unknown): void {
   const kind = textAt(body, "kind") ?? "";
@@ -84,6 +101,7 @@ export async function deleteObject(
         target,
         user: options.user,
         dryRun: options.dryRun,
+        options: givenOptions(asked, options.dryRun),
         object: undefined,
       };
       await context.admission.mutate({ ...admission, old: inVersion(stored, target) }, options.warnings);

@@ -8,8 +8,8 @@ import { type ApiObject, desiredFields } from "../object.ts";
 import { groupVersion, storeName } from "../resources/resource.ts";
 import { badRequest, conflict, invalid, modified, notFound } from "../status.ts";
 import { StaleError } from "../storage/store.ts";
-import { decode, decodeAgain, judgeUnknownFields, UnreadableError } from "./decode.ts";
-import { keepIdentity } from "./identity.ts";
+import { decode, judgeUnknownFields, UnreadableError } from "./decode.ts";
+import { keepIdentity, reread } from "./identity.ts";
 import { validateObject } from "./validate.ts";
 
 /** Makes the wanted object from the current one, which it may change: it is a copy. */
@@ -61,13 +61,18 @@ async function updateOnce(
   if (options.applied !== true) {
     trackUpdate(old, object, writerOf(target, options, context.now()), trackedKind(target));
   }
-  const admission = { operation: "UPDATE" as const, target, user: options.user, dryRun: options.dryRun };
-  const admitted = await context.admission.mutate({ ...admission, object, old }, options.warnings);
-  if (admitted !== object) {
-    object = decodeAgain(admitted, target);
-    keepIdentity(object, old.metadata);
-    resource.strategy.setDefaults?.(object);
-  }
+  const admission = {
+    operation: "UPDATE" as const,
+    target,
+    user: options.user,
+    dryRun: options.dryRun,
+    options: options.given ?? {},
+  };
+  const admitted = await context.admission.mutate({ ...admission, object, old }, options.warnings, {
+    reread: (changed) => reread(changed, target, old.metadata),
+    readmit: () => undefined,
+  });
+  object = admitted ?? object;
   prepare(target, object, old);
   checkEscalation(context.store, options.user, target, object, old);
   validateObject(target, object, old);

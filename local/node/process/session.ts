@@ -34,10 +34,7 @@ export function waitForExit(
   };
   const look = (shimGone: boolean) => {
     let exit = readExit(attempt);
-    if (exit === undefined && shimGone) {
-      writeExit(attempt, lostExitCode);
-      exit = readExit(attempt);
-    }
+    if (exit === undefined && shimGone) exit = recordLost(attempt);
     if (exit === undefined) return;
     cancel();
     resolve(exit);
@@ -52,6 +49,16 @@ export function waitForExit(
     look(!shimRuns(attempt));
   }
   return { exit: promise, cancel };
+}
+
+/** The end of an attempt whose shim left no word; kept for the next control plane where the disk takes it. */
+function recordLost(attempt: Attempt): Exit {
+  try {
+    writeExit(attempt, lostExitCode);
+  } catch {
+    // A full disk or a folder that is gone: whoever asks later finds no shim either, and comes to the same end.
+  }
+  return readExit(attempt) ?? { code: lostExitCode, at: Date.now() };
 }
 
 /** Whether the attempt's shim still waits for its process. */

@@ -78,6 +78,14 @@ function findAccount({ metadata }: ApiObject, name: string, store: Store): ApiOb
 const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount";
 const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789";
 
+const tokenVolumePrefix = "kube-api-access-";
+
+function tokenVolumeName(): string {
+  let name = tokenVolumePrefix;
+  for (let index = 0; index < 5; index++) name += suffixAlphabet[randomInt(suffixAlphabet.length)];
+  return name;
+}
+
 /** Gives every container the token of the pod's service account, as Kubernetes' ServiceAccount admission does. */
 function mountToken(spec: JsonObject): void {
   if (spec.automountServiceAccountToken === false) return;
@@ -87,14 +95,17 @@ function mountToken(spec: JsonObject): void {
       !listAt(container, "volumeMounts").some((mount) => textAt(mount, "mountPath") === tokenPath),
   );
   if (without.length === 0) return;
-  let name = "kube-api-access-";
-  for (let index = 0; index < 5; index++) name += suffixAlphabet[randomInt(suffixAlphabet.length)];
+  const known = listAt(spec, "volumes")
+    .map((volume) => textAt(volume, "name") ?? "")
+    .find((volume) => volume.startsWith(tokenVolumePrefix));
+  const name = known ?? tokenVolumeName();
   for (const container of without) {
     container.volumeMounts = [
       ...listAt(container, "volumeMounts"),
       { name, readOnly: true, mountPath: tokenPath },
     ];
   }
+  if (known !== undefined) return;
   const sources = [
     { serviceAccountToken: { expirationSeconds: 3607, path: "token" } },
     { configMap: { name: "kube-root-ca.crt", items: [{ key: "ca.crt", path: "ca.crt" }] } },

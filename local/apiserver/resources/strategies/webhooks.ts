@@ -1,8 +1,8 @@
 /** Webhook configurations and admission policies. */
-import { invalidValue, required } from "../../field-errors.ts";
+import { required } from "../../field-errors.ts";
 import { ensureObject, isObject, type JsonObject, listAt, objectAt, setDefault, textAt } from "../../json.ts";
-import type { FieldError } from "../../status.ts";
 import type { Strategy } from "../resource.ts";
+import { webhookFaults } from "./webhook-rules.ts";
 
 export const webhookConfigurationStrategy: Strategy = {
   setDefaults(configuration) {
@@ -19,40 +19,7 @@ export const webhookConfigurationStrategy: Strategy = {
       if (isObject(service)) setDefault(service, "port", 443);
     }
   },
-  validate: (configuration) =>
-    listAt(configuration, "webhooks").flatMap((webhook, index) => {
-      const faults: FieldError[] = [];
-      const field = `webhooks[${index}]`;
-      const name = textAt(webhook, "name") ?? "";
-      if (name === "") faults.push(required(`${field}.name`));
-      else if (name.split(".").length < 3)
-        faults.push(
-          invalidValue(
-            `${field}.name`,
-            name,
-            "should be a domain with at least three segments separated by dots",
-          ),
-        );
-      if (listAt(webhook, "admissionReviewVersions").length === 0) {
-        faults.push(required(`${field}.admissionReviewVersions`, "must specify one of v1, v1beta1"));
-      }
-      if (textAt(webhook, "sideEffects") === undefined)
-        faults.push(required(`${field}.sideEffects`, "must specify one of None, NoneOnDryRun"));
-      const { url, service } = objectAt(webhook, "clientConfig");
-      if ((url === undefined) === (service === undefined)) {
-        faults.push(required(`${field}.clientConfig`, "exactly one of url or service is required"));
-      }
-      const timeout = isObject(webhook) ? webhook.timeoutSeconds : undefined;
-      if (typeof timeout === "number" && (timeout < 1 || timeout > 30))
-        faults.push(
-          invalidValue(
-            `${field}.timeoutSeconds`,
-            timeout,
-            "the timeout value must be between 1 and 30 seconds",
-          ),
-        );
-      return faults;
-    }),
+  validate: webhookFaults,
   updatesByVersionOnly: true,
 };
 
