@@ -28,10 +28,19 @@ test.for([
   ["{{ variables.constructor }}", "`{{ variables.constructor }}` is no known variable of a metric query"],
   ["{{ variables.__proto__ }}", "`{{ variables.__proto__ }}` is no known variable of a metric query"],
   ["{{ index name 0 }}", "`index` does not take these arguments"],
-  ["{{ range variables }}x{{ end }}", "`{{ range }}` is not understood in a template"],
+  ["{{ range name }}x{{ end }}", "`range` goes over a map, such as `variables`"],
+  ["{{ range variables }}x", "an `{{ range }}` has no `{{ end }}`"],
+  ["{{ with name }}x{{ else }}y", "an `{{ with }}` has no `{{ end }}`"],
+  ["{{ with name }}{{ .x }}{{ end }}", "`{{ $.x }}` is no known variable of a metric query"],
+  ["{{ if name }}{{ $x := name }}{{ end }}{{ $x }}", "`$x` is not declared"],
+  [
+    "{{ range $a, $b, $c := variables }}{{ end }}",
+    "`{{ range $a, $b, $c := variables }}` is not understood in a template",
+  ],
   ["{{ name.constructor }}", "`{{ name.constructor }}` is no known variable of a metric query"],
   ['{{ template "x" }}', "`{{ template }}` is not understood in a template"],
-  ["{{ . }}", "`{{ . }}` cannot be read"],
+  ["{{ . }}", "`.` is nothing outside of `{{ with }}` and `{{ range }}`"],
+  ["{{ .name }}", "`.` is nothing outside of `{{ with }}` and `{{ range }}`"],
   ["{{ process.exit }}", "`{{ process }}` is no known variable of a metric query"],
   ["{{ (name) }}{{ end }}", "`{{ end }}` has no beginning"],
   ["{{ if name }}x", "an `{{ if }}` has no `{{ end }}`"],
@@ -61,6 +70,15 @@ test.for([
   ['{{ index variables "direction" }}[{{ index variables "other" }}]', "inbound[]"],
   ["{{ (variables).direction }} {{ len name }}", "inbound 4"],
   ["a {{- /* nothing */ -}} b", "ab"],
+  ['{{ with variables.direction }}d="{{ . }}"{{ else }}none{{ end }}', 'd="inbound"'],
+  ['{{ with index variables "other" }}{{ . }}{{ else }}none{{ end }}', "none"],
+  ["{{ with variables }}{{ .direction }}{{ end }}", "inbound"],
+  ["{{ with $v := target }}{{ $v }}/{{ . }}{{ end }}", "shop-app/shop-app"],
+  ['{{ range $key, $value := variables }}{{ $key }}="{{ $value }}",{{ end }}', 'direction="inbound",'],
+  ["{{ range variables }}{{ . }}{{ end }}", "inbound"],
+  ['{{ $x := "a" }}{{ if true }}{{ $x := "b" }}{{ $x }}{{ end }}{{ $x }}', "ba"],
+  ['{{ $x := "a" }}{{ if true }}{{ $x = "b" }}{{ end }}{{ $x }}', "b"],
+  ["{{ if $n := len name }}{{ $n }}{{ end }}", "4"],
   ['a {{ `raw }} "text"` }}', 'a raw }} "text"'],
   ['{{ if lt 1 2 }}{{ if gt 1 2 }}x{{ else }}y{{ end }}{{ end }}{{ printf "%.2f%%" 12.345 }}', "y12.35%"],
 ] as const)("the subset of Go's templates: %s", ([template, text]) => {
@@ -81,6 +99,22 @@ test("a value can never change what the query asks", () => {
   }
 });
 
+test("ranges in ranges end", () => {
+  const variables = new Map(Array.from({ length: 30 }, (_, index) => [`v${index}`, "x"]));
+  const depth = 15;
+  const template = `${"{{ range variables }}".repeat(depth)}${"{{ end }}".repeat(depth)}`;
+  expect(fillTemplate(template, { ...values, variables })).toEqual({
+    kind: "refused",
+    reason: "the template enters more than 10000 blocks",
+  });
+});
+
+test("nor can the name of a variable change it", () => {
+  const variables = new Map([['a"} or up{x="', "b"]]);
+  for (const template of ["{{ range $k, $v := variables }}{{ $k }}{{ end }}", "{{ variables }}"])
+    expect(fillTemplate(template, { ...values, variables }).kind).toBe("refused");
+});
+
 test("it never throws and never leaves an expression behind", () => {
   const piece = fc.constantFrom(
     ...[
@@ -97,6 +131,10 @@ test("it never throws and never leaves an expression behind", () => {
       "end",
       "else",
       "$x",
+      "with ",
+      "range ",
+      "variables",
+      " . ",
       ":=",
       "|",
       "(",

@@ -1,4 +1,4 @@
-import { type Command, type Node, type Operand, type Pipeline, TemplateError } from "./syntax.ts";
+import { type Block, type Command, type Node, type Operand, type Pipeline, TemplateError } from "./syntax.ts";
 
 const longest = 20_000;
 const deepest = 20;
@@ -10,7 +10,7 @@ interface Action {
 }
 
 interface Token {
-  readonly kind: "word" | "field" | "variable" | "string" | "number" | "symbol";
+  readonly kind: "word" | "field" | "dot" | "variable" | "string" | "number" | "symbol";
   readonly text: string;
 }
 
@@ -21,7 +21,8 @@ const tokenPatterns: readonly (readonly [Token["kind"] | "space", RegExp])[] = [
   ["variable", /\$[A-Za-z0-9_]*/y],
   ["word", /[A-Za-z_][A-Za-z0-9_]*/y],
   ["field", /\.[A-Za-z_][A-Za-z0-9_]*/y],
-  ["symbol", /:=|[=|()]/y],
+  ["dot", /\.(?![\w.])/y],
+  ["symbol", /:=|[=|(),]/y],
 ];
 
 /** Reads a template. @throws {TemplateError} at what is not in the subset */
@@ -114,34 +115,52 @@ class Reader {
         this.ended = part.source;
         return nodes;
       }
-      nodes.push(first?.text === "if" ? this.condition(part, depth) : readAction(part));
+      const opening = openings.find((kind) => kind === first?.text);
+      nodes.push(opening === undefined ? readAction(part) : this.opened(opening, part, depth));
       this.ended = undefined;
     }
   }
 
-  private condition(action: Action, depth: number): Node {
-    const condition = readPipeline(action, action.tokens.slice(1));
-    const holds = this.block(depth + 1);
-    const otherwise = this.otherwise(depth);
-    return { kind: "if", condition, holds, otherwise };
+  private opened(kind: Block["kind"], action: Action, depth: number): Block {
+    const { declares, rest } = declared(kind, action.tokens.slice(1));
+    const pipeline = readPipeline(action, rest);
+    const body = this.block(depth + 1);
+    const otherwise = this.otherwise(kind, depth);
+    return { kind, pipeline, declares, body, otherwise };
   }
 
-  /** What follows the first block of an `if`, up to its `end`. */
-  private otherwise(depth: number): Node[] {
+  /** What follows the first block of an `if`, `with` or `range`, up to its `end`. */
+  private otherwise(kind: Block["kind"], depth: number): Node[] {
     const { ended } = this;
-    if (ended === undefined) throw new TemplateError("an `{{ if }}` has no `{{ end }}`");
+    if (ended === undefined) throw new TemplateError(`an \`{{ ${kind} }}\` has no \`{{ end }}\``);
     if (ended === "end") return [];
     const tokens = tokensOf(ended);
-    if (tokens[1]?.text === "if")
-      return [this.condition({ kind: "action", tokens: tokens.slice(1), source: ended }, depth + 1)];
+    if (kind !== "range" && tokens[1]?.text === kind)
+      return [this.opened(kind, { kind: "action", tokens: tokens.slice(1), source: ended }, depth + 1)];
     if (tokens.length > 1) throw new TemplateError(`\`{{ ${ended} }}\` cannot be read`);
     const nodes = this.block(depth + 1);
-    if (this.ended !== "end") throw new TemplateError("an `{{ if }}` has no `{{ end }}`");
+    if (this.ended !== "end") throw new TemplateError(`an \`{{ ${kind} }}\` has no \`{{ end }}\``);
     return nodes;
   }
 }
 
-const otherWords = ["range", "with", "define", "template", "block", "break", "continue"];
+const openings = ["if", "with", "range"] as const;
+const otherWords = ["define", "template", "block", "break", "continue"];
+
+/** The variables that a block declares, and what follows them: `$value := …`, of a range also `$key, $value := …`. */
+function declared(
+  kind: Block["kind"],
+  tokens: readonly Token[],
+): { declares: string[]; rest: readonly Token[] } {
+  const [first, second, third, fourth] = tokens;
+  if (first?.kind !== "variable") return { declares: [], rest: tokens };
+  if (second?.text === ":=") return { declares: [first.text], rest: tokens.slice(2) };
+  const isPair =
+    kind === "range" && second?.text === "," && third?.kind === "variable" && fourth?.text === ":=";
+  return isPair
+    ? { declares: [first.text, third.text], rest: tokens.slice(4) }
+    : { declares: [], rest: tokens };
+}
 
 function readAction(action: Action): Node {
   const [first, second] = action.tokens;
@@ -191,6 +210,10 @@ function operandOf(action: Action, rest: Token[], depth: number): Operand {
       return { kind: "literal", value: Number(token.text) };
     case "variable":
       return { kind: "variable", name: token.text, fields: fieldsOf(rest) };
+    case "dot":
+      return { kind: "dot", fields: [] };
+    case "field":
+      return { kind: "dot", fields: [token.text.slice(1), ...fieldsOf(rest)] };
     case "word":
       return token.text === "true" || token.text === "false"
         ? { kind: "literal", value: token.text === "true" }

@@ -1,5 +1,5 @@
 import { parseTemplate } from "./parse.ts";
-import { type Node, type Operand, type Pipeline, TemplateError, type Value } from "./syntax.ts";
+import { type Block, type Node, type Operand, type Pipeline, TemplateError, type Value } from "./syntax.ts";
 
 /** What a template may call by name, without arguments. Its values are checked by `checked` before they are used. */
 export interface TemplateFunctions {
@@ -9,12 +9,14 @@ export interface TemplateFunctions {
 }
 
 const mostOutput = 100_000;
+/** Blocks that are entered: ranges in ranges multiply. */
+const mostBlocks = 10_000;
 
 /**
  * Fills a template: a subset of Go's text/template that puts values together and never evaluates code.
  *
  * Functions without arguments are the caller's; with arguments `printf`, `print`, `index`, `len`, `eq`, `ne`, `lt`,
- * `le`, `gt`, `ge`, `and`, `or`, `not`; `if`, `else`, variables, pipelines, comments and trimming.
+ * `le`, `gt`, `ge`, `and`, `or`, `not`; `if`, `with`, `range` over maps, `else`, variables, pipelines, comments, trimming.
  *
  * @throws {TemplateError} where it is no such template, names what is not known, or a value is refused
  */
@@ -24,8 +26,12 @@ export function runTemplate(source: string, functions: TemplateFunctions): strin
 
 class Run {
   private readonly functions: TemplateFunctions;
-  private readonly variables = new Map<string, Value>();
+  /** Variables of the blocks around, the innermost last. */
+  private scopes: readonly Map<string, Value>[] = [new Map()];
+  /** Outside of `with` and `range` there is none. */
+  private dot: Value | undefined;
   private length = 0;
+  private blocks = 0;
 
   constructor(functions: TemplateFunctions) {
     this.functions = functions;
@@ -43,14 +49,57 @@ class Run {
         return this.bounded(node.text);
       case "output":
         return this.bounded(printed(this.pipeline(node.pipeline)));
-      case "assign":
-        if (!node.declares && !this.variables.has(node.name))
-          throw new TemplateError(`\`${node.name}\` is not declared`);
-        this.variables.set(node.name, this.pipeline(node.pipeline));
+      case "assign": {
+        const value = this.pipeline(node.pipeline);
+        const scope = node.declares ? this.scopes.at(-1) : this.scopeOf(node.name);
+        scope?.set(node.name, value);
         return "";
-      case "if":
-        return this.text(isTrue(this.pipeline(node.condition)) ? node.holds : node.otherwise);
+      }
+      default:
+        return this.block(node);
     }
+  }
+
+  private block(block: Block): string {
+    const value = this.pipeline(block.pipeline);
+    if (block.kind !== "range") {
+      const holds = isTrue(value);
+      const [name] = block.declares;
+      const scope = new Map(name === undefined ? [] : [[name, value]]);
+      const dot = block.kind === "with" && holds ? value : this.dot;
+      return this.inside(scope, dot, holds ? block.body : block.otherwise);
+    }
+    if (typeof value !== "object") throw new TemplateError("`range` goes over a map, such as `variables`");
+    if (value.size === 0) return this.inside(new Map(), this.dot, block.otherwise);
+    let text = "";
+    for (const [key, inner] of [...value].sort(byKey)) {
+      const names = block.declares;
+      const given = names.length === 2 ? [key, inner] : [inner];
+      text += this.inside(new Map(names.map((name, index) => [name, given[index] ?? ""])), inner, block.body);
+    }
+    return text;
+  }
+
+  /** Fills nodes with variables of their own. */
+  private inside(scope: Map<string, Value>, dot: Value | undefined, nodes: readonly Node[]): string {
+    this.blocks += 1;
+    if (this.blocks > mostBlocks)
+      throw new TemplateError(`the template enters more than ${mostBlocks} blocks`);
+    const { scopes, dot: before } = this;
+    this.scopes = [...scopes, scope];
+    this.dot = dot;
+    try {
+      return this.text(nodes);
+    } finally {
+      this.scopes = scopes;
+      this.dot = before;
+    }
+  }
+
+  private scopeOf(name: string): Map<string, Value> {
+    const scope = this.scopes.findLast((one) => one.has(name));
+    if (scope === undefined) throw new TemplateError(`\`${name}\` is not declared`);
+    return scope;
   }
 
   private bounded(text: string): string {
@@ -79,9 +128,13 @@ class Run {
       case "literal":
         return operand.value;
       case "variable": {
-        const value = this.variables.get(operand.name);
-        if (value === undefined) throw new TemplateError(`\`${operand.name}\` is not declared`);
+        const value = this.scopeOf(operand.name).get(operand.name) ?? "";
         return this.field(value, operand.name, operand.fields);
+      }
+      case "dot": {
+        if (this.dot === undefined)
+          throw new TemplateError("`.` is nothing outside of `{{ with }}` and `{{ range }}`");
+        return this.field(this.dot, "$", operand.fields);
       }
       case "group":
         return this.field(this.pipeline(operand.pipeline), "(...)", operand.fields);
@@ -109,7 +162,10 @@ class Run {
   private checked(value: Value, path: string): Value {
     if (typeof value === "object") {
       // `index` gives its values by names that are not known here.
-      for (const [key, inner] of value) this.checked(inner, `${path}.${key}`);
+      for (const [key, inner] of value) {
+        this.checked(key, "the key of a variable");
+        this.checked(inner, `${path}.${key}`);
+      }
       return value;
     }
     const refusal = typeof value === "string" ? this.functions.refusal(value) : undefined;
@@ -120,6 +176,7 @@ class Run {
 }
 
 function nameOf(operand: Operand): string {
+  if (operand.kind === "dot") return ".";
   return operand.kind === "literal" ? String(operand.value) : "name" in operand ? operand.name : "(...)";
 }
 
@@ -208,10 +265,13 @@ function isTrue(value: Value): boolean {
   return typeof value === "object" ? value.size > 0 : Boolean(value);
 }
 
+/** As Go goes over a map. */
+const byKey = ([a]: readonly [string, string], [b]: readonly [string, string]): number => (a < b ? -1 : 1);
+
 function printed(value: Value): string {
   if (typeof value !== "object") return String(value);
   return `map[${[...value]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .sort(byKey)
     .map((pair) => pair.join(":"))
     .join(" ")}]`;
 }

@@ -5,6 +5,8 @@ export type Value = string | number | boolean | ReadonlyMap<string, string>;
 export type Operand =
   | { readonly kind: "literal"; readonly value: string | number | boolean }
   | { readonly kind: "variable"; readonly name: string; readonly fields: readonly string[] }
+  /** `.`: what `with` or `range` is at. */
+  | { readonly kind: "dot"; readonly fields: readonly string[] }
   | { readonly kind: "call"; readonly name: string; readonly fields: readonly string[] }
   | { readonly kind: "group"; readonly pipeline: Pipeline; readonly fields: readonly string[] };
 
@@ -26,12 +28,17 @@ export type Node =
       readonly declares: boolean;
       readonly pipeline: Pipeline;
     }
-  | {
-      readonly kind: "if";
-      readonly condition: Pipeline;
-      readonly holds: readonly Node[];
-      readonly otherwise: readonly Node[];
-    };
+  | Block;
+
+/** `if`, `with` or `range` up to its `end`. */
+export interface Block {
+  readonly kind: "if" | "with" | "range";
+  readonly pipeline: Pipeline;
+  /** Variables that it declares: the value; of a range the key too, before it. */
+  readonly declares: readonly string[];
+  readonly body: readonly Node[];
+  readonly otherwise: readonly Node[];
+}
 
 /** A template that is not in the subset, or that cannot be filled. */
 export class TemplateError extends Error {
