@@ -5,8 +5,11 @@ import {
   type RouteMatch,
   RouteMatchSchema,
 } from "../../envoy/generated/envoy/config/route/v3/route_components_pb.js";
+import type { MetadataMatcherSchema } from "../../envoy/generated/envoy/type/matcher/v3/metadata_pb.js";
 import type { StringMatcherSchema } from "../../envoy/generated/envoy/type/matcher/v3/string_pb.js";
-import type { HttpMatch, NamedMatch, PathMatch, StringMatch } from "../model/route.ts";
+import type { ValueMatcherSchema } from "../../envoy/generated/envoy/type/matcher/v3/value_pb.js";
+import { jwtFilter, payloadKey } from "../../policy/envoy/metadata.ts";
+import type { ClaimMatch, HttpMatch, NamedMatch, PathMatch, StringMatch } from "../model/route.ts";
 
 /** Envoy's match for one of a route's matches; undefined: any request. @see envoy.config.route.v3.RouteMatch */
 export function buildMatch(match: HttpMatch | undefined): RouteMatch {
@@ -14,6 +17,7 @@ export function buildMatch(match: HttpMatch | undefined): RouteMatch {
     ...buildPath(match?.path),
     headers: (match?.headers ?? []).map(buildHeader),
     queryParameters: (match?.queryParameters ?? []).map(buildQueryParameter),
+    dynamicMetadata: (match?.claims ?? []).map(buildClaim),
   });
 }
 
@@ -57,6 +61,28 @@ function buildQueryParameter({
         ? { case: "presentMatch", value: true }
         : { case: "stringMatch", value: buildString(match) },
   };
+}
+
+/** @see envoy.type.matcher.v3.MetadataMatcher */
+function buildClaim({ path, match, not }: ClaimMatch): MessageInitShape<typeof MetadataMatcherSchema> {
+  return {
+    filter: jwtFilter,
+    path: [payloadKey, ...path].map((key) => ({ segment: { case: "key" as const, value: key } })),
+    value: match.kind === "present" ? isThere : textOrElement(buildString(match)),
+    invert: not,
+  };
+}
+
+type ValueMatch = MessageInitShape<typeof ValueMatcherSchema>;
+
+const isThere: ValueMatch = { matchPattern: { case: "presentMatch", value: true } };
+
+function textOrElement(text: MessageInitShape<typeof StringMatcherSchema>): ValueMatch {
+  const value: ValueMatch = { matchPattern: { case: "stringMatch", value: text } };
+  const element: ValueMatch = {
+    matchPattern: { case: "listMatch", value: { matchPattern: { case: "oneOf", value } } },
+  };
+  return { matchPattern: { case: "orMatch", value: { valueMatchers: [value, element] } } };
 }
 
 /** @see envoy.type.matcher.v3.StringMatcher */

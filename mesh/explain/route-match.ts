@@ -33,6 +33,8 @@ export function mismatch(match: RouteMatch, request: RoutedRequest): string | un
     if (!matchesHeader(header, request)) return `header \`${header.name}\` does not fit`;
   for (const parameter of match.queryParameters)
     if (!matchesQuery(parameter, request.path)) return `query parameter \`${parameter.name}\` does not fit`;
+  // The requests that are explained carry no verified token.
+  if (match.dynamicMetadata.some(({ invert }) => !invert)) return "asks for a claim of a token";
   return undefined;
 }
 

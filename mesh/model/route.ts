@@ -209,6 +209,8 @@ export interface HttpMatch {
   /** Headers, and the pseudo headers :method, :scheme and :authority. */
   readonly headers: readonly NamedMatch[];
   readonly queryParameters: readonly NamedMatch[];
+  /** Claims of the token that was verified before the route is chosen, which gateways alone do. */
+  readonly claims?: readonly ClaimMatch[];
   /** Port of the listener. */
   readonly port: number | undefined;
   readonly callers: CallerMatch | undefined;
@@ -220,6 +222,14 @@ export interface HttpMatch {
 export type PathMatch = (StringMatch | { readonly kind: "segments"; readonly value: string }) & {
   readonly ignoreCase: boolean;
 };
+
+/** A claim as text, or as a list with such an element. */
+export interface ClaimMatch {
+  readonly path: readonly string[];
+  readonly match: StringMatch | { readonly kind: "present" };
+  /** Fits where the match does not, so where there is no token too. */
+  readonly not: boolean;
+}
 
 export interface NamedMatch {
   readonly name: string;

@@ -1,6 +1,6 @@
 import { RE2JS } from "re2js";
 import type { HttpMatchRequest, StringMatch as WrittenMatch } from "../../api/generated/virtualservices.ts";
-import type { HttpMatch, NamedMatch, StringMatch } from "../model/route.ts";
+import type { ClaimMatch, HttpMatch, NamedMatch, StringMatch } from "../model/route.ts";
 import { translateCallers } from "./caller-match.ts";
 import type { Report } from "./problem.ts";
 
@@ -25,12 +25,18 @@ export function translateMatch(
   if (match.method) add(headers, ":method", match.method, false, report.at("method"));
   if (match.scheme) add(headers, ":scheme", match.scheme, false, report.at("scheme"));
   if (match.authority) add(headers, ":authority", match.authority, false, report.at("authority"));
-  for (const [name, value] of Object.entries(match.headers ?? {})) {
-    add(headers, name.toLowerCase(), value, false, report.at("headers", name));
-  }
-  for (const [name, value] of Object.entries(match.withoutHeaders ?? {})) {
-    add(headers, name.toLowerCase(), value, true, report.at("withoutHeaders", name));
-  }
+  const claims: ClaimMatch[] = [];
+  const addHeader = (name: string, written: WrittenMatch, not: boolean, at: Report) => {
+    const path = claimPath(name);
+    if (path === undefined) return add(headers, name.toLowerCase(), written, not, at);
+    const value = readMatch(written, at);
+    if (value === undefined) readable = false;
+    else claims.push({ path, match: value, not });
+  };
+  for (const [name, value] of Object.entries(match.headers ?? {}))
+    addHeader(name, value, false, report.at("headers", name));
+  for (const [name, value] of Object.entries(match.withoutHeaders ?? {}))
+    addHeader(name, value, true, report.at("withoutHeaders", name));
   const queryParameters: NamedMatch[] = [];
   for (const [name, value] of Object.entries(match.queryParams ?? {})) {
     add(queryParameters, name, value, false, report.at("queryParams", name));
@@ -46,10 +52,24 @@ export function translateMatch(
     path: path && path.kind !== "present" ? { ...path, ignoreCase: match.ignoreUriCase ?? false } : undefined,
     headers,
     queryParameters,
+    ...(claims.length > 0 && { claims }),
     port: match.port || undefined,
     callers: translateCallers(match, namespace),
     statPrefix: match.statPrefix || undefined,
   };
+}
+
+/**
+ * The claim that Istio's `@request.auth.claims.a.b` or `@request.auth.claims[a][b]` names; undefined for a header. Only the
+ * first part ignores case.
+ */
+function claimPath(name: string): readonly string[] | undefined {
+  const prefix = "@request.auth.claims";
+  if (!name.toLowerCase().startsWith(prefix)) return undefined;
+  const rest = name.slice(prefix.length);
+  if (rest.length > 1 && rest.startsWith(".")) return rest.slice(1).split(".");
+  if (rest.length > 2 && rest.startsWith("[") && rest.endsWith("]")) return rest.slice(1, -1).split("][");
+  return undefined;
 }
 
 /** An empty match, and the regex `*`, mean: is there. */
