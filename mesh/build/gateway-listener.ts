@@ -19,6 +19,7 @@ import { gatewayRouteTable, type Stream, streamsOf } from "../model/gateway-rout
 import type { Model } from "../model/model.ts";
 import type { Proxy } from "../model/proxy.ts";
 import { typed } from "./any.ts";
+import { denialLog } from "./denial-log.ts";
 import { gatewayTls } from "./gateway-tls.ts";
 import { httpFilter, httpManager } from "./http-manager.ts";
 import { durationFromMs, fromAds, socketAddress } from "./values.ts";
@@ -144,7 +145,10 @@ function http(table: string, { proxy, policies, telemetry }: GatewayContext): Fi
     routes: { case: "rds", value: { routeConfigName: table, configSource: fromAds() } },
     filters: authenticates ? [...policies.http, chooseAgain] : policies.http,
     ...(policies.paths && { paths: policies.paths }),
-    accessLogs: telemetry.outboundAccessLogs(proxy.facts),
+    accessLogs: [
+      ...telemetry.outboundAccessLogs(proxy.facts),
+      ...(policies.http.length > 0 ? [denialLog()] : []),
+    ],
     attemptLogs: telemetry.upstreamAttemptLogs(),
   });
 }
