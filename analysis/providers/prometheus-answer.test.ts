@@ -18,7 +18,7 @@ test.for([
   ["NaN", 200, vector(sample("NaN")), { kind: "no-data", reason: "the value is NaN" }],
   ["+Inf", 200, vector(sample("+Inf")), { kind: "no-data", reason: "the value is +Inf" }],
   ["-Inf", 200, vector(sample("-Inf")), { kind: "no-data", reason: "the value is -Inf" }],
-  ["an empty string", 200, vector(sample("")), { kind: "no-data", reason: "the value is " }],
+  ["an empty string", 200, vector(sample("")), { kind: "no-data", reason: "the value is no number" }],
   [
     "two series",
     200,
@@ -59,6 +59,12 @@ test.for([
     503,
     { status: "error", errorType: "timeout", error: "query timed out" },
     { kind: "error", reason: "HTTP 503 timeout: query timed out" },
+  ],
+  [
+    "another service's error",
+    403,
+    { status: "error", error: "token abc123 is not allowed" },
+    { kind: "error", reason: "HTTP 403" },
   ],
   [
     "a login page",

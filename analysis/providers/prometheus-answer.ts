@@ -21,10 +21,12 @@ export function readPrometheusAnswer({ status, body, notBefore }: RawAnswer): An
   if (answer === undefined)
     return { kind: "error", reason: `HTTP ${status} with a body that is not prometheus' json` };
   if (answer.status === "error" || status >= 400) {
-    const type = text(answer.errorType);
+    // Only Prometheus' own words are passed on: whatever else answers at this address stays unread.
+    const type = errorTypes.find((one) => one === answer.errorType) ?? "";
+    const words = type === "" ? "" : text(answer.error);
     return {
       kind: "error",
-      reason: `HTTP ${status} ${[type, text(answer.error)].filter((part) => part !== "").join(": ")}`.trim(),
+      reason: `HTTP ${status} ${[type, words].filter((part) => part !== "").join(": ")}`.trim(),
       ...(isRefusal(status, type) ? { refused: true } : {}),
     };
   }
@@ -33,6 +35,12 @@ export function readPrometheusAnswer({ status, body, notBefore }: RawAnswer): An
     return { kind: "error", reason: "the answer has no status or data" };
   return readResult(data.resultType, data.result, notBefore);
 }
+
+/** @see https://prometheus.io/docs/prometheus/latest/querying/api/#format-overview */
+const errorTypes: readonly string[] = [
+  ...["timeout", "canceled", "execution", "bad_data", "internal", "unavailable", "not_found"],
+  ...["not_acceptable", "too_many_requests"],
+];
 
 /** The query is wrong, or too much for the server: others may be answered. */
 function isRefusal(status: number, type: string): boolean {
@@ -84,7 +92,8 @@ function readSample(sample: unknown, notBefore = Number.NEGATIVE_INFINITY): Answ
   if (typeof value !== "string")
     return { kind: "error", reason: "the sample is not a pair of time and value" };
   const number = /^[+-]?(?:\d|\.\d)/.test(value) ? Number(value) : Number.NaN;
-  if (!Number.isFinite(number)) return { kind: "no-data", reason: `the value is ${value.slice(0, 20)}` };
+  if (!Number.isFinite(number))
+    return { kind: "no-data", reason: `the value is ${/^[+-]?(?:Inf|NaN)/.exec(value)?.[0] ?? "no number"}` };
   const at: unknown = Array.isArray(sample) ? sample[0] : undefined;
   if (typeof at !== "number" || !(at * 1000 >= notBefore))
     return { kind: "no-data", reason: `the value is of ${timeText(at)}: stale` };

@@ -123,5 +123,14 @@ function readNumber(value: unknown): Answer {
   const number = typeof value === "number" || isNumeric ? Number(value) : Number.NaN;
   return Number.isFinite(number)
     ? { kind: "value", value: number }
-    : { kind: "no-data", reason: `the value is ${String(JSON.stringify(value)).slice(0, 20)}` };
+    : { kind: "no-data", reason: `the value is ${describe(value)}` };
+}
+
+/** What stands there in words that do not tell it: who writes a template need not be allowed to read the service. */
+function describe(value: unknown): string {
+  if (value === null) return "null";
+  if (typeof value === "string")
+    return /^[+-]?(?:Inf|Infinity|NaN)$/.test(value) ? value : "a text, not a number";
+  if (typeof value === "number") return "infinite";
+  return Array.isArray(value) ? "a list" : "an object";
 }
