@@ -10,11 +10,10 @@ import type { Snapshot } from "../kube/contract.ts";
 import { type KeySource, keySourceOf } from "../policy/compile/authentication.ts";
 import { compilePolicies } from "../policy/compile/compile.ts";
 import type { MeshSettings } from "../policy/compile/mesh.ts";
-import type { Workload } from "../policy/compile/select.ts";
 import { httpFilters, networkFilters } from "../policy/envoy/filters.ts";
 import type { KeyStore } from "../policy/jwks/store.ts";
 import type { PolicyFilters, PolicyFiltersOf } from "./build/workload-filters.ts";
-import { policyWorkload } from "./policy-workload.ts";
+import { gatewayOf, policyWorkload } from "./policy-workload.ts";
 
 interface Compiled {
   /** What it was compiled from: a snapshot keeps a list's identity while its kind does not change. */
@@ -87,11 +86,4 @@ export function keySources(authentication: readonly RequestAuthentication[]): re
   return authentication.flatMap(({ spec }) =>
     (spec?.jwtRules ?? []).flatMap((rule) => keySourceOf(rule) ?? []),
   );
-}
-
-/** What `targetRefs` may name: the Gateway API's Gateway that the pod was deployed for, and its class. */
-function gatewayOf(labels: Readonly<Record<string, string>>): Pick<Workload, "gateway"> {
-  const name = labels["gateway.networking.k8s.io/gateway-name"];
-  const className = labels["gateway.networking.k8s.io/gateway-class-name"];
-  return name === undefined ? {} : { gateway: { name, ...(className !== undefined && { className }) } };
 }

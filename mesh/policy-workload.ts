@@ -27,6 +27,13 @@ export function policyWorkload(
   return { namespace, labels, ...(generated ? { targetLabels: targetLabels(labels) } : {}) };
 }
 
+/** What `targetRefs` may name: the Gateway API's Gateway that a pod was deployed for, and its class; empty for others. */
+export function gatewayOf(labels: Readonly<Record<string, string>>): Pick<Workload, "gateway"> {
+  const name = labels["gateway.networking.k8s.io/gateway-name"];
+  const className = labels["gateway.networking.k8s.io/gateway-class-name"];
+  return name === undefined ? {} : { gateway: { name, ...(className !== undefined && { className }) } };
+}
+
 /** A generated workload's labels as its target has them. */
 function targetLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
   const changed = Object.entries(labels).map(([name, value]) => [

@@ -124,6 +124,37 @@ test("the policies in force come in the order of deciding, with what makes them 
   ]);
 });
 
+test("a Gateway's proxy is under the policies that name it, and believes no forwarded address", async () => {
+  const file = join(folder, "gateway.yaml");
+  writeFileSync(
+    file,
+    `
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: edge, namespace: front }
+spec:
+  template: { metadata: { labels: { gateway.networking.k8s.io/gateway-name: edge } }, spec: { containers: [{ name: main, image: x }] } }
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: office, namespace: front }
+spec:
+  targetRefs: [{ group: gateway.networking.k8s.io, kind: Gateway, name: edge }]
+  rules: [{ from: [{ source: { remoteIpBlocks: [10.9.0.0/16] } }] }]
+`,
+  );
+  const files = readScopeFiles([file], "front");
+  rmSync(file);
+  const edge = findTarget(files.snapshot, readTargetName("front/edge", "demo"));
+  expect(policiesInForce(files, edge)).toMatchObject([{ name: "office", by: "gateway" }]);
+  const rest = { method: "GET", path: "/", authorizer: "allow", jwksAllow: [] } as const;
+  const forged = { ...rest, header: ["x-forwarded-for: 10.9.0.1"], sourceIp: "192.0.2.1" };
+  expect((await answerQuestion(files, edge, forged)).decision).toBe("deny");
+  expect((await answerQuestion(files, edge, { ...rest, header: [], sourceIp: "10.9.0.1" })).decision).toBe(
+    "allow",
+  );
+});
+
 test("a verdict names the rule that decided", async () => {
   expect(await ask({ from: "demo/load" })).toMatchObject({
     decision: "allow",

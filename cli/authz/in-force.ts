@@ -6,12 +6,13 @@ import {
   RequestAuthenticationKind,
 } from "../../api/kinds.ts";
 import type { Problem } from "../../api/resource.ts";
+import type { Snapshot } from "../../kube/contract.ts";
 import { type MutualTlsMode, mutualTlsMode } from "../../mesh/model/mutual-tls.ts";
-import { policyWorkload } from "../../mesh/policy-workload.ts";
+import { gatewayOf, policyWorkload } from "../../mesh/policy-workload.ts";
 import { translatePeerAuthentication } from "../../mesh/translate/peer-authentication.ts";
 import type { KeysOf } from "../../policy/compile/authentication.ts";
 import { actionOf, compilePolicies, isDryRun } from "../../policy/compile/compile.ts";
-import { selectFor, type Workload } from "../../policy/compile/select.ts";
+import { selectFor, targetsOf, type Workload } from "../../policy/compile/select.ts";
 import type { WorkloadPolicy } from "../../policy/model.ts";
 import type { Scope } from "./scope.ts";
 import type { Target } from "./workload.ts";
@@ -25,15 +26,20 @@ export interface PolicyInForce {
   readonly action: "CUSTOM" | "JWT" | "AUDIT" | "DENY" | "ALLOW";
   readonly mode: "enforced" | "dry-run";
   readonly rules: number;
-  /** By what it covers the workload; `target`: only by the labels of the target that a Canary generated it from. */
-  readonly by: "mesh" | "namespace" | "labels" | "target";
+  /** By what it covers the workload; `target`: only by the labels of the target that a Canary generated it from; `gateway`: by `targetRefs`. */
+  readonly by: "mesh" | "namespace" | "labels" | "target" | "gateway";
 }
 
 const order = ["CUSTOM", "JWT", "AUDIT", "DENY", "ALLOW"] as const;
 
+/** Whom policies are looked up for: a workload, or the Gateway whose proxy it is. */
+function selected(snapshot: Snapshot, target: Target): Workload {
+  return { ...policyWorkload(snapshot, target), ...gatewayOf(target.labels) };
+}
+
 /** The policies in force at a workload, in the order of deciding. */
 export function policiesInForce({ snapshot, mesh }: Scope, target: Target): PolicyInForce[] {
-  const workload = policyWorkload(snapshot, target);
+  const workload = selected(snapshot, target);
   const word = (policy: AuthorizationPolicy | RequestAuthentication) => ({
     namespace: policy.metadata.namespace ?? "default",
     name: policy.metadata.name,
@@ -64,10 +70,12 @@ export function policiesInForce({ snapshot, mesh }: Scope, target: Target): Poli
 }
 
 function coveredBy(
-  { metadata, spec }: AuthorizationPolicy | RequestAuthentication,
+  policy: AuthorizationPolicy | RequestAuthentication,
   { labels }: Workload,
   rootNamespace: string,
 ): PolicyInForce["by"] {
+  if (targetsOf(policy).length > 0) return "gateway";
+  const { metadata, spec } = policy;
   const wanted = Object.entries(spec?.selector?.matchLabels ?? {});
   if (wanted.length === 0) return metadata.namespace === rootNamespace ? "mesh" : "namespace";
   return wanted.every(([key, value]) => labels[key] === value) ? "labels" : "target";
@@ -84,7 +92,7 @@ export function compileFor(
     authorization: snapshot.list(AuthorizationPolicyKind),
     authentication: snapshot.list(RequestAuthenticationKind),
   };
-  return compilePolicies(policies, policyWorkload(snapshot, target), mesh, protocol, keysOf);
+  return compilePolicies(policies, selected(snapshot, target), mesh, protocol, keysOf);
 }
 
 /** How a workload's port takes connections. */

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { gatewayOf } from "../../mesh/policy-workload.ts";
 import type { WireRequest } from "../../policy/edge/receive.ts";
 import { UsageError } from "../failure.ts";
 import type { Target } from "./workload.ts";
@@ -52,7 +53,8 @@ export function wireOfQuestion(
     identities: caller === undefined ? undefined : [caller, ""],
     sni: options.sni ?? "",
     destination: { ip: target.ip ?? "0.0.0.0", port: readPort(options.port, target) },
-    gateway: undefined,
+    // A gateway believes no X-Forwarded-For unless it is told how many proxies stand before it.
+    gateway: gatewayOf(target.labels).gateway && { trustedProxies: 0 },
   };
 }
 

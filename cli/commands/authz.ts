@@ -152,6 +152,7 @@ const covers = {
   namespace: "its namespace",
   labels: "its labels",
   target: "its target's labels",
+  gateway: "its Gateway",
 } as const;
 
 function row({ action, kind, namespace, name, rules, mode, by }: PolicyInForce): string[] {
