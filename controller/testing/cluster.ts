@@ -1,5 +1,11 @@
 /** A cluster for tests: an API server, and in place of pods a loop that calls every Deployment ready. */
-import { CustomResourceDefinitionKind, type Deployment, DeploymentKind } from "../../api/core.ts";
+import {
+  CustomResourceDefinitionKind,
+  type DaemonSet,
+  DaemonSetKind,
+  type Deployment,
+  DeploymentKind,
+} from "../../api/core.ts";
 import { crds } from "../../api/crds.ts";
 import { type Canary, CanaryKind } from "../../api/kinds.ts";
 import { createClient } from "../../kube/client.ts";
@@ -53,7 +59,7 @@ export async function startTestCluster(): Promise<TestCluster> {
     },
   };
   const deployments = informers();
-  await deployments.watch(DeploymentKind);
+  await deployments.watch(DeploymentKind, DaemonSetKind);
   const settle = (deployment: Deployment): void => {
     const status = statusOf(deployment, cluster.readiness(deployment));
     if (status === undefined) return;
@@ -73,7 +79,28 @@ export async function startTestCluster(): Promise<TestCluster> {
   deployments.onChange(DeploymentKind, (change) => {
     if (change.kind !== "deleted") settle(change.object);
   });
+  deployments.onChange(DaemonSetKind, (change) => {
+    if (change.kind !== "deleted") settleDaemonSet(change.object, client);
+  });
   return cluster;
+}
+
+/** One node, which a DaemonSet scaled to zero does not want. */
+function settleDaemonSet({ metadata, spec, status }: DaemonSet, client: Client): void {
+  const { namespace, name, generation = 0, resourceVersion } = metadata;
+  if (status?.observedGeneration === generation) return;
+  const count = spec?.template.spec?.nodeSelector === undefined ? 1 : 0;
+  const said = {
+    observedGeneration: generation,
+    desiredNumberScheduled: count,
+    currentNumberScheduled: count,
+    updatedNumberScheduled: count,
+    numberAvailable: count,
+    numberReady: count,
+    numberMisscheduled: 0,
+  };
+  const body = { metadata: { resourceVersion }, status: said };
+  client.patch(DaemonSetKind, namespace, name, { kind: "merge", body }, "status").catch(() => undefined);
 }
 
 /** What a Deployment controller would say; undefined where it has said it. */

@@ -4,6 +4,7 @@ import type { Client, Recorder } from "../../kube/contract.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { type Logger, silent } from "../../lib/log.ts";
 import { createRegistry, type Registry } from "../../lib/metrics.ts";
+import type { ControllerSettings } from "../settings.ts";
 import { type Controller, startController } from "../start.ts";
 import type { TestCluster } from "./cluster.ts";
 import { createScriptedSignals, type ScriptedSignals } from "./signals.ts";
@@ -27,6 +28,7 @@ export interface TestControllerOptions {
   /** In place of `answer`: the real ones. */
   readonly hooks?: Hooks;
   readonly logger?: Logger;
+  readonly settings?: Partial<ControllerSettings>;
   /** Beside the list of events. */
   readonly recorder?: Recorder;
 }
@@ -64,6 +66,7 @@ export async function startTestController(
     lease: { held: () => alive, epoch: () => 1 },
     logger,
     registry,
+    ...(options.settings && { settings: options.settings }),
   });
   return {
     controller,

@@ -6,7 +6,7 @@ import { readCanary } from "../../api/canary/read.ts";
 import type { Deployment } from "../../api/core.ts";
 import type { HookAnswer } from "../../api/hooks.ts";
 import { createRegistry } from "../../lib/metrics.ts";
-import { type ApplyOptions, applyDecision } from "../apply.ts";
+import { type ApplyOptions, applyDecision, finalizerWrite } from "../apply.ts";
 import { createWriter } from "../carry-out.ts";
 import { decide } from "../decide/decide.ts";
 import type { Ask, Decision } from "../decide/effects.ts";
@@ -31,6 +31,8 @@ export interface Script {
   /** The guard's verdict. */
   readonly harm?: (state: State, turn: number) => Harm | undefined;
   readonly isReady?: (deployment: Deployment, turn: number) => boolean;
+  /** Of labels and annotations that go over to generated objects; none where absent. */
+  readonly labelPrefixes?: readonly string[];
   /** What somebody else does before the turn. */
   readonly meanwhile?: (world: World, state: State, turn: number) => void;
 }
@@ -47,6 +49,7 @@ export interface Simulation {
 export function simulate(world: World, script: Script): Simulation {
   let now = Date.parse("2026-01-01T00:00:00Z");
   let turns = 0;
+  const settings = { ...defaultSettings, includeLabelPrefixes: script.labelPrefixes ?? [] };
   let measurement: Measurement | undefined;
   let options = freshProcess();
   const decisions: Decision[] = [];
@@ -84,7 +87,7 @@ export function simulate(world: World, script: Script): Simulation {
     const snapshot = options.overlay.view(world.snapshot());
     const { value: canary, problems } = readCanary(world.canary());
     if (canary === undefined) throw new Error(JSON.stringify(problems));
-    const subject = readSubject(canary, snapshot, chooseRouter(canary), defaultSettings);
+    const subject = readSubject(canary, snapshot, chooseRouter(canary), settings);
     const state = readState(canary.object.status);
     const spec = decisionSpec(canary, advanceSettings(canary.analysis));
     const harm = script.harm?.(state, turns);
@@ -100,6 +103,12 @@ export function simulate(world: World, script: Script): Simulation {
     decisions.push(decision);
     measurement = undefined;
     try {
+      const finalizer = finalizerWrite(subject, true);
+      const { deletionTimestamp } = canary.object.metadata;
+      if (canary.revertOnDeletion && finalizer && deletionTimestamp === undefined) {
+        await options.writer.write(finalizer);
+        return state;
+      }
       await applyDecision({ subject, last: state, decision, spec }, options);
       measurement = decision.ask && answer(decision.ask, state, turns, script);
     } catch (error) {

@@ -1,6 +1,7 @@
 import { rollbackAnnotation, runAnnotation } from "../../../api/annotations.ts";
 import { DeploymentKind, NamespaceKind, ServiceKind } from "../../../api/core.ts";
-import { type Canary, CanaryKind, VirtualServiceKind } from "../../../api/kinds.ts";
+import { type Canary, CanaryKind, HTTPRouteKind, VirtualServiceKind } from "../../../api/kinds.ts";
+import type { Kind } from "../../../api/resource.ts";
 import { deployment } from "../../../controller/testing/cluster.ts";
 import type { Informers } from "../../../kube/contract.ts";
 import type { Bed } from "./bed.ts";
@@ -23,6 +24,8 @@ export interface Outcome {
 }
 
 const target = "shop";
+/** What may carry the traffic of a rollout. */
+const routeKinds: readonly Kind[] = [VirtualServiceKind, HTTPRouteKind, ServiceKind];
 /** A rollout that has not ended by then hangs. */
 const limit = 90_000;
 
@@ -129,9 +132,9 @@ function isEnd(canary: Canary | undefined, informers: Informers, namespace: stri
   if ((phase !== "Succeeded" && phase !== "Failed") || cleanup !== undefined || run !== undefined)
     return false;
   const snapshot = informers.snapshot();
-  const route = snapshot.get(VirtualServiceKind, namespace, target);
+  const routes = routeKinds.map((kind) => snapshot.get(kind, namespace, target));
   return (
-    route?.metadata.annotations?.[runAnnotation] === undefined &&
+    routes.every((route) => route?.metadata.annotations?.[runAnnotation] === undefined) &&
     snapshot.get(DeploymentKind, namespace, target)?.spec?.replicas === 0
   );
 }
@@ -148,7 +151,12 @@ function remains({ informers }: Bed, namespace: string): string {
     reason: canary?.status?.failure?.reason,
     outcomes: canary?.status?.history?.map(({ outcome }) => outcome),
     weight: canaryWeight(route, target),
-    rolledBack: route?.metadata.annotations?.[rollbackAnnotation] !== undefined,
+    rolledBack: routeKinds.some(
+      (kind) =>
+        snapshot.get(kind, namespace, target)?.metadata.annotations?.[rollbackAnnotation] !== undefined,
+    ),
+    backends: snapshot.get(HTTPRouteKind, namespace, target)?.spec.rules,
+    rules: route?.spec.http?.length,
     primary: imageOf(primary),
     replicas: primary?.spec?.replicas,
     services: snapshot

@@ -6,7 +6,7 @@ import type { SignalsNow } from "./controller-process.ts";
 /** One rollout from the first sight of a target to its end, with what happens around it. */
 export interface Scenario {
   readonly name: string;
-  readonly spec: Partial<CanarySpec> & Pick<CanarySpec, "analysis">;
+  readonly spec: Partial<CanarySpec>;
   readonly webhooks?: readonly NonNullable<CanaryWebhook["type"]>[];
   /** What the proxies see, by the Canary as it stands. */
   readonly signals?: (canary: Canary | undefined) => SignalsNow;
@@ -19,6 +19,7 @@ export const interval = 1000;
 const plan = { interval: "1s", threshold: 2 };
 const quiet: SignalsNow = { failing: 0, outage: false };
 const errors = [{ name: "request-success-rate", interval: "1m", thresholdRange: { min: 99 } }];
+const match = [{ headers: { "x-user": { exact: "insider" } } }];
 const image = ({ spec }: Deployment) => spec?.template.spec?.containers[0]?.image;
 
 export const scenarios: readonly Scenario[] = [
@@ -47,5 +48,59 @@ export const scenarios: readonly Scenario[] = [
     signals: (canary) => ({ ...quiet, outage: canary?.status?.phase === "Promoting" }),
     isReady: (deployment) => !deployment.metadata.name.endsWith("-primary") || image(deployment) === "app:1",
     ends: "Failed",
+  },
+  {
+    name: "A/B testing",
+    spec: { analysis: { ...plan, iterations: 2, match, metrics: errors } },
+    ends: "Succeeded",
+  },
+  {
+    name: "A/B testing, rolled back by the trip wire",
+    spec: { analysis: { ...plan, iterations: 3, match, metrics: errors } },
+    signals: (canary) => ({ ...quiet, outage: (canary?.status?.iterations ?? 0) >= 1 }),
+    ends: "Failed",
+  },
+  {
+    name: "blue/green with a mirror",
+    spec: { analysis: { ...plan, iterations: 2, mirror: true, mirrorWeight: 50, metrics: errors } },
+    ends: "Succeeded",
+  },
+  {
+    name: "blue/green, rolled back after the switch",
+    spec: { analysis: { ...plan, iterations: 1, metrics: errors } },
+    signals: (canary) => ({ ...quiet, outage: canary?.status?.canaryWeight === 100 }),
+    ends: "Failed",
+  },
+  {
+    name: "blue/green without a mesh",
+    spec: { provider: "kubernetes", analysis: { ...plan, iterations: 2 } },
+    ends: "Succeeded",
+  },
+  {
+    name: "weights with a mirror and session affinity",
+    spec: {
+      analysis: {
+        ...plan,
+        stepWeights: [20, 60],
+        mirror: true,
+        sessionAffinity: { cookieName: "version" },
+        metrics: errors,
+      },
+    },
+    ends: "Succeeded",
+  },
+  {
+    name: "weights by the Gateway API",
+    spec: {
+      provider: "gatewayapi:v1",
+      service: { port: 80, targetPort: 8080, gatewayRefs: [{ name: "public" }] },
+      analysis: { ...plan, stepWeights: [20, 60], metrics: errors },
+    },
+    ends: "Succeeded",
+  },
+  {
+    name: "no analysis",
+    spec: { skipAnalysis: true },
+    ends: "Succeeded",
   },
 ];
