@@ -21,7 +21,6 @@ import { wantedTraffic } from "./decide/traffic.ts";
 import type { EventHooks } from "./event-hooks.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import { objectWrites } from "./objects.ts";
-import type { Overlay } from "./overlay.ts";
 import { copyToPrimaryWrites, createPrimaryWrites, restorePrimaryWrites } from "./primary.ts";
 import {
   buildRevision,
@@ -38,9 +37,8 @@ import { runMark, type Subject, targetRevision } from "./subject.ts";
 import { annotationOperations, type Write } from "./write.ts";
 
 export interface ApplyOptions {
-  readonly client: Pick<Client, "replace" | "delete">;
+  readonly client: Pick<Client, "delete">;
   readonly writer: Writer;
-  readonly overlay: Overlay;
   readonly recorder: Recorder;
   readonly hooks: Pick<Hooks, "alert">;
   readonly eventHooks: Pick<EventHooks, "tell">;
@@ -189,7 +187,7 @@ export type StatusNews = Pick<StatusInput, "last" | "next" | "wanted" | "notice"
 export async function storeStatus(
   object: Canary,
   news: StatusNews,
-  options: Pick<ApplyOptions, "client" | "overlay" | "recorder" | "lease" | "clock">,
+  options: Pick<ApplyOptions, "writer" | "recorder" | "lease" | "clock">,
 ): Promise<"same" | "written" | "told"> {
   const status = buildStatus({
     ...news,
@@ -200,10 +198,7 @@ export async function storeStatus(
     now: options.clock.now(),
   });
   if (status === undefined) return "same";
-  options.overlay.wrote(
-    CanaryKind,
-    await options.client.replace(CanaryKind, { ...object, status }, "status"),
-  );
+  await options.writer.write({ kind: "status", of: CanaryKind, object: { ...object, status } });
   const { notice } = news;
   const told = object.status?.conditions?.some(
     ({ type, message }) => type === "Ready" && message === notice?.message,

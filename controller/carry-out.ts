@@ -1,6 +1,6 @@
 import type { Kind, KubeObject } from "../api/resource.ts";
 import type { Client } from "../kube/contract.ts";
-import { isAlreadyExists } from "../kube/error.ts";
+import { ApiError, isAlreadyExists, isConflict } from "../kube/error.ts";
 import type { Overlay } from "./overlay.ts";
 import type { Write } from "./write.ts";
 
@@ -24,6 +24,8 @@ export function createWriter(client: WritingClient, overlay: Overlay): Writer {
         return create(write.of, write.object);
       case "replace":
         return client.replace(write.of, write.object);
+      case "status":
+        return client.replace(write.of, write.object, "status");
       case "patch":
         return client.patch(write.of, write.namespace, write.name, {
           kind: "json",
@@ -44,9 +46,19 @@ export function createWriter(client: WritingClient, overlay: Overlay): Writer {
     }
   }
 
+  /** The watch may be behind, or have lost the change: the next decision is made on what the server has. */
+  async function reread(write: Write): Promise<void> {
+    const { namespace, name } = write.kind === "patch" ? write : write.object.metadata;
+    const newest = await client.get(write.of, namespace, name).catch(() => undefined);
+    if (newest !== undefined) overlay.wrote(write.of, newest);
+  }
+
   return {
     async write(write) {
-      const stored = await send(write);
+      const stored = await send(write).catch(async (error: unknown) => {
+        if (isStale(error)) await reread(write);
+        throw error;
+      });
       overlay.wrote(write.of, stored);
       if (write.kind === "replace") produced.set(keyOf(write.of, stored), stored.metadata.resourceVersion);
       return stored;
@@ -55,6 +67,11 @@ export function createWriter(client: WritingClient, overlay: Overlay): Writer {
       write.kind === "replace" &&
       produced.get(keyOf(write.of, write.object)) === write.object.metadata.resourceVersion,
   };
+}
+
+/** A version that is not the newest any more, or a JSON Patch whose test did not hold. */
+function isStale(error: unknown): boolean {
+  return isConflict(error) || (error instanceof ApiError && error.status === 422);
 }
 
 function keyOf({ kind }: Kind, { metadata }: KubeObject): string {

@@ -7,11 +7,13 @@ import type { Logger } from "../lib/log.ts";
 import type { ApplyOptions } from "./apply.ts";
 import type { Entry, RouteAcknowledged } from "./entry.ts";
 import type { KeyIndex } from "./key-index.ts";
+import type { Overlay } from "./overlay.ts";
 import type { ControllerSettings } from "./settings.ts";
 
 /** Everything that a look at a canary needs beside the canary. */
 export interface ReconcileOptions extends ApplyOptions {
   readonly snapshot: () => Snapshot;
+  readonly overlay: Overlay;
   readonly analyst: Analyst;
   readonly hooks: Hooks;
   readonly acknowledged: RouteAcknowledged | undefined;

@@ -82,6 +82,7 @@ function planned(write: Write): readonly PlannedObject[] {
       return [{ action: "create", object: write.object }];
     case "replace":
       return [{ action: "change", object: write.object }];
+    case "status":
     case "patch":
       return [];
   }

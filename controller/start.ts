@@ -53,6 +53,8 @@ export interface ControllerOptions {
   readonly providers?: Providers;
   /** Where the controller's numbers go. */
   readonly registry?: Registry;
+  /** Called when a burst of work (a start, a wave of new Canaries) is over: the moment to tidy up. */
+  readonly onQuiet?: () => void;
 }
 
 export interface Controller {
@@ -64,6 +66,9 @@ export interface Controller {
 
 /** Work waits for the API server mostly: many canaries at once cost nothing. */
 const concurrency = 64;
+/** Looks at canaries that make a burst, and how long nothing may follow, milliseconds. */
+const burst = 500;
+const quiet = 2000;
 
 /**
  * Drives every Canary: watches what it depends on and looks at it at each change.
@@ -93,7 +98,10 @@ export async function startController(options: ControllerOptions): Promise<Contr
     eventWebhook: settings.eventWebhook,
   });
   const queue = createQueue({
-    process: (key) => reconcile(key, all),
+    process: (key) => {
+      noteWork();
+      return reconcile(key, all);
+    },
     logger,
     clock,
     concurrency,
@@ -127,6 +135,17 @@ export async function startController(options: ControllerOptions): Promise<Contr
     freshRun: () => randomUUID().replaceAll("-", "").slice(-10),
     logger,
   };
+
+  let looks = 0;
+  let cancelQuiet = (): void => {};
+  function noteWork(): void {
+    if (++looks < burst) return;
+    cancelQuiet();
+    cancelQuiet = clock.after(quiet, () => {
+      looks = 0;
+      options.onQuiet?.();
+    });
+  }
 
   const isOurs = (namespace: string | undefined) =>
     settings.namespace === undefined || settings.namespace === namespace;
@@ -217,6 +236,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     resync,
     async close() {
       for (const stop of unsubscribe) stop();
+      cancelQuiet();
       rollbacks.close();
       eventHooks.close();
       for (const entry of entries.values()) closeEntry(entry);

@@ -1,3 +1,4 @@
+import type { Canary } from "../api/kinds.ts";
 import type { Kind, KubeObject } from "../api/resource.ts";
 import type { JsonPatchOperation } from "../kube/contract.ts";
 
@@ -6,6 +7,8 @@ export type Write =
   | { readonly kind: "create"; readonly of: Kind; readonly object: KubeObject }
   /** With the resourceVersion that was read: refused where another wrote since. */
   | { readonly kind: "replace"; readonly of: Kind; readonly object: KubeObject }
+  /** The status alone, in the same way. */
+  | { readonly kind: "status"; readonly of: Kind<Canary>; readonly object: Canary }
   | {
       readonly kind: "patch";
       readonly of: Kind;

@@ -1,5 +1,6 @@
 /** The controller of the bench as a process of its own, so that its processor time and memory are its own. */
 import { createAnalyst } from "../../analysis/watch.ts";
+import { trimHeap } from "../../cli/up/trim-heap.ts";
 import { type Controller, startController } from "../../controller/start.ts";
 import { createClient } from "../../kube/client.ts";
 import type { Client, Connection } from "../../kube/contract.ts";
@@ -69,6 +70,8 @@ async function start(connection: Connection): Promise<void> {
     analyst: createAnalyst({ signals, clock, logger }),
     hooks: createHooks({ clock, guard, alerts: { send: () => {} } }),
     acknowledged: () => ({ held: 1, of: 1 }),
+    // As in the program.
+    onQuiet: trimHeap,
     lease,
     logger,
   });

@@ -20,6 +20,7 @@ import { type AlertsOptions, createAlerts } from "../../webhooks/alerts/send.ts"
 import { createHooks } from "../../webhooks/hooks/call.ts";
 import { serveGates } from "../../webhooks/hooks/gates.ts";
 import { homeNamespace } from "../up/install.ts";
+import { trimHeap } from "../up/trim-heap.ts";
 import { type Ends, endInOrder } from "./ends.ts";
 import { isGone, ownHolder } from "./holder.ts";
 import { ports } from "./ports.ts";
@@ -117,6 +118,7 @@ async function start(options: ControllerRoomOptions, atEnd: Ends): Promise<Omit<
       ...(meshAddress !== undefined && { meshAddress }),
     }),
     lease,
+    onQuiet: trimHeap,
     logger: logger.child({ room: "controller" }),
     clock,
   });

@@ -11,6 +11,8 @@ import { type Canary, CanaryKind } from "../../api/kinds.ts";
 import { createClient } from "../../kube/client.ts";
 import type { Client, Connection, Informers } from "../../kube/contract.ts";
 import { createInformers } from "../../kube/informer.ts";
+import type { WatchTiming } from "../../kube/reflector.ts";
+import { systemClock } from "../../lib/clock.ts";
 import { silent } from "../../lib/log.ts";
 import { startTestApiServer } from "../../local/testing/api-server.ts";
 
@@ -25,7 +27,7 @@ export interface TestCluster {
   /** For other processes. */
   readonly connection: Connection;
   /** Another view of the server, as another process would have it. */
-  informers(client?: Client): Informers;
+  informers(client?: Client, timing?: WatchTiming): Informers;
   /** Whether a Deployment's pods get ready; all do until told otherwise. */
   readiness: (deployment: Deployment) => boolean;
   close(): Promise<void>;
@@ -38,8 +40,8 @@ export async function startTestCluster(): Promise<TestCluster> {
   const controllerClient = createClient(server.connectionOf("controller"));
   for (const crd of crds) await client.create(CustomResourceDefinitionKind, crd as never);
   const opened: Informers[] = [];
-  const informers = (from: Client = client): Informers => {
-    const made = createInformers(from, silent);
+  const informers = (from: Client = client, timing?: WatchTiming): Informers => {
+    const made = createInformers(from, silent, systemClock, timing);
     opened.push(made);
     return made;
   };

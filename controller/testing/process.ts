@@ -1,6 +1,7 @@
 import { createAnalyst } from "../../analysis/watch.ts";
 import type { HookAnswer, Hooks } from "../../api/hooks.ts";
 import type { Client, Recorder } from "../../kube/contract.ts";
+import type { WatchTiming } from "../../kube/reflector.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { type Logger, silent } from "../../lib/log.ts";
 import { createRegistry, type Registry } from "../../lib/metrics.ts";
@@ -21,8 +22,10 @@ export interface TestController {
 }
 
 export interface TestControllerOptions {
-  /** In place of the cluster's own, e.g. one whose writes fail. */
+  /** In place of the cluster's own, e.g. one whose writes fail; it is watched through, too. */
   readonly client?: Client;
+  /** Of its watches. */
+  readonly timing?: WatchTiming;
   readonly signals?: ScriptedSignals;
   readonly answer?: (hook: string) => HookAnswer;
   /** In place of `answer`: the real ones. */
@@ -38,7 +41,7 @@ export async function startTestController(
   options: TestControllerOptions = {},
 ): Promise<TestController> {
   const { client = cluster.controllerClient, signals = createScriptedSignals(), logger = silent } = options;
-  const informers = cluster.informers(cluster.controllerClient);
+  const informers = cluster.informers(client, options.timing);
   const analyst = createAnalyst({ signals, clock: systemClock, logger });
   const events: { reason: string; message: string }[] = [];
   const recorder: Recorder = {
