@@ -80,7 +80,7 @@ export function createQueue(options: QueueOptions): Queue {
       const backoff = backoffs.get(key) ?? createBackoff(retry, maxRetry);
       backoffs.set(key, backoff);
       const wait = Math.round(backoff.next());
-      logger.warn({ err: error, key }, `failed, again in ${wait} ms`);
+      logger.warn({ err: error, work: key }, `failed, again in ${wait} ms`);
       addAfter(key, wait);
     }
     active.delete(key);

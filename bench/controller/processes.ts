@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
+import { memoryFlags, memoryVariables } from "../../cli/up/program-file.ts";
 import type { Connection } from "../../kube/contract.ts";
 import type { ToController, Usage } from "./controller-process.ts";
 
@@ -15,7 +16,11 @@ export interface Bed {
 export async function startBed(): Promise<Bed> {
   const server = fork(join(import.meta.dirname, "server-process.ts"));
   const { connection } = await answer<{ connection: Connection }>(server);
-  const controller = fork(join(import.meta.dirname, "controller-process.ts"));
+  // As `fairlead serve` is started.
+  const controller = fork(join(import.meta.dirname, "controller-process.ts"), [], {
+    execArgv: [...memoryFlags],
+    env: { ...process.env, ...memoryVariables },
+  });
   const tell = (message: ToController): void => void controller.send(message);
   tell({ kind: "start", connection });
   await answer(controller);

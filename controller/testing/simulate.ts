@@ -16,7 +16,7 @@ import { wantedTraffic } from "../decide/traffic.ts";
 import { decisionSpec } from "../decision-spec.ts";
 import { createControllerMetrics } from "../metrics.ts";
 import { observe } from "../observe.ts";
-import { createOverlay } from "../overlay.ts";
+import { createOverlay, type Overlay } from "../overlay.ts";
 import { chooseRouter } from "../routers/choose.ts";
 import { defaultSettings } from "../settings.ts";
 import { readState } from "../status/read.ts";
@@ -54,13 +54,13 @@ export function simulate(world: World, script: Script): Simulation {
   let options = freshProcess();
   const decisions: Decision[] = [];
 
-  function freshProcess(): ApplyOptions {
+  function freshProcess(): ApplyOptions & { readonly overlay: Overlay } {
     const overlay = createOverlay({ monotonic: () => now });
     const writer = createWriter(world.client, overlay);
     return {
       client: world.client,
-      writer,
       overlay,
+      writer,
       recorder: { event: () => {} },
       hooks: { alert: () => {} },
       eventHooks: { tell: () => {} },
