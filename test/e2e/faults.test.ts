@@ -35,11 +35,7 @@ beforeAll(async () => {
   await observer.watch(...kinds);
   // Watches as in the program, a tenth as long: a silent one is found within 3 s.
   const timing = { watch: 2000, spread: 400, grace: 300, retry: 200, maxRetry: 5000 };
-  controller = await startTestController(cluster, {
-    client,
-    timing,
-    ...(process.env.DBG && { logger: createLogger("debug") }),
-  });
+  controller = await startTestController(cluster, { client, timing });
 });
 
 afterEach(() => proxy.fault());
