@@ -1,0 +1,230 @@
+/** A mesh's control plane, one real Envoy as a caller's sidecar, and small services on loopback addresses behind it. */
+import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
+import { Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
+import { type Pod, PodKind } from "../../../api/core.ts";
+import type { UnreadObject } from "../../../api/resource.ts";
+import type { PatchStatus } from "../../../kube/contract.ts";
+import { systemClock } from "../../../lib/clock.ts";
+import { silent } from "../../../lib/log.ts";
+import { until } from "../../../local/testing/until.ts";
+import { startMesh } from "../../../mesh/start.ts";
+import { startStatus } from "../../../mesh/status.ts";
+import { bootstrapFor } from "../../../mesh/testbed/ads-bootstrap.ts";
+import { createMemoryInformers } from "../../../mesh/testbed/informers.ts";
+import { startEnvoy } from "../../support/envoy.ts";
+
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+  readonly headers: IncomingMessage["headers"];
+  readonly milliseconds: number;
+}
+
+export interface Asked {
+  readonly path?: string;
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export type Answering = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** A pod: its name, the labels that are not `app`, and how it answers; by default with its name. */
+export interface PodOptions {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly answering?: Answering;
+}
+
+const namespace = "demo";
+const silentTelemetry = {
+  inboundAccessLogs: () => [],
+  outboundAccessLogs: () => [],
+  upstreamAttemptLogs: () => [],
+};
+/** Pods here have no sidecars. */
+const plaintext = {
+  apiVersion: "security.istio.io/v1",
+  kind: "PeerAuthentication",
+  metadata: { name: "default", namespace: "istio-system" },
+  spec: { mtls: { mode: "DISABLE" } },
+};
+
+/**
+ * Starts the world.
+ *
+ * @param network first two numbers of the addresses, e.g. `127.81`
+ * @param labels of the caller's pod
+ */
+export async function startTraffic(network: string, labels: Readonly<Record<string, string>> = {}) {
+  const caller = `${network}.0.1`;
+  const proxyPort = 15080;
+  const informers = createMemoryInformers([plaintext]);
+  const mesh = await startMesh({ informers, logger: silent, clock: systemClock, telemetry: silentTelemetry });
+  const patchStatus: PatchStatus = async (kind, { name, namespace: of }, status) => {
+    const object = informers.snapshot().get(kind, of, name);
+    if (object === undefined) return undefined;
+    const after = { ...object, status: status(object) };
+    informers.put(after);
+    return after;
+  };
+  const stopStatus = startStatus({
+    mesh,
+    snapshot: informers.snapshot,
+    patchStatus,
+    clock: systemClock,
+    logger: silent,
+    interval: 50,
+  });
+  const grpc = new GrpcServer();
+  for (const { definition, implementation } of mesh.services) grpc.addService(definition, implementation);
+  const xdsPort = await new Promise<number>((resolve, reject) =>
+    grpc.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
+      error ? reject(error) : resolve(port),
+    ),
+  );
+  const metadata = {
+    INTERCEPTION_MODE: "NONE",
+    WORKLOAD_NAME: "caller",
+    LABELS: { app: "caller", ...labels },
+    HTTP_PROXY_PORT: String(proxyPort),
+  };
+  const id = `sidecar~${caller}~caller-1.${namespace}~${namespace}.svc.cluster.local`;
+  const envoy = await startEnvoy(
+    bootstrapFor({ node: { id, cluster: "caller", metadata }, xdsPort, layer: true }),
+  );
+  const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  const servers: Server[] = [];
+  let addresses = 0;
+  let generation = 0;
+
+  function store(object: UnreadObject): void {
+    generation += 1;
+    const creationTimestamp = new Date(Date.now() + generation * 1000).toISOString();
+    const metadata = { namespace, creationTimestamp, generation, ...object.metadata };
+    informers.put({ ...object, metadata } as UnreadObject);
+  }
+
+  /** All that was written so far has reached the proxy: it holds a route that was written last. */
+  async function settled(): Promise<void> {
+    const body = { string: String(generation) };
+    const marker = virtualService("marker", { hosts: ["marker.example"], http: [{ directResponse: { status: 200, body } }] });
+    store(marker);
+    await until("the proxy holds everything", () => {
+      const { held, of } = mesh.programmed({ kind: "VirtualService", namespace, name: "marker" });
+      return of === 1 && held === 1 && mesh.connectedProxies()[0]?.synced === true;
+    });
+  }
+
+  return {
+    mesh,
+    informers,
+    caller,
+    proxyPort,
+    envoy,
+    settled,
+    /** Stores objects in namespace `demo` and waits until the proxy follows them. */
+    async apply(...objects: readonly UnreadObject[]) {
+      for (const object of objects) store(object);
+      await settled();
+    },
+    async remove(...objects: readonly UnreadObject[]) {
+      for (const object of objects)
+        informers.remove({ ...object, metadata: { namespace, ...object.metadata } });
+      await settled();
+    },
+    /** Starts a pod of the app behind a port of a Service: it is an endpoint once a Service names it. */
+    async pod(app: string, name: string, options: PodOptions = {}): Promise<string> {
+      addresses += 1;
+      const ip = `${network}.1.${addresses}`;
+      const server = createServer(options.answering ?? ((_, response) => response.end(name)));
+      servers.push(server);
+      await new Promise<void>((resolve) => server.listen(8080, ip, resolve));
+      store(podObject(app, name, ip, options.labels ?? {}));
+      return ip;
+    },
+    /** A Service over the pods of an app that run now. */
+    async service(app: string, port = { name: "http", port: 80, targetPort: 8080 }): Promise<void> {
+      const pods = informers
+        .snapshot()
+        .list(PodKind)
+        .filter(({ metadata }) => metadata.labels?.app === app);
+      store(serviceObject(app, port));
+      store(sliceObject(app, port, pods));
+      await settled();
+    },
+    /** Asks through the caller's sidecar. */
+    ask(host: string, { path = "/", method = "GET", headers = {} }: Asked = {}): Promise<Answer> {
+      const began = performance.now();
+      const target = { host: caller, port: proxyPort, path: `http://${host}${path}`, method, agent };
+      return new Promise((resolve, reject) => {
+        const outgoing = request({ ...target, headers: { host, ...headers } }, (response) => {
+          let body = "";
+          response.on("data", (chunk: Buffer) => {
+            body += chunk.toString();
+          });
+          response.on("end", () =>
+            resolve({
+              status: response.statusCode ?? 0,
+              body,
+              headers: response.headers,
+              milliseconds: performance.now() - began,
+            }),
+          );
+          response.on("error", reject);
+        });
+        outgoing.on("error", reject);
+        outgoing.end();
+      });
+    },
+    async stop() {
+      agent.destroy();
+      stopStatus();
+      await envoy.stop();
+      grpc.forceShutdown();
+      mesh.close();
+      for (const server of servers) {
+        server.closeAllConnections();
+        server.close();
+      }
+    },
+  };
+}
+
+export type Traffic = Awaited<ReturnType<typeof startTraffic>>;
+
+export function virtualService(name: string, spec: object): UnreadObject {
+  return { apiVersion: "networking.istio.io/v1", kind: "VirtualService", metadata: { name }, spec };
+}
+
+export function destinationRule(name: string, spec: object): UnreadObject {
+  return { apiVersion: "networking.istio.io/v1", kind: "DestinationRule", metadata: { name }, spec };
+}
+
+function podObject(app: string, name: string, ip: string, labels: Readonly<Record<string, string>>) {
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, namespace, labels: { app, ...labels } },
+    spec: { serviceAccountName: app },
+    status: { podIP: ip },
+  };
+}
+
+function serviceObject(app: string, port: object) {
+  const spec = { clusterIP: "None", selector: { app }, ports: [port] };
+  return { apiVersion: "v1", kind: "Service", metadata: { name: app, namespace }, spec };
+}
+
+function sliceObject(app: string, port: { readonly name: string; readonly targetPort: number }, pods: readonly Pod[]) {
+  return {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { name: `${app}-1`, namespace, labels: { "kubernetes.io/service-name": app } },
+    addressType: "IPv4",
+    ports: [{ name: port.name, port: port.targetPort }],
+    endpoints: pods.map(({ metadata, status }) => ({
+      addresses: [status?.podIP],
+      conditions: { ready: true },
+      targetRef: { kind: "Pod", namespace, name: metadata.name },
+    })),
+  };
+}
