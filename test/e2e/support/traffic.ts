@@ -1,5 +1,12 @@
 /** A mesh's control plane, one real Envoy as a caller's sidecar, and small services on loopback addresses behind it. */
-import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
+import {
+  Agent,
+  createServer,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import { Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
 import { type Pod, PodKind } from "../../../api/core.ts";
 import type { UnreadObject } from "../../../api/resource.ts";
@@ -106,7 +113,10 @@ export async function startTraffic(network: string, labels: Readonly<Record<stri
   /** All that was written so far has reached the proxy: it holds a route that was written last. */
   async function settled(): Promise<void> {
     const body = { string: String(generation) };
-    const marker = virtualService("marker", { hosts: ["marker.example"], http: [{ directResponse: { status: 200, body } }] });
+    const marker = virtualService("marker", {
+      hosts: ["marker.example"],
+      http: [{ directResponse: { status: 200, body } }],
+    });
     store(marker);
     await until("the proxy holds everything", () => {
       const { held, of } = mesh.programmed({ kind: "VirtualService", namespace, name: "marker" });
@@ -214,7 +224,11 @@ function serviceObject(app: string, port: object) {
   return { apiVersion: "v1", kind: "Service", metadata: { name: app, namespace }, spec };
 }
 
-function sliceObject(app: string, port: { readonly name: string; readonly targetPort: number }, pods: readonly Pod[]) {
+function sliceObject(
+  app: string,
+  port: { readonly name: string; readonly targetPort: number },
+  pods: readonly Pod[],
+) {
   return {
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",
