@@ -75,7 +75,7 @@ export async function startTraffic(network: string, labels: Readonly<Record<stri
   };
   const stopStatus = startStatus({
     mesh,
-    snapshot: informers.snapshot,
+    snapshot: () => informers.snapshot(),
     patchStatus,
     clock: systemClock,
     logger: silent,
