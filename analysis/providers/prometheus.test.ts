@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import { expect, test } from "vitest";
+import { createRoot } from "../../mesh/ca/authority.ts";
 import { createPrometheus } from "./prometheus.ts";
 
 const ok = JSON.stringify({
@@ -97,4 +99,26 @@ test("its name shows no password", () => {
   expect(createPrometheus({ address: "http://u:hidden@prometheus:9090" }).name).toBe(
     "prometheus http://u:***@prometheus:9090",
   );
+});
+
+test("TLS: a certificate that nobody vouches for is refused, unless the template skips its check", async () => {
+  const root = createRoot("cluster.local", Date.now());
+  const server = createHttpsServer({ cert: root.certificate, key: root.key }, (_, response) =>
+    response.end(ok),
+  );
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const bound = server.address();
+  const address = `https://127.0.0.1:${typeof bound === "object" ? bound?.port : ""}`;
+  try {
+    const refused = await createPrometheus({ address }).query("up");
+    expect(refused).toMatchObject({
+      kind: "error",
+      reason: expect.stringMatching(/certificate|self.signed/i),
+    });
+    const skipped = await createPrometheus({ address, insecureSkipVerify: true }).query("up");
+    expect(skipped).toEqual({ kind: "no-data", reason: "the value is +Inf" });
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });
