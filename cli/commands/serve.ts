@@ -154,7 +154,11 @@ async function serve(options: ServeOptions): Promise<void> {
     },
     async mesh() {
       const { startMeshAlone } = await import("../rooms/alone.ts");
-      return startMeshAlone({ ...shared, controllers: options.controllers.split(",") });
+      return startMeshAlone({
+        ...shared,
+        injection: webhooks.injection,
+        controllers: options.controllers.split(","),
+      });
     },
     async controller() {
       const { startControllerAlone } = await import("../rooms/alone.ts");

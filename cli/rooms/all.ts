@@ -38,7 +38,10 @@ export type Rooms = ControllerRoom;
 export function startRooms(options: RoomsOptions): Promise<Rooms> {
   const { access, logger, host, addresses, webhooks, settings = {}, records, alerts } = options;
   return endInOrder(async (atEnd) => {
-    const mesh = await startMeshRoom({ ...access.mesh, logger, host, addresses });
+    const mesh = await startMeshRoom({
+      ...{ ...access.mesh, logger, host, addresses },
+      injection: webhooks.injection,
+    });
     atEnd(() => mesh.close());
     const admission = await startWebhooks({
       ...{ ...access.webhooks, host, ...webhooks },

@@ -7,6 +7,8 @@ import { systemClock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { type Ca, startCa } from "../../mesh/ca/run.ts";
 import type { Mesh } from "../../mesh/contract.ts";
+import { deployGateways } from "../../mesh/gateway-api/deploy.ts";
+import { startGatewayStatus } from "../../mesh/gateway-api/status.ts";
 import { startPolicies } from "../../mesh/policies.ts";
 import { policyKinds } from "../../mesh/policy-filters.ts";
 import { attemptsService } from "../../mesh/signals/attempts-service.ts";
@@ -19,9 +21,11 @@ import { startMesh } from "../../mesh/start.ts";
 import { startStatus } from "../../mesh/status.ts";
 import { serveGrpc } from "../../mesh/xds/serve.ts";
 import { defaultMesh } from "../../policy/compile/mesh.ts";
+import { type InjectionConfig, injectionConfig } from "../../webhooks/admission/inject/config.ts";
 import { homeNamespace } from "../up/install.ts";
 import type { MonitoringOptions } from "../up/monitoring.ts";
 import { trimHeap } from "../up/trim-heap.ts";
+import { version } from "../version.ts";
 import { type Ends, endInOrder } from "./ends.ts";
 import { ports } from "./ports.ts";
 
@@ -33,6 +37,8 @@ export interface MeshRoomOptions {
   readonly host: string;
   /** IP addresses under which clients reach it. */
   readonly addresses: readonly string[];
+  /** How proxies run: those of Gateway objects as the sidecars do. */
+  readonly injection: Pick<InjectionConfig, "discoveryAddress"> & Partial<InjectionConfig>;
   /** Service accounts (`namespace/name`) of controllers in processes of their own; none by default. */
   readonly controllers?: readonly string[];
 }
@@ -55,7 +61,7 @@ export function startMeshRoom(options: MeshRoomOptions): Promise<MeshRoom> {
 }
 
 async function start(
-  { client, informers, logger, host, addresses, controllers = [] }: MeshRoomOptions,
+  { client, informers, logger, host, addresses, injection, controllers = [] }: MeshRoomOptions,
   atEnd: Ends,
 ): Promise<Omit<MeshRoom, "close">> {
   const clock = systemClock;
@@ -92,6 +98,14 @@ async function start(
   atEnd(() => mesh.close());
   const snapshot = () => informers.snapshot();
   atEnd(startStatus({ mesh, snapshot, patchStatus: createPatchStatus(client), clock, logger }));
+  const proxies = injectionConfig(version, injection);
+  const loopback = proxies.interception === "NONE";
+  atEnd(
+    startGatewayStatus({ mesh, snapshot, patchStatus: createPatchStatus(client), clock, logger, loopback }),
+  );
+  // Who may bind low ports on this machine lets users have the ports that they wrote.
+  const lowPorts = loopback && process.getuid?.() === 0;
+  atEnd(deployGateways({ mesh, snapshot, client, clock, logger, config: { ...proxies, lowPorts } }));
   const { signals, collector, series } = createSignals({ replica: "local", clock, cuts: mesh.cuts });
   const admit = admitBy(() => mesh.model().workloads, trustDomain);
   const forControllers = signalsService({

@@ -17,13 +17,21 @@ const codes: ReadonlyMap<number, Code> = new Map([
 
 /** @see envoy.config.route.v3.RedirectAction */
 export function buildRedirect(redirect: Redirect, listenerPort: number): RedirectAction {
-  const { path, prefix, authority, scheme, port, code } = redirect;
-  const portRedirect = port === "listener" ? listenerPort : port;
+  const { path, prefix, pathRegex, authority, scheme, port, code } = redirect;
+  // A scheme's own port is not written into the answer.
+  const ownPort = listenerPort === 80 || listenerPort === 443 ? undefined : listenerPort;
+  const portRedirect = port === "listener" ? ownPort : port;
   return create(RedirectActionSchema, {
     responseCode: codes.get(code) ?? Code.MOVED_PERMANENTLY,
     ...(authority !== undefined && { hostRedirect: authority }),
     ...(portRedirect !== undefined && { portRedirect }),
     ...(scheme !== undefined && { schemeRewriteSpecifier: { case: "schemeRedirect", value: scheme } }),
+    ...(pathRegex !== undefined && {
+      pathRewriteSpecifier: {
+        case: "regexRewrite",
+        value: { pattern: { regex: pathRegex.pattern }, substitution: pathRegex.substitution },
+      },
+    }),
     ...(path !== undefined
       ? { pathRewriteSpecifier: { case: "pathRedirect", value: path } }
       : prefix !== undefined && { pathRewriteSpecifier: { case: "prefixRewrite", value: prefix } }),

@@ -122,6 +122,8 @@ export interface Redirect {
   readonly port: number | "listener" | undefined;
   /** In place of the matched prefix of the path. */
   readonly prefix: string | undefined;
+  /** In place of `path` and `prefix`. */
+  readonly pathRegex?: { readonly pattern: string; readonly substitution: string };
   /** 301, 302, 303, 307 or 308. */
   readonly code: number;
 }

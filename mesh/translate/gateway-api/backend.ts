@@ -16,6 +16,8 @@ export interface BackendRef {
 export interface RouteSurroundings {
   readonly kind: string;
   readonly namespace: string;
+  /** Of the route; empty: any. */
+  readonly hostnames: readonly string[];
   /** Of Services' hosts, e.g. `cluster.local`. */
   readonly domain: string;
   readonly mayRefer: MayRefer;

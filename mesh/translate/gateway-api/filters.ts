@@ -110,26 +110,30 @@ export function escaped(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, String.raw`\$&`);
 }
 
-/** The redirect of a match: what it does not name stays as the request has it. Absent statusCode is 302. */
-export function redirectOf({
-  scheme,
-  hostname,
-  path,
-  port,
-  statusCode,
-}: NonNullable<HTTPRouteFilter["requestRedirect"]>): Redirect {
+/**
+ * The redirect of a match: what it does not name stays as the request has it. Absent statusCode is 302.
+ *
+ * A scheme brings its well-known port. Envoy leaves the request's port where it keeps the request's host, so the host is
+ * written out where the route has a single one; else the port is named.
+ */
+export function redirectOf(
+  { scheme, hostname, path, port, statusCode }: NonNullable<HTTPRouteFilter["requestRedirect"]>,
+  hostnames: readonly string[],
+  match: HttpMatch["path"],
+): Redirect {
   const wellKnown = scheme === "https" ? 443 : scheme === "http" ? 80 : undefined;
+  const [only] = hostnames;
+  const single = hostnames.length === 1 && only?.startsWith("*") === false ? only : undefined;
+  const authority = hostname ?? (wellKnown === undefined ? undefined : single);
+  const wanted = port ?? wellKnown ?? (hostname === undefined ? undefined : "listener");
   return {
     kind: "redirect",
     path: path?.type === "ReplaceFullPath" ? (path.replaceFullPath ?? "/") : undefined,
-    prefix: path?.type === "ReplacePrefixMatch" ? path.replacePrefixMatch || "/" : undefined,
-    authority: hostname,
+    prefix: undefined,
+    ...(path?.type === "ReplacePrefixMatch" && { pathRegex: replacePrefix(path.replacePrefixMatch, match) }),
+    authority,
     scheme,
-    // A scheme's own port is not written into the answer.
-    port:
-      port !== undefined && port === (wellKnown ?? 0)
-        ? undefined
-        : (port ?? (scheme === undefined ? "listener" : undefined)),
+    port: wanted === wellKnown && authority !== undefined ? undefined : wanted,
     code: statusCode ?? 302,
   };
 }
@@ -141,20 +145,22 @@ export function rewriteOf(
 ): Rewrite {
   const authority = hostname;
   if (path === undefined) return { path: undefined, pathRegex: undefined, authority };
-  const literal = (text: string) => text.replaceAll("\\", String.raw`\\`);
   if (path.type === "ReplaceFullPath") {
     const substitution = literal(path.replaceFullPath ?? "/");
     return { path: undefined, pathRegex: { pattern: "^/.*$", substitution }, authority };
   }
-  const prefix = (match?.value ?? "/").replace(/\/+$/, "");
-  const replacement = (path.replacePrefixMatch ?? "").replace(/\/+$/, "");
-  // `/foo` → `/` must make `/` of `/foo` and `/bar` of `/foo/bar`, never `//bar`.
-  return {
-    path: undefined,
-    pathRegex:
-      replacement === ""
-        ? { pattern: `^${escaped(prefix)}/*(.*)$`, substitution: String.raw`/\1` }
-        : { pattern: `^${escaped(prefix)}(/.*|)$`, substitution: `${literal(replacement)}${String.raw`\1`}` },
-    authority,
-  };
+  return { path: undefined, pathRegex: replacePrefix(path.replacePrefixMatch, match), authority };
+}
+
+/** `/foo` → `/` must make `/` of `/foo` and `/bar` of `/foo/bar`, never `//bar`, which Envoy's own prefix rewrite would. */
+function replacePrefix(written = "", match: HttpMatch["path"]): { pattern: string; substitution: string } {
+  const prefix = escaped((match?.value ?? "/").replace(/\/+$/, ""));
+  const replacement = literal(written.replace(/\/+$/, ""));
+  return replacement === ""
+    ? { pattern: `^${prefix}/*(.*)$`, substitution: String.raw`/\1` }
+    : { pattern: `^${prefix}(/.*|)$`, substitution: `${replacement}${String.raw`\1`}` };
+}
+
+function literal(text: string): string {
+  return text.replaceAll("\\", String.raw`\\`);
 }

@@ -78,7 +78,7 @@ export function readRule(
       delegate: undefined,
       name: rule.name ?? "",
       matches: [match],
-      action: actionOf(rule, match, filters, destinations),
+      action: actionOf(rule, match, filters, destinations, around.hostnames),
       headers: filters.headers,
       cors: filters.cors,
     }),
@@ -102,9 +102,10 @@ function actionOf(
   match: HttpMatch,
   filters: ReadFilters,
   destinations: readonly Destination[],
+  hostnames: readonly string[],
 ): RouteAction {
   if (filters.unknown) return { kind: "direct-response", status: 500, body: "", bytes: undefined };
-  if (filters.redirect !== undefined) return redirectOf(filters.redirect);
+  if (filters.redirect !== undefined) return redirectOf(filters.redirect, hostnames, match.path);
   if (!destinations.some(({ weight }) => weight > 0))
     return { kind: "direct-response", status: 500, body: "", bytes: undefined };
   const request = milliseconds(timeouts?.request);

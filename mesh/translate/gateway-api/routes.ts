@@ -35,7 +35,9 @@ export interface ReadRoutes {
   readonly ancestors: ReadonlyMap<string, readonly ParentRef[]>;
 }
 
-type Surroundings = Omit<RouteSurroundings, "kind" | "namespace"> & { readonly labelsOf: LabelsOf };
+type Surroundings = Omit<RouteSurroundings, "kind" | "namespace" | "hostnames"> & {
+  readonly labelsOf: LabelsOf;
+};
 
 /** What a route of any kind says once its references are looked up. */
 interface Content {
@@ -68,7 +70,7 @@ export function readRoutes(
   for (const route of allRoutes(snapshot)) {
     const { metadata } = route.object;
     const { namespace = "default" } = metadata;
-    const content = route.content({ ...around, kind: route.kind, namespace });
+    const content = route.content({ ...around, kind: route.kind, namespace, hostnames: route.hostnames });
     const refs = resolvedRefs(content.faults);
     const parents: ParentStatus[] = [];
     const ids = new Set<string>();
