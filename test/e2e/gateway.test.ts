@@ -1,5 +1,6 @@
 /** Istio's Gateway on a real Envoy: TLS by server name, redirects, bytes passed on, policies, and what is wrong with one. */
 import { get } from "node:http";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { until } from "../../local/testing/until.ts";
 import { envoyMissing } from "../support/envoy.ts";
@@ -204,5 +205,67 @@ describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
     await world.settled();
     expect(from(await askTls({ ip, port: 8443, name: "shop.example.com", root: shop.root }))).toBe("shop");
     world.informers.remove(younger);
+  });
+
+  test("tokens are judged at the gateway, policies hold there, and routes follow a token's claims", async () => {
+    const { publicKey, privateKey } = await generateKeyPair("RS256");
+    const jwk = { ...(await exportJWK(publicKey)), kid: "k", alg: "RS256" };
+    const token = (claims: Record<string, unknown>) =>
+      new SignJWT(claims)
+        .setProtectedHeader({ alg: "RS256", kid: "k" })
+        .setIssuer("idp")
+        .setExpirationTime("1h")
+        .sign(privateKey);
+    const security = (kind: string, name: string, spec: object): Manifest => ({
+      apiVersion: "security.istio.io/v1",
+      kind,
+      metadata: { name, namespace: "demo" },
+      spec: { selector: { matchLabels: labels }, ...spec },
+    });
+    world.put(
+      security("RequestAuthentication", "idp", {
+        jwtRules: [{ issuer: "idp", jwks: JSON.stringify({ keys: [jwk] }) }],
+      }),
+      security("AuthorizationPolicy", "no-admin", {
+        action: "DENY",
+        rules: [
+          {
+            to: [{ operation: { hosts: ["claims.example.com"], paths: ["/admin*"] } }],
+            when: [{ key: "request.auth.claims[group]", notValues: ["staff"] }],
+          },
+        ],
+      }),
+      virtualService("claims", {
+        hosts: ["claims.example.com"],
+        gateways: ["edge"],
+        http: [
+          {
+            match: [{ headers: { "@request.auth.claims.group": { exact: "staff" } } }],
+            route: [{ destination: { host: "books" } }],
+          },
+          {
+            match: [{ headers: { "@request.auth.claims[a.b][Role]": { prefix: "lead" } } }],
+            route: [{ destination: { host: "books" } }],
+          },
+          { route: [{ destination: { host: "shop" } }] },
+        ],
+      }),
+    );
+    const asked = async (claims: Record<string, unknown> | undefined, path = "/") => {
+      const bearer = claims === undefined ? {} : { authorization: `Bearer ${await token(claims)}` };
+      return ask(ip, 8080, "claims.example.com", path, bearer);
+    };
+    await until("the policies are there", async () => (await asked(undefined, "/admin")).status === 403);
+    await until("the routes are there", async () => (await asked(undefined)).status === 200);
+    expect(from(await asked(undefined))).toBe("shop");
+    expect(from(await asked({ group: "guests" }))).toBe("shop");
+    expect(from(await asked({ group: "staff" }))).toBe("books");
+    expect(from(await asked({ group: ["guests", "staff"] }))).toBe("books");
+    expect(from(await asked({ "a.b": { Role: "lead-2" } }))).toBe("books");
+    expect(from(await asked({ "a.b": { role: "lead-2" } }))).toBe("shop");
+    expect((await asked({ group: "guests" }, "/admin")).status).toBe(403);
+    expect((await asked({ group: "staff" }, "/admin")).status).toBe(200);
+    const forged = { authorization: "Bearer e30.e30.e30" };
+    expect((await ask(ip, 8080, "claims.example.com", "/", forged)).status).toBe(401);
   });
 });

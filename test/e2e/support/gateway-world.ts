@@ -14,9 +14,11 @@ import { createRoot, readAuthority } from "../../../mesh/ca/authority.ts";
 import { serveOwnCertificate } from "../../../mesh/ca/server-credentials.ts";
 import { certificateServiceDefinition, certificateServiceImplementation } from "../../../mesh/ca/service.ts";
 import type { MeshOptions } from "../../../mesh/contract.ts";
+import { createPolicyFilters, policyKinds } from "../../../mesh/policy-filters.ts";
 import { startMesh } from "../../../mesh/start.ts";
 import { createMemoryInformers } from "../../../mesh/testbed/informers.ts";
 import { serveGrpc } from "../../../mesh/xds/serve.ts";
+import { defaultMesh } from "../../../policy/compile/mesh.ts";
 import { envoyBinary } from "../../support/envoy.ts";
 
 export type Manifest = KubeObject & Record<string, unknown>;
@@ -83,6 +85,11 @@ export async function startGatewayWorld(net: number, options: Partial<MeshOption
     logger: silent,
     clock: systemClock,
     removalDelay: 200,
+    policyFilters: createPolicyFilters({
+      snapshot: () => informers.snapshot(),
+      settings: () => defaultMesh,
+    }),
+    policyKinds,
     ...options,
     informers,
   });
