@@ -181,6 +181,8 @@ async function serve(options: ServeOptions): Promise<void> {
       });
     },
   };
+  // While it waits for an API server that is away, nothing else keeps the process alive.
+  const alive = setInterval(() => undefined, 60_000);
   const started = await start[room]().catch(async (error: unknown) => {
     // Its watches would keep the process alive, and the kubelet starts it again only when it has ended.
     await cluster.close();
@@ -190,6 +192,7 @@ async function serve(options: ServeOptions): Promise<void> {
   await new Promise((done) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, done);
   });
+  clearInterval(alive);
   await started.close();
   await cluster.close();
   process.exit(0);
