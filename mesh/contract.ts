@@ -66,8 +66,8 @@ export interface Mesh {
   connectedProxies(): readonly ProxyStatus[];
   /** Returns what removes the listener. */
   onAck(listener: (event: AckEvent) => void): () => void;
-  /** How many proxies hold this route object's routes and weights as they are now. */
-  programmed(route: ResourceRef): Holding;
+  /** How many proxies hold what is made of this VirtualService (weights too) or DestinationRule, as it is now. */
+  programmed(source: ResourceRef): Holding;
   /** The Gateway API's objects as they are carried out. */
   gatewayApi(): GatewayApi;
   /** What of the users' objects cannot be carried out, proxies' refusals among it. */

@@ -1,21 +1,33 @@
 import type { ResourceRef } from "../api/resource.ts";
-import type { Resource } from "./build/resource.ts";
+import type { Resource, ResourceType } from "./build/resource.ts";
 import type { Holding } from "./contract.ts";
 import type { DeltaStream } from "./xds/stream.ts";
 
-/** How many of the streams that ask for routes hold those made of `source`, weights included. */
+/** Which resources are made of an object of a kind. */
+const typesOf: ReadonlyMap<string, readonly ResourceType[]> = new Map([
+  ["DestinationRule", ["cluster", "endpoint"]],
+]);
+const ofRoutes: readonly ResourceType[] = ["route"];
+
+/**
+ * How many of the streams hold what is made of `source`: of a DestinationRule the clusters and endpoints, else the
+ * routes, weights included.
+ */
 export function programmedIn(
   connections: Iterable<{ readonly stream: DeltaStream }>,
   source: ResourceRef,
 ): Holding {
+  const types = typesOf.get(source.kind) ?? ofRoutes;
   let held = 0;
   let of = 0;
   for (const { stream } of connections) {
-    if (!stream.asksFor("route")) continue;
+    const asked = types.filter((type) => stream.asksFor(type));
+    if (asked.length === 0) continue;
     of += 1;
-    const lacksRoutes = stream.lacks("route").some((resource) => isFrom(resource, source));
+    const lacks = asked.some((type) => stream.lacks(type).some((resource) => isFrom(resource, source)));
     // Runtime keys of all canaries are one resource: it counts as a whole.
-    if (!lacksRoutes && stream.lacks("runtime").length === 0) held += 1;
+    const lacksKeys = types === ofRoutes && stream.lacks("runtime").length > 0;
+    if (!lacks && !lacksKeys) held += 1;
   }
   return { held, of };
 }

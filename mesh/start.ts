@@ -1,6 +1,6 @@
 import { EndpointSliceKind } from "../api/core.ts";
-import { GRPCRouteKind, HTTPRouteKind, VirtualServiceKind } from "../api/kinds.ts";
-import type { ResourceRef } from "../api/resource.ts";
+import { DestinationRuleKind, GRPCRouteKind, HTTPRouteKind, VirtualServiceKind } from "../api/kinds.ts";
+import type { KubeObject, ResourceRef } from "../api/resource.ts";
 import { createBuilder } from "./build/builder.ts";
 import { inboundAccessLogs, outboundAccessLogs, upstreamAttemptLogs } from "./build/telemetry.ts";
 import { createWithdrawals } from "./build/withdrawals.ts";
@@ -105,11 +105,12 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     return cut.model;
   }
 
-  /** A route object that has changed since the last refresh is held by nobody yet. */
-  function programmed(route: ResourceRef): Holding {
-    const { held, of } = programmedIn(ads.connections(), route);
-    const stored = informers.snapshot().get(VirtualServiceKind, route.namespace, route.name);
-    return { held: stored === followed.get(VirtualServiceKind, route.namespace, route.name) ? held : 0, of };
+  /** An object that has changed since the last refresh is held by nobody yet. */
+  function programmed(source: ResourceRef): Holding {
+    const { held, of } = programmedIn(ads.connections(), source);
+    const kind = source.kind === DestinationRuleKind.kind ? DestinationRuleKind : VirtualServiceKind;
+    const stored = informers.snapshot().get<KubeObject>(kind, source.namespace, source.name);
+    return { held: stored === followed.get<KubeObject>(kind, source.namespace, source.name) ? held : 0, of };
   }
 
   /** Takes back what a proxy refused, for all. Envoy names the culprit in most of its messages. */

@@ -1,5 +1,10 @@
-import { type VirtualService, VirtualServiceKind } from "../api/kinds.ts";
-import type { Condition, Problem } from "../api/resource.ts";
+import {
+  type DestinationRule,
+  DestinationRuleKind,
+  type VirtualService,
+  VirtualServiceKind,
+} from "../api/kinds.ts";
+import type { Condition, Kind, Problem } from "../api/resource.ts";
 import { refOf } from "../api/resource.ts";
 import type { PatchStatus, Snapshot } from "../kube/contract.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -17,7 +22,7 @@ export interface StatusOptions {
 }
 
 /**
- * Keeps the status of VirtualServices: how many proxies hold them (`Programmed`), what of them cannot be carried out
+ * Keeps the status of VirtualServices and DestinationRules: how many proxies hold them (`Programmed`), what of them cannot be carried out
  * (`Accepted`), a proxy's refusal in Envoy's words among it.
  *
  * Writes only what differs, at most once each `interval`; an API server that is away is asked again at the next change.
@@ -51,13 +56,13 @@ export function startStatus({
       ({ resource }) => `${resource.kind}/${resource.namespace}/${resource.name}`,
     );
     let failed = false;
-    for (const object of snapshot().list(VirtualServiceKind)) {
+    for (const [kind, object] of objects()) {
       const ref = refOf(object);
       const problems = byObject.get(`${ref.kind}/${ref.namespace}/${ref.name}`) ?? [];
       const wanted = conditionsOf(mesh.programmed(ref), problems);
       if (!differs(object, wanted)) continue;
       try {
-        await patchStatus(VirtualServiceKind, object.metadata, (newest) => ({
+        await patchStatus(kind, object.metadata, (newest) => ({
           ...newest.status,
           observedGeneration: newest.metadata.generation,
           conditions: mergeConditions(newest, wanted, new Date(clock.now()).toISOString()),
@@ -71,6 +76,10 @@ export function startStatus({
     if (failed) plan();
   }
 
+  function* objects(): Generator<readonly [Kind<Stated>, Stated]> {
+    for (const kind of statedKinds) for (const object of snapshot().list(kind)) yield [kind, object];
+  }
+
   const unsubscribe = mesh.onStatus(plan);
   plan();
   return () => {
@@ -82,7 +91,14 @@ export function startStatus({
 
 type Wanted = Pick<Condition, "type" | "status" | "reason" | "message">;
 
-/** What a VirtualService's conditions should say. */
+type Stated = VirtualService | DestinationRule;
+
+const statedKinds: readonly Kind<Stated>[] = [VirtualServiceKind, DestinationRuleKind];
+
+/** Problems that one condition names: enough to mend, short enough to read. */
+const mostProblems = 20;
+
+/** What an object's conditions should say. */
 export function conditionsOf({ held, of }: Holding, problems: readonly Problem[]): Wanted[] {
   const refused = problems.some(({ message }) => message.startsWith("a proxy refused"));
   const programmed: Wanted = {
@@ -95,12 +111,18 @@ export function conditionsOf({ held, of }: Holding, problems: readonly Problem[]
     type: "Accepted",
     status: problems.length === 0 ? "True" : "False",
     reason: problems.length === 0 ? "Accepted" : "Problems",
-    message: problems.map(({ field, message }) => `${field}: ${message}`).join("; "),
+    message: wordAll(problems),
   };
   return [programmed, accepted];
 }
 
-function differs({ metadata, status }: VirtualService, wanted: readonly Wanted[]): boolean {
+function wordAll(problems: readonly Problem[]): string {
+  const words = problems.slice(0, mostProblems).map(({ field, message }) => `${field}: ${message}`);
+  const left = problems.length - words.length;
+  return (left > 0 ? [...words, `and ${left} more`] : words).join("; ");
+}
+
+function differs({ metadata, status }: Stated, wanted: readonly Wanted[]): boolean {
   if (metadata.generation !== undefined && Number(status?.observedGeneration) !== metadata.generation)
     return true;
   return wanted.some((condition) => {
@@ -114,7 +136,7 @@ function differs({ metadata, status }: VirtualService, wanted: readonly Wanted[]
 }
 
 /** Others' conditions stay; a transition time changes with the status alone. */
-function mergeConditions({ status }: VirtualService, wanted: readonly Wanted[], now: string) {
+function mergeConditions({ status }: Stated, wanted: readonly Wanted[], now: string) {
   const present = status?.conditions ?? [];
   const ours = wanted.map((condition) => {
     const before = present.find(({ type }) => type === condition.type);

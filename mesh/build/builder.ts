@@ -4,6 +4,7 @@ import { workloadOf } from "../model/inbound.ts";
 import type { Model } from "../model/model.ts";
 import type { Interception, Proxy } from "../model/proxy.ts";
 import { createAdmission } from "./admission.ts";
+import { createClientSecrets } from "./client-secrets.ts";
 import { createGatewayBuilder } from "./gateway.ts";
 import { createGatewayTablesBuilder } from "./gateway-tables.ts";
 import { createOutboundBuilder, type Outbound } from "./outbound.ts";
@@ -24,6 +25,7 @@ export interface BuilderOptions {
 
 /** What the proxies with the same caller and interception mode share. The same object while nothing of it changes. */
 interface Shared {
+  readonly caller: Caller;
   readonly outbound: Outbound;
   readonly tables: Tables;
   /** Generation of the lingering keys and withdrawals that it was built under. */
@@ -80,6 +82,7 @@ export function createBuilder({
   const gatewayTables = createGatewayTablesBuilder();
   const admission = createAdmission(withdrawals);
   const views = new Map<string, Known>();
+  const clientSecrets = createClientSecrets();
   const scopes = new Map<string, Scope>();
   const scopeOf = new Map<string, Scope>();
   let current: Model | undefined;
@@ -124,6 +127,7 @@ export function createBuilder({
     const admit = (key: string, set: ResourceSet) => admission.admit(`${name} ${key}`, set);
     let plain: ResourceSet | undefined;
     return {
+      caller: scope.caller,
       outbound: ways,
       tables: routed,
       generation,
@@ -169,7 +173,7 @@ export function createBuilder({
       const common = sharedOf(model, proxy);
       const router = proxy.kind === "router" ? gateways.build(model, proxy) : undefined;
       const built = router ?? own.build(model, proxy);
-      const secrets = router?.secrets ?? noResources;
+      const secrets = router?.secrets ?? clientSecrets(model, proxy, common.caller);
       const clusters = admission.admit(`${proxy.id} cluster`, built.clusters);
       const listeners = admission.admit(`${proxy.id} listener`, built.listeners);
       const known = views.get(proxy.id);

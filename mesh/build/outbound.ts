@@ -228,7 +228,7 @@ function keyOf({ source }: DestinationPolicy): string {
 }
 
 function sourcesOf(rule: DestinationPolicy | undefined): ReadonlySet<DestinationPolicy> {
-  return new Set(rule === undefined ? [] : [rule]);
+  return new Set(rule === undefined ? [] : [rule, ...(rule.merged ?? [])]);
 }
 
 /** A Service without an address: its clients choose a pod, and connect to that. */

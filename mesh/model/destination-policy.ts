@@ -15,6 +15,8 @@ export interface DestinationPolicy {
   /** Replaces the whole policy for one port. */
   readonly byPort: ReadonlyMap<number, TrafficPolicy>;
   readonly subsets: readonly Subset[];
+  /** Others of its namespace for the same host that are part of it; see `policyFor`. */
+  readonly merged?: readonly DestinationPolicy[];
   readonly createdAt: string;
 }
 

@@ -116,7 +116,7 @@ function mergeRules(rules: readonly DestinationPolicy[]): DestinationPolicy[] {
       ({ name }) => name,
     ).values(),
   ].flatMap(([first]) => first ?? []);
-  const rule = { ...oldest, policy: first.policy, byPort: first.byPort, subsets };
+  const rule = { ...oldest, policy: first.policy, byPort: first.byPort, subsets, merged: others };
   merged.set(oldest, { others, rule });
   return [rule];
 }

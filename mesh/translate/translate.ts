@@ -18,7 +18,9 @@ import {
 } from "../../api/kinds.ts";
 import type { Kind, KubeObject, Problem } from "../../api/resource.ts";
 import type { Snapshot } from "../../kube/contract.ts";
+import { secretUses } from "../model/client-credential.ts";
 import type { Credential } from "../model/credential.ts";
+import type { DestinationPolicy } from "../model/destination-policy.ts";
 import type { Gateway } from "../model/gateway.ts";
 import type { MeshSettings, Model } from "../model/model.ts";
 import type { MutualTlsRule } from "../model/mutual-tls.ts";
@@ -26,6 +28,7 @@ import type { RouteTable } from "../model/route.ts";
 import type { Service } from "../model/service.ts";
 import { SharedMap } from "../model/shared-map.ts";
 import type { Changes } from "./changes.ts";
+import { findCredentialProblems } from "./client-credentials.ts";
 import { translateCredential } from "./credential.ts";
 import { createDelegation } from "./delegation.ts";
 import { createDerived, createOldestFirst } from "./derive.ts";
@@ -124,7 +127,13 @@ export function createTranslator(
         ...gatewayApi.policies,
       ]),
       mutualTls: rulesInOrder(rules.update(snapshot, changes)),
-      ...gatewayParts(before, allGateways, held, gatewayApi),
+      ...gatewayParts(
+        before,
+        allGateways,
+        held,
+        gatewayApi,
+        translatedPolicies.map(({ policy }) => policy),
+      ),
     };
     // An equal model is the same object: nobody has anything to do.
     const model = before !== undefined && isSame(before, next) ? before : next;
@@ -140,6 +149,10 @@ export function createTranslator(
           ...model.routes.flatMap((table) => (table.ranked ? [] : findMissing(model, table))),
           ...translatedGateways.flatMap((translated) => translated.problems),
           ...findGatewayProblems(model),
+          ...findCredentialProblems(
+            translatedPolicies.map(({ policy }) => policy),
+            held,
+          ),
         ]);
         return problems;
       },
@@ -154,14 +167,15 @@ function withGatewayApi(tables: readonly RouteTable[], added: readonly RouteTabl
   return [...added.filter(isFirst), ...tables, ...added.filter((table) => !isFirst(table))];
 }
 
-/** What only a mesh with gateways has: keys of Secrets stay out of every other model. */
+/** What only a mesh with gateways or policies that name Secrets has: keys stay out of every other model. */
 function gatewayParts(
   before: Model | undefined,
   gateways: readonly Gateway[],
   held: SharedMap<Credential>,
   { credentials }: GatewayApi,
+  policies: readonly DestinationPolicy[],
 ): Pick<Model, "gateways" | "credentials"> {
-  if (gateways.length === 0) return {};
+  if (gateways.length === 0 && !policies.some((rule) => secretUses(rule).length > 0)) return {};
   const all = credentials.size === 0 ? held : new Map([...held, ...credentials]);
   return {
     gateways: keepEqualList(before?.gateways, gateways),

@@ -9,6 +9,12 @@ import {
 } from "node:http";
 import { Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
 import { type Pod, PodKind } from "../../../api/core.ts";
+import {
+  type DestinationRule,
+  DestinationRuleKind,
+  type VirtualService,
+  VirtualServiceKind,
+} from "../../../api/kinds.ts";
 import type { UnreadObject } from "../../../api/resource.ts";
 import type { PatchStatus } from "../../../kube/contract.ts";
 import { systemClock } from "../../../lib/clock.ts";
@@ -34,6 +40,13 @@ export interface Asked {
 }
 
 export type Answering = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** A condition as it is read back. */
+export interface Stated {
+  readonly type: string;
+  readonly status: string;
+  readonly message?: string;
+}
 
 /** A pod: its name, the labels that are not `app`, and how it answers; by default with its name. */
 export interface PodOptions {
@@ -140,6 +153,16 @@ export async function startTraffic(network: string, labels: Readonly<Record<stri
       for (const object of objects)
         informers.remove({ ...object, metadata: { namespace, ...object.metadata } });
       await settled();
+    },
+    /** What the control plane has written on an object of namespace `demo`. */
+    conditions(kind: string, name: string): readonly Stated[] {
+      const known = kind === "VirtualService" ? VirtualServiceKind : DestinationRuleKind;
+      const found = informers.snapshot().get<VirtualService | DestinationRule>(known, namespace, name);
+      return (found?.status?.conditions ?? []).map(({ type = "", status = "Unknown", ...rest }) => ({
+        type,
+        status,
+        ...rest,
+      }));
     },
     /** Starts a pod of the app behind a port of a Service: it is an endpoint once a Service names it. */
     async pod(app: string, name: string, options: PodOptions = {}): Promise<string> {
