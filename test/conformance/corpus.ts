@@ -6,8 +6,15 @@ import { parse } from "yaml";
 /** One request, and what of its answer is kept for later ones. */
 export interface Step {
   readonly name: string;
-  /** `METHOD /path?query`; `$name` is a saved value, `$ns` the scenario's namespace, `$webhook` and `$ca` a webhook. */
+  /**
+   * `METHOD /path?query`; `$name` is a saved value, `$ns` the scenario's namespace, `$webhook` and `$ca` a webhook,
+   * `$repo` this repository.
+   */
   readonly request: string;
+  /** Instead of a request: a kubectl or helm command. Its exit code and what it says are compared. */
+  readonly run?: string;
+  /** Objects that the command reads from its standard input. */
+  readonly input?: readonly unknown[];
   /** Sent as JSON, or as YAML where the content type says so. */
   readonly body?: unknown;
   /** Sent as it is. */
@@ -42,6 +49,8 @@ export interface Scenario {
   readonly name: string;
   /** Whether a namespace of its own is made first. Default true. */
   readonly namespace: boolean;
+  /** Files that commands find where they run. */
+  readonly files: Readonly<Record<string, string>>;
   readonly steps: readonly Step[];
 }
 
@@ -53,10 +62,12 @@ export function readCorpus(only: RegExp | undefined): Scenario[] {
     .filter((file) => /\.(yaml|json)$/.test(file))
     .sort()
     .map((file): Scenario => {
-      const { namespace = true, steps } = parse(
-        readFileSync(join(folder, file), "utf8"),
-      ) as Partial<Scenario>;
-      return { name: file.replace(/\.\w+$/, ""), namespace, steps: steps ?? [] };
+      const {
+        namespace = true,
+        files = {},
+        steps,
+      } = parse(readFileSync(join(folder, file), "utf8")) as Partial<Scenario>;
+      return { name: file.replace(/\.\w+$/, ""), namespace, files, steps: steps ?? [] };
     })
     .filter(({ name }) => only === undefined || only.test(name));
 }

@@ -1,7 +1,9 @@
 /** Sends a scenario to one server, step by step, and keeps its normalised answers. */
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Dispatcher, request } from "undici";
 import { parse as parseYaml, stringify } from "yaml";
+import { openShell, type Shell, shown } from "./command.ts";
 import type { Scenario, Step } from "./corpus.ts";
 import { normalise } from "./normalise.ts";
 import type { Server } from "./servers.ts";
@@ -36,16 +38,23 @@ export async function play(scenario: Scenario, server: Server, webhook: Webhook)
       ["ns", namespace],
       ["webhook", webhook.url],
       ["ca", webhook.caBundle],
+      ["repo", join(import.meta.dirname, "..", "..")],
     ]),
     own: new Map([[host, "<server>"]]),
   };
   if (scenario.namespace) await makeNamespace(running, namespace);
+  const shell = scenario.steps.some(({ run }) => run !== undefined) ? await openShell(server) : undefined;
+  for (const [name, content] of Object.entries(scenario.files)) await shell?.write(name, content);
   const answers: Answer[] = [];
   const watches: Promise<Answer>[] = [];
   const stop = new AbortController();
   for (const step of scenario.steps) {
     if (step.events !== undefined) {
       watches.push((await follow(running, step, step.events, stop.signal)).answer);
+      continue;
+    }
+    if (step.run !== undefined) {
+      if (shell !== undefined) answers.push(await runCommand(running, step, step.run, shell));
       continue;
     }
     const received = await sendUntil(running, step);
@@ -59,7 +68,14 @@ export async function play(scenario: Scenario, server: Server, webhook: Webhook)
   }
   answers.push(...(await Promise.all(watches)));
   stop.abort();
+  await shell?.close();
   return answers;
+}
+
+async function runCommand(running: Running, step: Step, line: string, shell: Shell): Promise<Answer> {
+  const input = step.input?.map((object): unknown => JSON.parse(filled(running, JSON.stringify(object))));
+  const value = normalise(shown(await shell.run(filled(running, line), input)), running.own);
+  return { step: step.name, compared: step.setup !== true, value };
 }
 
 async function makeNamespace(running: Running, name: string): Promise<void> {

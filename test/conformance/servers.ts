@@ -1,5 +1,5 @@
 /** The two servers, each with nothing in it, reached the same way. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Agent, type Dispatcher } from "undici";
@@ -12,6 +12,8 @@ export interface Server {
   readonly url: string;
   /** PEM. */
   readonly ca: string;
+  /** Of an administrator. */
+  readonly kubeconfig: string;
   /** Sends as an administrator, where `headers` are added. */
   readonly admin: Dispatcher;
   readonly headers: Readonly<Record<string, string>>;
@@ -36,6 +38,7 @@ export async function startReal(say: (line: string) => void): Promise<Server> {
     name: "real",
     url: cluster.url,
     ca: cluster.ca,
+    kubeconfig: await readFile(cluster.kubeconfig, "utf8"),
     admin: plain,
     headers: { authorization: `Bearer ${cluster.token}` },
     plain,
@@ -57,6 +60,7 @@ export async function startEmbedded(): Promise<Server> {
     name: "embedded",
     url: server.url,
     ca: server.ca,
+    kubeconfig: server.kubeconfig(),
     admin,
     headers: {},
     plain,

@@ -132,6 +132,15 @@ func main() {
 		}
 		out.WriteString("}\n}\n")
 	})
+	for _, path := range sorted(leaves) {
+		for _, name := range []string{path, modelName(path)} {
+			if d, ok := definitions[name]; ok && descriptions[leaves[path]] == nil {
+				descriptions[leaves[path]] = map[string]string{"": d.Schema.Description}
+				order = append(order, leaves[path])
+			}
+		}
+	}
+	sort.Strings(order)
 	write("descriptions.json", func(out *strings.Builder) {
 		out.WriteString("{\n")
 		for i, name := range order {
@@ -139,6 +148,16 @@ func main() {
 		}
 		out.WriteString("}\n")
 	})
+}
+
+// As OpenAPI names a type: the host turned round, dots for slashes.
+func modelName(path string) string {
+	host, rest, _ := strings.Cut(path, "/")
+	parts := strings.Split(host, ".")
+	for i, j := 0, len(parts)-1; i < j; i, j = i+1, j-1 {
+		parts[i], parts[j] = parts[j], parts[i]
+	}
+	return strings.Join(parts, ".") + "." + strings.ReplaceAll(rest, "/", ".")
 }
 
 // The name of a type in our files: `apps.v1.Deployment`.

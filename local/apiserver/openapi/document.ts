@@ -1,17 +1,18 @@
 /**
- * OpenAPI v3 documents, one a group and version. kubectl apply needs them: the kind behind each path,
- * ObjectMeta, and whether PATCH takes `fieldValidation` and `dryRun`.
+ * OpenAPI v3 documents, one a group and version: the kind behind each path, its schema, and which options and patches
+ * it takes. `kubectl explain` shows them, `kubectl apply` merges by them.
  */
 import { createHash } from "node:crypto";
+import { structNamed } from "../kinds/types.ts";
 import type { Registry } from "../resources/registry.ts";
 import { groupVersion, type Resource, servedVersion } from "../resources/resource.ts";
-import { metaSchemas, objectMetaName, reference } from "./meta.ts";
+import { builtinDigest, builtinSchemas, modelName, reference } from "./builtin.ts";
 
 /** `/openapi/v3`: the documents there are. The hash in an address changes with its content. */
 export function openApiIndex(registry: Registry): object {
   const paths = registry.groupVersions().map(({ group, version, path }) => {
     const hash = createHash("sha256")
-      .update(JSON.stringify(openApiDocument(registry, group, version)))
+      .update(contentKey(registry, group, version))
       .digest("hex")
       .slice(0, 32);
     return [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${hash.toUpperCase()}` }];
@@ -19,13 +20,25 @@ export function openApiIndex(registry: Registry): object {
   return { paths: Object.fromEntries(paths) };
 }
 
+/** What tells a document from others at its place. Kubernetes' own kinds change with this program only. */
+function contentKey(registry: Registry, group: string, version: string): string {
+  const resources = registry.inGroupVersion(group, version);
+  return resources.some(({ custom }) => custom)
+    ? JSON.stringify(openApiDocument(registry, group, version))
+    : `${builtinDigest()} ${group}/${version} ${resources.map(({ plural }) => plural).join(" ")}`;
+}
+
 /** The document of one group and version. */
 export function openApiDocument(registry: Registry, group: string, version: string): object {
   const resources = registry.inGroupVersion(group, version);
   const paths: Record<string, object> = {};
-  const schemas: Record<string, object> = { ...metaSchemas };
+  const types = resources.flatMap((resource) => servedVersion(resource, version)?.type ?? []);
+  const schemas = builtinSchemas([objectMeta, ...types]);
   for (const resource of resources) {
-    schemas[schemaName(resource, version)] = kindSchema(resource, version);
+    const name = schemaName(resource, version);
+    const own = resource.custom ? customSchema(resource, version) : schemas.get(name);
+    const kind = { group, kind: resource.kind, version };
+    schemas.set(name, { ...own, "x-kubernetes-group-version-kind": [kind] });
     const base = `/${group === "" ? "api" : "apis"}/${groupVersion(group, version)}`;
     const collection = `${base}/${resource.namespaced ? "namespaces/{namespace}/" : ""}${resource.plural}`;
     paths[collection] = collectionPath(resource, version);
@@ -35,31 +48,38 @@ export function openApiDocument(registry: Registry, group: string, version: stri
     openapi: "3.0.0",
     info: { title: "Kubernetes", version: "unversioned" },
     paths,
-    components: { schemas },
+    components: { schemas: Object.fromEntries(schemas) },
   };
 }
 
-/** `io.k8s.api.apps.v1.Deployment`; for others the group's labels turned round, as Kubernetes names them. */
-function schemaName({ group, kind, custom }: Resource, version: string): string {
-  if (custom) return `${group.split(".").toReversed().join(".")}.${version}.${kind}`;
-  return `io.k8s.api.${group === "" ? "core" : (group.split(".")[0] ?? "")}.${version}.${kind}`;
+const objectMeta = structNamed("meta.v1.ObjectMeta");
+
+/** A built-in kind's name is its type's; for others the group's labels turned round, as Kubernetes names them. */
+function schemaName(resource: Resource, version: string): string {
+  const type = servedVersion(resource, version)?.type;
+  if (type !== undefined) return modelName(type);
+  return `${resource.group.split(".").toReversed().join(".")}.${version}.${resource.kind}`;
 }
 
-function kindSchema(resource: Resource, version: string): object {
-  const { group, kind } = resource;
+const about = {
+  apiVersion:
+    "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+  kind: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+  metadata:
+    "Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata",
+};
+
+function customSchema(resource: Resource, version: string): object {
   const schema = servedVersion(resource, version)?.schema;
   return {
     type: "object",
-    ...(resource.custom ? {} : { "x-kubernetes-preserve-unknown-fields": true }),
     ...schema,
     properties: {
-      ...(resource.custom ? {} : { spec: { type: "object" }, status: { type: "object" } }),
       ...schema?.properties,
-      apiVersion: { type: "string" },
-      kind: { type: "string" },
-      metadata: { allOf: [reference(objectMetaName)], default: {} },
+      apiVersion: { type: "string", description: about.apiVersion },
+      kind: { type: "string", description: about.kind },
+      metadata: { allOf: [reference(modelName(objectMeta))], description: about.metadata },
     },
-    "x-kubernetes-group-version-kind": [{ group, kind, version }],
   };
 }
 
@@ -97,15 +117,12 @@ function collectionPath(resource: Resource, version: string): object {
   return resource.stored ? { get: operation(resource, version, "list", []), ...create } : create;
 }
 
-/**
- * PATCH does not name strategic merge: kubectl then merges Kubernetes' own kinds by its compiled-in
- * types, which is right, where the shallow schemas above would have it replace lists.
- */
 function itemPath(resource: Resource, version: string): object {
   const patches = [
     "application/apply-patch+yaml",
     "application/json-patch+json",
     "application/merge-patch+json",
+    ...(resource.custom ? [] : ["application/strategic-merge-patch+json"]),
   ];
   return {
     get: operation(resource, version, "get", []),

@@ -130,6 +130,7 @@ function mergeItem(merged: unknown[], item: unknown, key: string, type: GoType):
 /** A map as Go's %v prints it. */
 export function showGoMap(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(showGoMap).join(" ")}]`;
+  if (Object.is(value, null)) return "<nil>";
   if (!isObject(value)) return String(value);
   const pairs = Object.keys(value).sort();
   return `map[${pairs.map((name) => `${name}:${showGoMap(value[name])}`).join(" ")}]`;

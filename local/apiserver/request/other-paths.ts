@@ -37,6 +37,11 @@ export async function serveOther(
     );
   }
   const answer = await find(context, first, rest, request.headers.host ?? "");
+  if (answer === emptySwagger && request.headers.accept?.includes(swaggerAsked)) {
+    // Field 1, `swagger`, is "2.0": all that a document needs.
+    response.writeHead(200, { "content-type": swaggerProtobuf }).end(Buffer.from("\n\u00032.0", "latin1"));
+    return;
+  }
   if (answer === undefined) return sendText(response, 404, "404 page not found\n");
   sendJson(response, 200, JSON.stringify(answer));
 }
@@ -66,6 +71,7 @@ async function find(
           ? apiResourceList(registry, group, version)
           : undefined;
     case "openapi":
+      if (rest[0] === "v2" && rest.length === 1) return emptySwagger;
       return rest[0] === "v3" ? openApi(context, rest.slice(1)) : undefined;
     case "openid":
       return rest.join("/") === "v1/jwks" ? context.tokens.keySet() : undefined;
@@ -100,6 +106,13 @@ const versionInfo = {
   compiler: "v8",
   platform: `${platform}/${arch === "x64" ? "amd64" : arch}`,
 };
+
+/** OpenAPI v2, which clients ask for where v3 does not know a kind: it knows none either. */
+const emptySwagger = { swagger: "2.0", info: { title: "Kubernetes", version: "unversioned" }, paths: {} };
+
+// Asked for with an @, which no media type may have, and answered with a dot.
+const swaggerAsked = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+const swaggerProtobuf = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 /** The index of documents is made again only when a CRD has changed. */
 const indexes = new WeakMap<ApiContext["registry"], { generation: number; index: object }>();

@@ -26,9 +26,23 @@ export function customResource(definition: ApiObject): Resource {
       ) ?? "",
     stored: true,
     custom: true,
-    strategy: {},
+    strategy: { warnings: finalizerWarnings },
     subresources: [],
   };
+}
+
+const ownFinalizers = new Set(["orphan", "foregroundDeletion", "kubernetes"]);
+
+/** New finalizers without a domain may be somebody else's one day. */
+function finalizerWarnings({ metadata }: ApiObject, old: ApiObject | undefined): string[] {
+  const known = new Set(old?.metadata.finalizers ?? []);
+  return [...new Set(metadata.finalizers ?? [])]
+    .filter((name) => !known.has(name) && !name.includes("/") && !ownFinalizers.has(name))
+    .sort()
+    .map((name) => {
+      const how = name.includes(".") ? " including a path (/)" : "";
+      return `metadata.finalizers: ${JSON.stringify(name)}: prefer a domain-qualified finalizer name${how} to avoid accidental conflicts with other finalizer writers`;
+    });
 }
 
 function readVersion(version: JsonObject): ResourceVersion {

@@ -18,8 +18,8 @@ const qualifiedNameText =
 /** How a kind's names must look: `label` for namespaces and services, `path` for RBAC (anything but `/` and `%`). */
 export type NameForm = "label" | "subdomain" | "path";
 
-/** Checks name, labels and annotations as every Kubernetes object's. */
-export function validateMetadata(object: ApiObject, form: NameForm): FieldError[] {
+/** Checks name, labels, annotations and finalizers as every Kubernetes object's; of a custom resource any finalizer may be. */
+export function validateMetadata(object: ApiObject, form: NameForm, custom: boolean): FieldError[] {
   const { name, labels = {}, annotations = {} } = object.metadata;
   const faults: FieldError[] = [];
   if (name === "") faults.push(required("metadata.name", "name or generateName is required"));
@@ -49,7 +49,7 @@ export function validateMetadata(object: ApiObject, form: NameForm): FieldError[
   if (size > 262_144) faults.push(tooLong("metadata.annotations", 262_144));
   faults.push(...validateOwners(object));
   object.metadata.finalizers?.forEach((finalizer, index) => {
-    faults.push(...validateFinalizer(finalizer, `metadata.finalizers[${index}]`));
+    faults.push(...validateFinalizer(finalizer, `metadata.finalizers[${index}]`, custom));
   });
   return faults;
 }
@@ -84,13 +84,14 @@ function validateOwners({ metadata }: ApiObject): FieldError[] {
 
 const standardFinalizers = new Set(["kubernetes", "orphan", "foregroundDeletion"]);
 
-function validateFinalizer(finalizer: string, field: string): FieldError[] {
+function validateFinalizer(finalizer: string, field: string, custom: boolean): FieldError[] {
   const faults = labelKeyFaults(finalizer).map((fault) => invalidValue(field, finalizer, fault));
-  if (faults.length > 0 || finalizer.includes("/") || standardFinalizers.has(finalizer)) return faults;
-  // A custom resource's may be a plain domain name too; Kubernetes warns of those.
-  return finalizer.includes(".")
-    ? []
-    : [invalidValue(field, finalizer, "name is neither a standard finalizer name nor is it fully qualified")];
+  // Kubernetes only warns of a custom resource's.
+  if (custom || faults.length > 0 || finalizer.includes("/") || standardFinalizers.has(finalizer))
+    return faults;
+  return [
+    invalidValue(field, finalizer, "name is neither a standard finalizer name nor is it fully qualified"),
+  ];
 }
 
 function validateKey(field: string, key: string): FieldError[] {

@@ -56,6 +56,8 @@ export interface Strategy {
   /** Carries over what the server owns. */
   readonly prepareForUpdate?: (object: ApiObject, old: ApiObject) => void;
   readonly validate?: (object: ApiObject, old: ApiObject | undefined) => FieldError[];
+  /** What is allowed and yet unwise. */
+  readonly warnings?: (object: ApiObject, old: ApiObject | undefined) => string[];
   /** Seconds that a deletion leaves the object; 0 deletes at once. */
   readonly gracePeriod?: (object: ApiObject, asked: number | undefined) => number;
   /** A deletion answers with the object instead of a Status. */

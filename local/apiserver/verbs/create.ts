@@ -53,6 +53,7 @@ export async function createObject(
   if (resource.custom && target.version.status) delete object.status;
   checkEscalation(context.store, options.user, target, object, undefined);
   validateObject(target, object, undefined);
+  options.warnings.push(...(resource.strategy.warnings?.(object, undefined) ?? []));
   await context.admission.validate({ ...admission, object, old: undefined }, options.warnings);
   if (options.dryRun) return withoutVersion(object);
   try {

@@ -76,6 +76,8 @@ async function updateOnce(
   prepare(target, object, old);
   checkEscalation(context.store, options.user, target, object, old);
   validateObject(target, object, old);
+  if (target.subresource === undefined)
+    options.warnings.push(...(resource.strategy.warnings?.(object, old) ?? []));
   await context.admission.validate({ ...admission, object, old }, options.warnings);
   keepTimesOfManagers(object, old);
   if (equalJson(object, old)) return old;

@@ -20,7 +20,7 @@ export function validateObject(target: Target, object: ApiObject, old: ApiObject
       : labelNames.has(resource.plural) && resource.group === ""
         ? "label"
         : "subdomain";
-  const faults: FieldError[] = [...validateMetadata(object, form)];
+  const faults: FieldError[] = [...validateMetadata(object, form, resource.custom)];
   // Kubernetes checks this twice, and says it twice.
   if (old?.metadata.deletionTimestamp !== undefined)
     faults.push(...newFinalizers(object, old), ...newFinalizers(object, old));

@@ -2,6 +2,7 @@ import { uncompilableRules } from "../../cel/rules.ts";
 import { invalidValue, required } from "../../field-errors.ts";
 import { at, ensureObject, equalJson, isObject, listAt, objectAt, setDefault, textAt } from "../../json.ts";
 import { type ApiObject, timestamp } from "../../object.ts";
+import { unknownFormats } from "../../schema/known-formats.ts";
 import { isSchema, type Schema } from "../../schema/schema.ts";
 import type { FieldError } from "../../status.ts";
 import type { Strategy } from "../resource.ts";
@@ -45,7 +46,20 @@ export function definitionStrategy(now: () => number): Strategy {
       };
     },
     validate,
+    warnings(definition, old) {
+      const known = old === undefined ? new Set<string>() : formatsOf(old);
+      return [...formatsOf(definition).difference(known)].map(
+        (format) => `unrecognized format ${JSON.stringify(format)}`,
+      );
+    },
   };
+}
+
+function formatsOf(definition: ApiObject): Set<string> {
+  const schemas = listAt(definition, "spec", "versions").map((version) =>
+    at(version, "schema", "openAPIV3Schema"),
+  );
+  return new Set(schemas.flatMap((schema) => (isSchema(schema) ? [...unknownFormats(schema)] : [])));
 }
 
 function storageVersion(definition: ApiObject): string {
