@@ -26,8 +26,11 @@ function inMemory(world: World): CaseBed {
       world.edit(kind, name, change),
     get: async (kind, name) => world.snapshot().get(kind, "default", name),
     async until(condition) {
-      await simulation.run(() => condition(world.canary()));
-      return world.canary();
+      for (let turn = 0; turn < 200; turn++) {
+        await simulation.turn();
+        if (await condition(world.canary())) return world.canary();
+      }
+      throw new Error(`not reached: ${JSON.stringify(world.canary().status)}`);
     },
     async deleteCanary() {
       const { metadata, ...rest } = world.canary();

@@ -21,7 +21,7 @@ export interface CaseBed {
   get<T extends KubeObject>(kind: Kind<T>, name: string): Promise<T | undefined>;
   /** Deletes the Canary, and waits until the controller lets it go. */
   deleteCanary(): Promise<void>;
-  until(condition: (canary: Canary) => boolean): Promise<Canary>;
+  until(condition: (canary: Canary) => boolean | Promise<boolean>): Promise<Canary>;
   /** How the checks of the canary end from now on. */
   failing: boolean;
   /** Images whose pods never get ready. */
@@ -242,7 +242,8 @@ export const flaggerCases: Readonly<Record<string, (bed: CaseBed) => Promise<voi
       canaryOf({ service }, { stepWeights: [10, 50], sessionAffinity, metrics: [success] }),
     );
     await setImage(bed, "6.0.1");
-    const { status } = await bed.until((canary) => canary.status?.canaryWeight === 10);
+    // The weight is stored, then written to the route.
+    const { status } = await bed.until(async () => (await rulesOf(bed)).at(-1)?.weight === 10);
     const [stays, primary] = await rulesOf(bed);
     expect(stays).toMatchObject({
       cookie: expect.stringContaining(`${status?.sessionAffinityCookie}`),
@@ -315,9 +316,12 @@ export const flaggerCases: Readonly<Record<string, (bed: CaseBed) => Promise<voi
       ),
     );
     await setImage(bed, "6.0.1");
-    await bed.until((canary) => canary.status?.canaryWeight === 10);
-    const rules = (await bed.get(HTTPRouteKind, "podinfo"))?.spec.rules ?? [];
-    expect(rules.map(({ backendRefs }) => backendRefs?.[1]?.weight)).toEqual([100, 0, 10]);
+    const weights = async () => {
+      const rules = (await bed.get(HTTPRouteKind, "podinfo"))?.spec.rules ?? [];
+      return rules.map(({ backendRefs }) => backendRefs?.[1]?.weight);
+    };
+    await bed.until(async () => (await weights()).at(-1) === 10);
+    expect(await weights()).toEqual([100, 0, 10]);
     await bed.until(ended("Succeeded"));
   },
 

@@ -79,7 +79,7 @@ function inNamespace(namespace: string, signals: { failing: number }): CaseBed {
       const end = performance.now() + 60_000;
       for (;;) {
         const canary = await get(CanaryKind, "podinfo");
-        if (canary !== undefined && condition(canary)) return canary;
+        if (canary !== undefined && (await condition(canary))) return canary;
         if (performance.now() > end) throw new Error(`not reached: ${JSON.stringify(canary?.status)}`);
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
