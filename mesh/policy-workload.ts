@@ -1,6 +1,8 @@
 import { CanaryKind } from "../api/kinds.ts";
 import type { Snapshot } from "../kube/contract.ts";
 import type { Workload } from "../policy/compile/select.ts";
+import { gatewayClassLabel } from "./gateway-api/deployment.ts";
+import { gatewayNameLabel } from "./translate/gateway-api/listeners.ts";
 
 /** Labels by one of which a Canary tells its primary from its target. */
 const selectorLabels = ["app", "name", "app.kubernetes.io/name"];
@@ -29,8 +31,8 @@ export function policyWorkload(
 
 /** What `targetRefs` may name: the Gateway API's Gateway that a pod was deployed for, and its class; empty for others. */
 export function gatewayOf(labels: Readonly<Record<string, string>>): Pick<Workload, "gateway"> {
-  const name = labels["gateway.networking.k8s.io/gateway-name"];
-  const className = labels["gateway.networking.k8s.io/gateway-class-name"];
+  const name = labels[gatewayNameLabel];
+  const className = labels[gatewayClassLabel];
   return name === undefined ? {} : { gateway: { name, ...(className !== undefined && { className }) } };
 }
 

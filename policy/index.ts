@@ -6,6 +6,7 @@ export { type Ask, type Decision, decider } from "./edge/decide.ts";
 export type { WireRequest } from "./edge/receive.ts";
 export { type Evaluate, evaluator } from "./evaluate/evaluate.ts";
 export type { PolicyRequest, Verdict } from "./evaluate/request.ts";
+export { type Explanation, explainDecision, wordMiss } from "./explain/explain.ts";
 export { type Authentication, authenticate } from "./jwt/authenticate.ts";
 export { PolicyEngine } from "./live/engine.ts";
 export type { WorkloadPolicy } from "./model.ts";
