@@ -11,6 +11,7 @@ import type { Client } from "../../../kube/contract.ts";
 import { deployShop, untilPhase } from "../../e2e/support/shop.ts";
 import { openWorld } from "../../e2e/support/world.ts";
 import { numberOption, type Soak } from "../soak.ts";
+import { slowShop } from "./shop.ts";
 
 const rate = 500;
 /** Milliseconds until an application listens. */
@@ -47,7 +48,7 @@ release ends so, and where no request has failed but those that the broken versi
 async function releaseUntil(wanted: number, { client }: World, folder: string, say: (line: string) => void) {
   const record = join(folder, "requests.ndjson");
   await deployShop(client, canary());
-  await apply(client, shop("1"));
+  await apply(client, slowShop("1", { startDelay }));
   await untilPhase(client, ["Succeeded", "Initialized"], 90);
   await apply(client, manifests.load(rate, record));
   await until("the first requests", 60, async () => (readRecord(record).length > rate ? true : undefined));
@@ -96,7 +97,7 @@ async function releaseOne(
 ): Promise<string | undefined> {
   const faultFile = join(folder, `fault-${version}`);
   const before = (await readCanary(client))?.status?.history?.[0]?.run;
-  await apply(client, shop(version, faultFile));
+  await apply(client, slowShop(version, { startDelay, faultFile }));
   if (ending !== "promoted") {
     await until(`weight 60 of version ${version}`, 60, async () =>
       (await readCanary(client))?.status?.canaryWeight === 60 ? true : undefined,
@@ -138,23 +139,4 @@ function canary(): UnreadObject {
       },
     },
   };
-}
-
-/** The demo's shop with the application that starts slowly and ends at once. */
-function shop(version: string, faultFile?: string): UnreadObject {
-  const object = manifests.shop(version, faultFile);
-  const { spec } = object as { readonly spec?: { readonly template: { readonly spec: PodSpec } } };
-  if (spec === undefined) throw new Error("the demo's shop has no spec");
-  const [container] = spec.template.spec.containers;
-  const changed = {
-    ...container,
-    command: [process.execPath, join(import.meta.dirname, "app.ts")],
-    env: [...(container?.env ?? []), { name: "START_DELAY", value: String(startDelay) }],
-  };
-  const template = { ...spec.template, spec: { ...spec.template.spec, containers: [changed] } };
-  return { ...object, spec: { ...spec, template } };
-}
-
-interface PodSpec {
-  readonly containers: readonly { readonly env?: readonly { name: string; value: string }[] }[];
 }
