@@ -34,7 +34,7 @@ export interface KubernetesOptions {
   readonly logger: Logger;
   /** Serves `kubectl logs`; without it that is 501. */
   readonly podLog?: PodLog;
-  /** Where a webhook that names a Service is reached; without it such webhooks have no endpoints. */
+  /** Where a webhook that names a Service is reached; default at one of its ready pods. */
   readonly resolveService?: ResolveService;
   /** Epoch milliseconds. Default: the system's clock. */
   readonly now?: () => number;
