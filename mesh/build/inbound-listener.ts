@@ -20,6 +20,7 @@ import type { Proxy } from "../model/proxy.ts";
 import { isHttp } from "../model/service.ts";
 import { typed } from "./any.ts";
 import { httpManager } from "./http-manager.ts";
+import { peerFacts } from "./peer-facts.ts";
 import { inboundPassthroughCluster } from "./plain-clusters.ts";
 import { inboundTls, meshProtocols } from "./tls.ts";
 import { durationFromMs, socketAddress } from "./values.ts";
@@ -121,7 +122,10 @@ export function inboundChains(
     return create(FilterChainSchema, {
       name: `0.0.0.0_${port.number}_${index}`,
       filterChainMatch: { ...match, ...(destinationPort !== undefined && { destinationPort }) },
-      filters: http ? [httpChain(port, context)] : tcpChain(port, context),
+      filters: [
+        ...(mutualTls ? [peerFacts()] : []),
+        ...(http ? [httpChain(port, context)] : tcpChain(port, context)),
+      ],
       ...(mutualTls && {
         transportSocket: {
           name: "envoy.transport_sockets.tls",

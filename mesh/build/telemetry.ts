@@ -41,6 +41,7 @@ import { FractionalPercent_DenominatorType as Denominator } from "../../envoy/ge
 import { type Matcher, MatcherSchema } from "../../envoy/generated/xds/type/matcher/v3/matcher_pb.js";
 import { typed } from "./any.ts";
 import { denialLog } from "./denial-log.ts";
+import { peerFact } from "./peer-facts.ts";
 
 /** Log name under which attempts arrive at the control plane. */
 export const attemptsLog = "fairlead_attempts";
@@ -105,17 +106,14 @@ export function clusterMetadata({ host, name, namespace }: ServiceFacts): JsonOb
 
 /** Series with `reporter="destination"` and the lines of denied requests, for the listener of one inbound port. */
 export function inboundAccessLogs(self: WorkloadFacts, service: ServiceFacts | undefined): AccessLog[] {
-  const subject = (pattern: string) =>
-    `%CEL(re.extract(connection.subject_peer_certificate, '${pattern}', '\\\\1'))%`;
-  const version = subject("^CN=[^,]*,OU=([^,]*),OU=[^,]*,O=.*");
-  const app = subject("^CN=[^,]*,OU=[^,]*,OU=([^,]*),O=.*");
+  const [app, version] = [peerFact("app"), peerFact("version")];
   return [
     istioStats({
       reporter: "destination",
-      source_workload: subject("^CN=([^,]*),.*"),
+      source_workload: peerFact("workload"),
       source_canonical_service: app,
       source_canonical_revision: version,
-      source_workload_namespace: subject(".*O=([^,]*)$"),
+      source_workload_namespace: peerFact("namespace"),
       source_principal: "%DOWNSTREAM_PEER_URI_SAN%",
       source_app: app,
       source_version: version,
@@ -125,7 +123,7 @@ export function inboundAccessLogs(self: WorkloadFacts, service: ServiceFacts | u
       destination_service: service?.host ?? self.canonicalName ?? "unknown",
       destination_service_name: service?.name ?? self.canonicalName ?? "unknown",
       destination_service_namespace: service?.namespace ?? self.namespace ?? "unknown",
-      connection_security_policy: "%CEL(connection.mtls ? 'mutual_tls' : 'none')%",
+      connection_security_policy: peerFact("security"),
     }),
     denialLog(),
   ];
@@ -289,8 +287,7 @@ function destinationLiterals(self: WorkloadFacts): Record<string, string> {
 function istioStats(ownTags: Record<string, string>): AccessLog {
   const values: Record<string, string> = {
     ...ownTags,
-    request_protocol:
-      "%CEL('content-type' in request.headers && request.headers['content-type'].startsWith('application/grpc') ? 'grpc' : 'http')%",
+    request_protocol: "%REQ(CONTENT-TYPE)%",
     response_code: "%RESPONSE_CODE%",
     grpc_response_status: "%GRPC_STATUS_NUMBER%",
     response_flags: "%RESPONSE_FLAGS%",
@@ -298,7 +295,7 @@ function istioStats(ownTags: Record<string, string>): AccessLog {
   const tags = Object.entries(values).map(([name, valueFormat]) => ({
     name,
     valueFormat,
-    ...(valueFormat.startsWith("%") && !keepsOwnAbsence.has(name) ? { rules: unknownWhenMissing } : {}),
+    ...rulesOf(name, valueFormat),
   }));
   const histogram = (name: string, unit: Unit, valueFormat: string) => ({
     stat: { name, tags },
@@ -325,21 +322,43 @@ function istioStats(ownTags: Record<string, string>): AccessLog {
 /** Istio leaves an absent gRPC status empty and absent response flags `-`; every other missing value reads `unknown`. */
 const keepsOwnAbsence = new Set(["grpc_response_status", "response_flags"]);
 
+/** What becomes of a tag's value before it is counted. */
+function rulesOf(name: string, valueFormat: string): { readonly rules?: Matcher } {
+  if (!valueFormat.startsWith("%") || keepsOwnAbsence.has(name)) return {};
+  if (name === "request_protocol") return { rules: grpcOrHttp };
+  return { rules: name === "connection_security_policy" ? noneWhenMissing : unknownWhenMissing };
+}
+
+const tagValue = { name: "tag", typedConfig: typed(StatTagValueInputSchema, {}) };
+
 /** A tag value that Envoy could not tell is `unknown`, as Istio spells it. */
-const unknownWhenMissing: Matcher = create(MatcherSchema, {
+const unknownWhenMissing = whenMissing("unknown");
+/** A connection without a certificate has no security. */
+const noneWhenMissing = whenMissing("none");
+
+function whenMissing(value: string): Matcher {
+  const map = { "": becomes(value), "-": becomes(value) };
+  return create(MatcherSchema, {
+    matcherType: {
+      case: "matcherTree",
+      value: { input: tagValue, treeType: { case: "exactMatchMap", value: { map } } },
+    },
+  });
+}
+
+/** A content type of gRPC, or anything else. */
+const grpcOrHttp: Matcher = create(MatcherSchema, {
   matcherType: {
     case: "matcherTree",
     value: {
-      input: { name: "tag", typedConfig: typed(StatTagValueInputSchema, {}) },
-      treeType: {
-        case: "exactMatchMap",
-        value: { map: { "": toUnknown(), "-": toUnknown() } },
-      },
+      input: tagValue,
+      treeType: { case: "prefixMatchMap", value: { map: { "application/grpc": becomes("grpc") } } },
     },
   },
+  onNoMatch: becomes("http"),
 });
 
-function toUnknown() {
-  const transform: Any = typed(TransformStatSchema, { updateTag: { newTagValue: "unknown" } });
-  return { onMatch: { case: "action" as const, value: { name: "unknown", typedConfig: transform } } };
+function becomes(newTagValue: string) {
+  const transform: Any = typed(TransformStatSchema, { updateTag: { newTagValue } });
+  return { onMatch: { case: "action" as const, value: { name: newTagValue, typedConfig: transform } } };
 }
