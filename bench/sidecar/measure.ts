@@ -86,9 +86,9 @@ export async function measureExtra(
     for (let round = 0; round <= rounds; round += 1) {
       const times: number[][] = askings.map(() => []);
       for (let request = 0; request < requestsARound; request += 1)
-        for (const [index, { ask }] of askings.entries()) {
+        for (const [index, asking] of askings.entries()) {
           const start = performance.now();
-          await ask();
+          await asking.ask();
           times[index]?.push((performance.now() - start) * 1000);
         }
       // The first round is to get warm.
@@ -105,6 +105,6 @@ export async function measureExtra(
       p99: (p99[at + 1] ?? 0) - (p99[0] ?? 0),
     }));
   } finally {
-    for (const { close } of askings) close();
+    for (const asking of askings) asking.close();
   }
 }
