@@ -1,6 +1,5 @@
 import { EndpointSliceKind } from "../api/core.ts";
-import { DestinationRuleKind, GRPCRouteKind, HTTPRouteKind, VirtualServiceKind } from "../api/kinds.ts";
-import type { KubeObject, ResourceRef } from "../api/resource.ts";
+import type { ResourceRef } from "../api/resource.ts";
 import { createBuilder } from "./build/builder.ts";
 import { inboundAccessLogs, outboundAccessLogs, upstreamAttemptLogs } from "./build/telemetry.ts";
 import { createWithdrawals } from "./build/withdrawals.ts";
@@ -10,6 +9,7 @@ import { defaultSettings, type MeshSettings, type Model } from "./model/model.ts
 import type { Proxy } from "./model/proxy.ts";
 import { programmedIn } from "./programmed.ts";
 import { refusalProblems } from "./refusals.ts";
+import { findRule, weightKinds } from "./route-kinds.ts";
 import { type Changes, createChanges } from "./translate/changes.ts";
 import { createTranslator, translatedKinds } from "./translate/translate.ts";
 import { createAds } from "./xds/ads.ts";
@@ -20,7 +20,7 @@ import { createSchedule } from "./xds/schedule.ts";
 import type { Rejection } from "./xds/stream.ts";
 
 /** Weights and endpoints: changes of these kinds wait for nothing. */
-const urgentKinds: readonly object[] = [VirtualServiceKind, EndpointSliceKind, HTTPRouteKind, GRPCRouteKind];
+const urgentKinds: readonly object[] = [EndpointSliceKind, ...weightKinds];
 
 /**
  * Starts the mesh: watches the kinds it is made of and keeps every connected proxy at the newest view.
@@ -108,9 +108,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   /** An object that has changed since the last refresh is held by nobody yet. */
   function programmed(source: ResourceRef): Holding {
     const { held, of } = programmedIn(ads.connections(), source);
-    const kind = source.kind === DestinationRuleKind.kind ? DestinationRuleKind : VirtualServiceKind;
-    const stored = informers.snapshot().get<KubeObject>(kind, source.namespace, source.name);
-    return { held: stored === followed.get<KubeObject>(kind, source.namespace, source.name) ? held : 0, of };
+    return { held: findRule(informers.snapshot(), source) === findRule(followed, source) ? held : 0, of };
   }
 
   /** Takes back what a proxy refused, for all. Envoy names the culprit in most of its messages. */

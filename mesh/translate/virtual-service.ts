@@ -92,7 +92,8 @@ function bare(
   return { apiVersion, kind, metadata: { name, namespace, creationTimestamp, ...annotations }, spec };
 }
 
-function readRunMark(json: string, report: Report): LiveCanary | undefined {
+/** The run that the controller marked a route with, see `api/annotations.ts`. */
+export function readRunMark(json: string, report: Report): LiveCanary | undefined {
   let mark: Partial<RunMark> | undefined;
   try {
     mark = JSON.parse(json);

@@ -4,12 +4,13 @@ import {
   rollbackAnnotation,
   runAnnotation,
 } from "../../api/annotations.ts";
-import { CanaryKind, VirtualServiceKind } from "../../api/kinds.ts";
+import { CanaryKind } from "../../api/kinds.ts";
 import type { KubeObject } from "../../api/resource.ts";
 import type { Cut } from "../../api/signals.ts";
 import type { Snapshot } from "../../kube/contract.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { RouteTable } from "../model/route.ts";
+import { findRule } from "../route-kinds.ts";
 import { concerns, cutTable } from "./cut-routes.ts";
 
 /** A cut and what a person had asked of its Canary when it was set. */
@@ -56,7 +57,7 @@ export function createCuts(logger: Logger) {
 }
 
 function endOf({ cut, actionBefore }: Held, snapshot: Snapshot): string | undefined {
-  const route = snapshot.get(VirtualServiceKind, cut.route.namespace, cut.route.name);
+  const route = findRule(snapshot, cut.route);
   const { [rollbackAnnotation]: rollback, [runAnnotation]: run } = route?.metadata.annotations ?? {};
   if (field(rollback, "id") === cut.id) return "the stored route carries the rollback";
   const revision = field(run, "revision");

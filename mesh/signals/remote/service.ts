@@ -6,12 +6,12 @@ import {
   type sendUnaryData,
   status,
 } from "@grpc/grpc-js";
-import { VirtualServiceKind } from "../../../api/kinds.ts";
 import type { ResourceRef } from "../../../api/resource.ts";
 import type { Cut, Run, Signal, Signals } from "../../../api/signals.ts";
 import type { Snapshot } from "../../../kube/contract.ts";
 import type { Logger } from "../../../lib/log.ts";
 import type { Mesh } from "../../contract.ts";
+import { findRule } from "../../route-kinds.ts";
 import type { GrpcService } from "../../xds/serve.ts";
 import { type HistoryRequest, type RouteHolding, signalsDefinition } from "./protocol.ts";
 
@@ -104,8 +104,7 @@ async function sendHolding(
   let timer: NodeJS.Timeout | undefined;
   const tell = (): void => {
     timer = undefined;
-    const { resourceVersion } =
-      snapshot().get(VirtualServiceKind, route.namespace, route.name)?.metadata ?? {};
+    const { resourceVersion } = findRule(snapshot(), route)?.metadata ?? {};
     const holding = { ...mesh.programmed(route), ...(resourceVersion !== undefined && { resourceVersion }) };
     const text = JSON.stringify(holding);
     if (text !== last) call.write(holding);

@@ -1,3 +1,4 @@
+import { runAnnotation } from "../../../api/annotations.ts";
 import { GRPCRouteKind, HTTPRouteKind, TCPRouteKind, TLSRouteKind } from "../../../api/kinds.ts";
 import { type KubeObject, refOf } from "../../../api/resource.ts";
 import type { Snapshot } from "../../../kube/contract.ts";
@@ -5,6 +6,8 @@ import { mesh } from "../../model/caller.ts";
 import { serviceHost } from "../../model/names.ts";
 import type { Destination, HttpRoute, RouteTable } from "../../model/route.ts";
 import { byPrecedence } from "../../model/route-precedence.ts";
+import { reportOn } from "../problem.ts";
+import { readRunMark } from "../virtual-service.ts";
 import { attach, isGatewayRef, isServiceRef, type LabelsOf } from "./attach.ts";
 import {
   type BackendRef,
@@ -163,10 +166,16 @@ function tableFor(
     http: onPort(http),
     tls: onPort(tls),
     tcp: onPort(tcp),
-    live: undefined,
+    live: liveOf(object),
     ranked: true,
     createdAt: creationTimestamp,
   };
+}
+
+/** The run that is being judged on this route; a mark that cannot be read is none. */
+function liveOf(object: KubeObject): RouteTable["live"] {
+  const mark = object.metadata.annotations?.[runAnnotation];
+  return mark === undefined ? undefined : readRunMark(mark, reportOn(refOf(object), []));
 }
 
 function hostsIn({ http, tls, tcp }: Content): Set<string> {
