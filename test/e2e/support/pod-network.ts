@@ -13,8 +13,10 @@ import {
 import {
   AuthorizationPolicyKind,
   CanaryKind,
+  DestinationRuleKind,
   PeerAuthenticationKind,
   RequestAuthenticationKind,
+  VirtualServiceKind,
 } from "../../../api/kinds.ts";
 import type { Kind, UnreadObject } from "../../../api/resource.ts";
 import type { Client } from "../../../kube/contract.ts";
@@ -168,6 +170,8 @@ const kinds: readonly Kind[] = [
   PeerAuthenticationKind,
   RequestAuthenticationKind,
   AuthorizationPolicyKind,
+  VirtualServiceKind,
+  DestinationRuleKind,
 ];
 
 /** Creates objects, or brings them up to date. */

@@ -52,6 +52,8 @@ export interface Stated {
 export interface PodOptions {
   readonly labels?: Readonly<Record<string, string>>;
   readonly answering?: Answering;
+  /** The test serves on its port 8080 itself. */
+  readonly serves?: false;
 }
 
 const namespace = "demo";
@@ -168,9 +170,11 @@ export async function startTraffic(network: string, labels: Readonly<Record<stri
     async pod(app: string, name: string, options: PodOptions = {}): Promise<string> {
       addresses += 1;
       const ip = `${network}.1.${addresses}`;
-      const server = createServer(options.answering ?? ((_, response) => response.end(name)));
-      servers.push(server);
-      await new Promise<void>((resolve) => server.listen(8080, ip, resolve));
+      if (options.serves !== false) {
+        const server = createServer(options.answering ?? ((_, response) => response.end(name)));
+        servers.push(server);
+        await new Promise<void>((resolve) => server.listen(8080, ip, resolve));
+      }
       store(podObject(app, name, ip, options.labels ?? {}));
       return ip;
     },
@@ -264,4 +268,23 @@ function sliceObject(
       targetRef: { kind: "Pod", namespace, name: metadata.name },
     })),
   };
+}
+
+/** Answers of `count` requests, some at a time. */
+export async function many(
+  count: number,
+  ask: (index: number) => Promise<Answer>,
+  atOnce = 48,
+): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  let next = 0;
+  const worker = async () => {
+    while (next < count) {
+      const index = next;
+      next += 1;
+      answers[index] = await ask(index);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+  return answers;
 }
