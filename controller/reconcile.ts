@@ -46,7 +46,9 @@ export async function reconcile(
     forget(entry, namespace, options);
     return undefined;
   }
-  entry.reading = readOnce(object, entry.reading, { provider: options.settings.meshProvider });
+  const { meshProvider: provider, crossNamespaceRefs } = options.settings;
+  const defaults = { provider, crossNamespaceRefs };
+  entry.reading = readOnce(object, entry.reading, defaults);
   const { reading } = entry.reading;
   const error = reading.problems.find((problem) => hasErrors([problem]));
   if (reading.value === undefined) {

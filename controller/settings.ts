@@ -12,6 +12,8 @@ export interface ControllerSettings {
   readonly includeLabelPrefixes: readonly string[];
   /** URL that is told the events of Canaries without an event hook, as Flagger's `-event-webhook`. */
   readonly eventWebhook?: string;
+  /** Whether Canaries may name metric templates and alert providers of other namespaces. */
+  readonly crossNamespaceRefs: boolean;
   /** Only this namespace; all where absent. */
   readonly namespace?: string;
   /** DNS suffix of Services. */
@@ -20,6 +22,7 @@ export interface ControllerSettings {
 
 export const defaultSettings: ControllerSettings = {
   meshProvider: "istio",
+  crossNamespaceRefs: true,
   selectorLabels: defaultSelectorLabels,
   includeLabelPrefixes: [],
   clusterDomain: "cluster.local",

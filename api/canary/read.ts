@@ -7,6 +7,7 @@ import { checkUrl, type Report, readDuration, readWhole } from "./fields.ts";
 import { readGuard } from "./guard.ts";
 import { readAlerts, readHooks } from "./hooks.ts";
 import { readMetrics } from "./metrics.ts";
+import { checkReferences } from "./references.ts";
 import { readSequential } from "./sequential.ts";
 import { nameAll, readService } from "./service.ts";
 import { readStrategy } from "./strategy.ts";
@@ -16,6 +17,8 @@ import type { Provider, ReadAnalysis, ReadCanary } from "./types.ts";
 /** What the controller is set to, where a Canary does not say. */
 export interface CanaryDefaults {
   readonly provider?: Provider;
+  /** Whether it may name metric templates and alert providers of other namespaces; it may where this is absent. */
+  readonly crossNamespaceRefs?: boolean;
 }
 
 /**
@@ -39,6 +42,7 @@ function readSpec(canary: Canary, defaults: CanaryDefaults, report: Report): Rea
   const provider = spec.provider ?? defaults.provider ?? "istio";
   const namespace = canary.metadata.namespace ?? "default";
   checkTarget(spec, provider, report);
+  if (defaults.crossNamespaceRefs === false) checkReferences(spec, namespace, report);
   if (spec.metricsServer) checkUrl(spec.metricsServer, "/spec/metricsServer", report);
   // Knative's own Services take the traffic there, so nothing need be said about them.
   if (!spec.service && provider !== "knative")

@@ -17,6 +17,7 @@ interface ServeOptions {
   readonly meshProvider: "istio" | "kubernetes";
   readonly metricsServer?: string;
   readonly namespace?: string;
+  readonly crossNamespaceRefs: boolean;
   readonly selectorLabels?: string;
   readonly includeLabelPrefix?: string;
   readonly discoveryAddress: string;
@@ -72,6 +73,10 @@ export function addServe(program: Command): void {
     .option(
       "--include-label-prefix <prefixes>",
       "for the controller: labels that generated objects take over (comma between; `*` = all)",
+    )
+    .option(
+      "--no-cross-namespace-refs",
+      "for the controller and the webhooks: Canaries may name templates and alert providers of their own namespace only",
     )
     .option(
       "--controllers <accounts>",
@@ -130,7 +135,9 @@ async function serve(options: ServeOptions): Promise<void> {
   const addresses = host === "0.0.0.0" ? ownAddresses() : [host];
   const mounted = mountResolver(process.env.FAIRLEAD_MOUNTS);
   const { discoveryAddress, interception, proxyImage } = options;
+  const { crossNamespaceRefs } = options;
   const webhooks = {
+    defaults: { crossNamespaceRefs },
     at,
     injection: { discoveryAddress, interception, ...(proxyImage === undefined ? {} : { image: proxyImage }) },
   };
@@ -209,6 +216,7 @@ function settingsOf(options: ServeOptions): Partial<ControllerSettings> {
   const { meshProvider, metricsServer, namespace, selectorLabels, includeLabelPrefix } = options;
   const eventWebhook = process.env.EVENT_WEBHOOK_URL || options.eventWebhook;
   return {
+    crossNamespaceRefs: options.crossNamespaceRefs,
     ...(eventWebhook && { eventWebhook }),
     meshProvider,
     ...(metricsServer !== undefined && { metricsServer }),

@@ -23,7 +23,7 @@ export interface RoomsOptions {
   /** IP addresses under which clients reach the control plane. */
   readonly addresses: readonly string[];
   /** Where the API server reaches the webhooks, and what they put into sidecars. */
-  readonly webhooks: Pick<WebhooksOptions, "at" | "injection">;
+  readonly webhooks: Pick<WebhooksOptions, "at" | "injection" | "defaults">;
   /** Folder of the records of runs, or `configmaps`; none are kept where absent. */
   readonly records?: string;
   /** Of the controller. */

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { CanaryDefaults } from "../../api/canary/read.ts";
 import { NamespaceKind } from "../../api/core.ts";
 import { AuthorizationPolicyKind, CanaryKind, RequestAuthenticationKind } from "../../api/kinds.ts";
 import type { Client, Informers } from "../../kube/contract.ts";
@@ -33,6 +34,8 @@ export interface WebhooksOptions extends WebhooksAccess {
   readonly rootPem: string;
   /** Where the API server reaches them. */
   readonly at: RegisterOptions["at"];
+  /** What the controller is set to. */
+  readonly defaults?: CanaryDefaults;
   readonly injection: Pick<InjectionConfig, "discoveryAddress"> & Partial<InjectionConfig>;
 }
 
@@ -44,7 +47,7 @@ const checkIfPolicy: CheckObject = (object) =>
 
 /** Serves the admission webhooks and tells the API server of them. */
 export async function startWebhooks(options: WebhooksOptions): Promise<{ close(): Promise<void> }> {
-  const { client, informers, logger, host, certificate, rootPem, at, injection } = options;
+  const { client, informers, logger, host, certificate, rootPem, at, injection, defaults } = options;
   await informers.watch(NamespaceKind, CanaryKind);
   const snapshot = () => informers.snapshot();
   const admission = await serveAdmission({
@@ -54,7 +57,7 @@ export async function startWebhooks(options: WebhooksOptions): Promise<{ close()
     injection: injectionConfig(version, injection),
     namespaceLabels: (namespace) => snapshot().get(NamespaceKind, undefined, namespace)?.metadata.labels,
     validate: (review) =>
-      validate(review, (namespace) => snapshot().list(CanaryKind, namespace), checkIfPolicy),
+      validate(review, (namespace) => snapshot().list(CanaryKind, namespace), checkIfPolicy, defaults),
     logger,
   });
   try {

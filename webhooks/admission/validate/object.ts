@@ -1,4 +1,4 @@
-import { readCanary } from "../../../api/canary/read.ts";
+import { type CanaryDefaults, readCanary } from "../../../api/canary/read.ts";
 import {
   AlertProviderKind,
   AuthorizationPolicyKind,
@@ -52,6 +52,7 @@ export type CheckObject = (object: UnreadObject) => readonly Problem[] | undefin
  * and deletion never hang on it. A missing target is not refused: it may come later, and the Canary's status says so.
  *
  * @param others the Canaries that stand in the API server; this object may be among them
+ * @param defaults what the controller is set to
  * @param check asked first; undefined where its kind is none of its own, then the schema alone counts
  */
 export function validateObject(
@@ -59,12 +60,13 @@ export function validateObject(
   old: UnreadObject | undefined,
   others: readonly Canary[],
   check: CheckObject = () => undefined,
+  defaults: CanaryDefaults = {},
 ): Validation {
   const kind = validatedKinds.find(
     (validated) => validated.kind === object.kind && isOfGroup(object, validated),
   );
   if (!kind) return { allowed: true, warnings: [] };
-  const problems = problemsOf(kind, object, old, others, check);
+  const problems = problemsOf(kind, object, { old, others, check, defaults });
   const lenient = object.metadata.deletionTimestamp !== undefined || isSameSpec(object, old);
   const errors = problems.filter((problem) => hasErrors([problem]));
   const warned = lenient ? problems : problems.filter((problem) => !hasErrors([problem]));
@@ -77,17 +79,22 @@ export function validateObject(
   };
 }
 
+interface Surroundings {
+  readonly old: UnreadObject | undefined;
+  readonly others: readonly Canary[];
+  readonly check: CheckObject;
+  readonly defaults: CanaryDefaults;
+}
+
 function problemsOf(
   kind: Kind,
   object: UnreadObject,
-  old: UnreadObject | undefined,
-  others: readonly Canary[],
-  check: CheckObject,
+  { old, others, check, defaults }: Surroundings,
 ): readonly Problem[] {
   const named = withName(object);
   if (kind === MetricTemplateKind) return readMetricTemplate(named).problems;
   if (kind !== CanaryKind) return check(named) ?? read(kind, named).problems;
-  const { value, problems } = readCanary(named);
+  const { value, problems } = readCanary(named, defaults);
   return value ? [...problems, ...findConflicts(value, old, others)] : problems;
 }
 

@@ -1,3 +1,4 @@
+import type { CanaryDefaults } from "../../../api/canary/read.ts";
 import type { Canary } from "../../../api/kinds.ts";
 import type { UnreadObject } from "../../../api/resource.ts";
 import { isObject } from "../../../api/schema/prepare.ts";
@@ -37,6 +38,7 @@ export function validate(
   { request }: AdmissionReview,
   canariesIn: (namespace: string) => readonly Canary[],
   check?: CheckObject,
+  defaults?: CanaryDefaults,
 ): AdmissionAnswer {
   const { uid, operation, subResource, object, oldObject, namespace } = request;
   if ((operation !== "CREATE" && operation !== "UPDATE") || subResource || !isEnvelope(object))
@@ -46,7 +48,8 @@ export function validate(
       ? { ...object, metadata: { ...object.metadata, namespace } }
       : object;
   const others = object.kind === "Canary" ? canariesIn(placed.metadata.namespace ?? "default") : [];
-  return answer(uid, validateObject(placed, isEnvelope(oldObject) ? oldObject : undefined, others, check));
+  const old = isEnvelope(oldObject) ? oldObject : undefined;
+  return answer(uid, validateObject(placed, old, others, check, defaults));
 }
 
 function isEnvelope(value: unknown): value is UnreadObject {

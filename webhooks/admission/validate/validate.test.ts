@@ -183,3 +183,21 @@ test("a web metric whose path is code, or whose query may leave its address, is 
   );
   expect(validateObject(template({}, "/x"), undefined, []).allowed).toBe(false);
 });
+
+test("references to other namespaces are refused where they are forbidden, and only there", () => {
+  const analysis = {
+    interval: "10s",
+    threshold: 5,
+    stepWeight: 10,
+    metrics: [{ name: "errors", templateRef: { name: "errors", namespace: "other" } }],
+    alerts: [{ name: "chat", providerRef: { name: "chat", namespace: "other" } }],
+  };
+  const object = canary("a", { analysis });
+  expect(validateObject(object, undefined, []).allowed).toBe(true);
+  const { allowed, message } = validateObject(object, undefined, [], undefined, {
+    crossNamespaceRefs: false,
+  });
+  expect(allowed).toBe(false);
+  expect(message).toContain("spec.analysis.metrics[0].templateRef.namespace is `other`, must be `demo`");
+  expect(message).toContain("spec.analysis.alerts[0].providerRef.namespace is `other`, must be `demo`");
+});
