@@ -3,14 +3,15 @@ import { createHash } from "node:crypto";
 import type { Registry } from "../resources/registry.ts";
 import { groupVersion, type Resource, servedVersion } from "../resources/resource.ts";
 
-const readVerbs = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+const builtinVerbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+// The order is Kubernetes' own.
+const customVerbs = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 
 /** The verbs of a resource itself. */
-export function verbsOf({ stored, strategy }: Resource): readonly string[] {
+export function verbsOf({ stored, strategy, custom }: Resource): readonly string[] {
   if (!stored) return ["create"];
-  return strategy.deletesOneByOne === true
-    ? readVerbs.filter((verb) => verb !== "deletecollection")
-    : readVerbs;
+  const verbs = custom ? customVerbs : builtinVerbs;
+  return strategy.deletesOneByOne === true ? verbs.filter((verb) => verb !== "deletecollection") : verbs;
 }
 
 /** A resource's subresources in one version, status and scale included. */
@@ -20,13 +21,14 @@ export function subresourcesOf(
 ): { name: string; kind: string; group?: string; version?: string; verbs: readonly string[] }[] {
   const served = servedVersion(resource, version);
   const verbs = ["get", "patch", "update"];
-  return [
+  const all = [
     ...(served?.status === true ? [{ name: "status", kind: resource.kind, verbs }] : []),
     ...(served?.scale === undefined
       ? []
       : [{ name: "scale", kind: "Scale", group: "autoscaling", version: "v1", verbs }]),
     ...resource.subresources,
   ];
+  return resource.custom ? all : all.toSorted((left, right) => (left.name < right.name ? -1 : 1));
 }
 
 /** `/api` */
@@ -75,8 +77,11 @@ export function apiResourceList(registry: Registry, group: string, version: stri
 }
 
 /** Eight bytes that change when objects are stored in another version. */
-function storageVersionHash({ group, storageVersion, kind }: Resource): string {
-  const digest = createHash("sha256").update(`${group}/${storageVersion}/${kind}`).digest();
+function storageVersionHash({ group, storageVersion, kind, plural, storedAs }: Resource): string {
+  // Kubernetes keeps some kinds as those that they come from.
+  const home = storedAs === "events" ? "" : group;
+  const version = plural === "customresourcedefinitions" ? "v1beta1" : storageVersion;
+  const digest = createHash("sha256").update(`${home}/${version}/${kind}`).digest();
   return digest.subarray(0, 8).toString("base64");
 }
 

@@ -117,8 +117,7 @@ function targetOf(
 
 /** Whether a Status says that a resource is missing, and not a bare 404: of a group of CRDs only in versions that it has. */
 function isKnown({ registry }: ApiContext, { group, version }: ResourcePath): boolean {
-  const resources = registry.all().filter((resource) => resource.group === group);
-  return resources.some((resource) => !resource.custom || servedVersion(resource, version) !== undefined);
+  return registry.isBuiltinGroup(group) || registry.inGroupVersion(group, version).length > 0;
 }
 
 function verbOf(

@@ -6,7 +6,7 @@ import type { ApiContext } from "../context.ts";
 import { aggregatedMediaType, groupDiscoveryList } from "../discovery/aggregated.ts";
 import { apiGroup, apiGroupList, apiResourceList, apiVersions } from "../discovery/legacy.ts";
 import { openApiDocument, openApiIndex } from "../openapi/document.ts";
-import { methodNotAllowed } from "../status.ts";
+import { methodNotAllowed, unknownResource } from "../status.ts";
 import { sendJson, sendText } from "./answer.ts";
 import { readAccept } from "./negotiate.ts";
 
@@ -42,8 +42,15 @@ export async function serveOther(
     response.writeHead(200, { "content-type": swaggerProtobuf }).end(Buffer.from("\n\u00032.0", "latin1"));
     return;
   }
+  if (answer === undefined && first === "openapi") {
+    response.writeHead(404).end();
+    return;
+  }
+  if (answer === undefined && first === "apis" && rest.length === 2 && registry.isBuiltinGroup(rest[0] ?? ""))
+    throw unknownResource();
   if (answer === undefined) return sendText(response, 404, "404 page not found\n");
-  sendJson(response, 200, JSON.stringify(answer));
+  const mediaType = first === "openid" ? "application/jwk-set+json" : "application/json";
+  sendJson(response, 200, JSON.stringify(answer), [], mediaType);
 }
 
 async function find(

@@ -42,6 +42,11 @@ export class Registry {
       .toSorted((left, right) => (left.plural < right.plural ? -1 : 1));
   }
 
+  /** Whether Kubernetes itself has kinds in it. */
+  isBuiltinGroup(group: string): boolean {
+    return this.all().some((resource) => resource.group === group && !resource.custom);
+  }
+
   /** Groups (except the core one) with their served versions, the preferred first. */
   groups(): Map<string, string[]> {
     const groups = new Map<string, Set<string>>();
