@@ -243,6 +243,22 @@ test("a sidecar's line of a denial leads to the rule, or to the one that came ne
   expect(explain("jwt_authn_access_denied{Jwt_is_expired}").because).toBe(
     "its token was refused: Jwt is expired",
   );
+  const closed = readDenial(
+    JSON.stringify({
+      fairlead: "denial",
+      time: "2026-01-01T00:00:00.000Z",
+      details: "rbac_access_denied_matched_policy[none]",
+      principal: "spiffe://cluster.local/ns/demo/sa/load",
+      source: "10.0.0.9",
+      destination: "10.0.0.2:9000",
+    }),
+    "demo",
+    "shop-primary-1",
+  );
+  // Rules about HTTP let no connection in.
+  expect(closed && wordDenial(explainDenial(closed, scope))).toMatch(
+    /^denied \(connection closed\): ALLOW policies are in force and have no rule.*\n.*connection to 10.0.0.2:9000/,
+  );
   expect(readDenial("2026-01-01 warning envoy denial", "demo", "a")).toBeUndefined();
   expect(readDenial('{"denial":', "demo", "a")).toBeUndefined();
 });

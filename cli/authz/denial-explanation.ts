@@ -49,7 +49,7 @@ export function explainDenial(denial: Denial, scope: Scope): DenialExplanation {
   if (scope.snapshot.get(PodKind, denial.namespace, denial.pod) === undefined)
     return without("no ALLOW rule matched", null, [gone]);
   const target = findTarget(scope.snapshot, { namespace: denial.namespace, kind: "pod", name: denial.pod });
-  const { policy } = compileFor(scope, target, "http");
+  const { policy } = compileFor(scope, target, protocolOf(denial));
   const request = requestOf(denial);
   const nearest = nearestOf(policy.allow.rules, request);
   const changed = !policy.allow.present || evaluator(policy)(request).refusedBy !== "allow";
@@ -103,10 +103,15 @@ function wordRule(id: string, { snapshot }: Scope): [string, string, string[]] {
   return [`${action} rule \`${id}\` matched`, id, notes];
 }
 
+/** A line about a connection names no method. */
+function protocolOf({ method }: Denial): "http" | "tcp" {
+  return method === "" ? "tcp" : "http";
+}
+
 function requestOf(denial: Denial): PolicyRequest {
   const [, ip = "", port = "0"] = /^\[?(.*?)\]?:(\d+)$/.exec(denial.destination) ?? [];
   return {
-    protocol: "http",
+    protocol: protocolOf(denial),
     method: denial.method,
     path: denial.path,
     host: denial.host,
@@ -122,18 +127,22 @@ function requestOf(denial: Denial): PolicyRequest {
 
 /** An explanation for a terminal. */
 export function wordDenial({ denial, because, nearest, notes }: DenialExplanation): string {
-  const { time, method, path, host, status, namespace, pod, principal, source, requestId } = denial;
+  const { time, method, path, host, status, namespace, pod } = denial;
+  const { principal, source, destination, requestId } = denial;
   const caller = principal === "" ? `${source}, without a certificate` : `${principal} (${source})`;
   return [
-    `${paint("red", `denied (${status})`)}: ${because}`,
+    `${paint("red", `denied (${status === 0 ? "connection closed" : status})`)}: ${because}`,
     ...(nearest ? [`nearest: \`${nearest.rule}\`, which lacks`] : []),
     ...(nearest?.misses ?? []).map((miss) =>
       notRecorded.test(miss.field)
         ? `  ${wordMiss({ ...miss, got: "what was not recorded" })}`
         : `  ${wordMiss(miss)}`,
     ),
-    paint("dim", `${time} ${method} ${host}${path}`),
-    paint("dim", `${caller} to pod ${namespace}/${pod}, request id ${requestId}`),
+    paint("dim", `${time} ${method === "" ? `connection to ${destination}` : `${method} ${host}${path}`}`),
+    paint(
+      "dim",
+      `${caller} to pod ${namespace}/${pod}${requestId === "" ? "" : `, request id ${requestId}`}`,
+    ),
     ...notes.map((note) => `note: ${note}`),
   ].join("\n");
 }

@@ -4,10 +4,11 @@ import { resourcePath, withQuery } from "../../kube/path.ts";
 import { sidecarName } from "../../local/node/address.ts";
 import { type denialFields, denialMark } from "../../mesh/build/denial-log.ts";
 
-/** A request that a sidecar refused, as its log tells. */
+/** A request that a sidecar refused, as its log tells; of a connection without HTTP the parts of HTTP are empty. */
 export type Denial = {
   readonly [field in Exclude<keyof typeof denialFields, "status">]: string;
 } & {
+  /** 0 where a connection was closed. */
   readonly status: number;
   readonly namespace: string;
   readonly pod: string;
@@ -87,7 +88,7 @@ export function readDenial(line: string, namespace: string, pod: string): Denial
     method: text("method"),
     path: text("path"),
     host: text("host"),
-    status: Number(fields.get("status")),
+    status: Number(fields.get("status") ?? 0),
     details: text("details"),
     principal: text("principal"),
     source: text("source"),

@@ -69,11 +69,11 @@ async function printList(denials: readonly Denial[], output: Format): Promise<vo
     await printData(last, output);
     return;
   }
-  const rows = last.map(({ time, pod, method, path, status, principal, details, requestId }) => [
+  const rows = last.map(({ time, pod, method, path, status, principal, destination, details, requestId }) => [
     time,
     pod,
-    `${method} ${path}`,
-    String(status),
+    method === "" ? `connection to ${destination}` : `${method} ${path}`,
+    status === 0 ? "closed" : String(status),
     principal === "" ? "-" : principal.replace(/^spiffe:\/\/[^/]*\//, ""),
     details.replace(/^rbac_access_denied_matched_policy\[(.*)\]$/, "$1"),
     requestId,

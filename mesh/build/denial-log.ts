@@ -1,6 +1,7 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   type AccessLog,
+  type AccessLogFilter,
   AccessLogFilterSchema,
   AccessLogSchema,
   ComparisonFilter_Op,
@@ -32,11 +33,21 @@ export const denialFields = {
   destination: "%DOWNSTREAM_LOCAL_ADDRESS%",
 } as const;
 
+const cel = (expression: string): MessageInitShape<typeof AccessLogFilterSchema> => ({
+  filterSpecifier: {
+    case: "extensionFilter",
+    value: {
+      name: "envoy.access_loggers.extension_filters.cel",
+      configType: { case: "typedConfig", value: typed(ExpressionFilterSchema, { expression }) },
+    },
+  },
+});
+
 /**
  * jwt_authn and ext_authz set the flag UAEX where they refuse; RBAC says so in its details alone, and the expression is
  * worked out for answers of status 403 only.
  */
-const refusedByPolicies = create(AccessLogFilterSchema, {
+const refusedRequests = create(AccessLogFilterSchema, {
   filterSpecifier: {
     case: "orFilter",
     value: {
@@ -58,20 +69,7 @@ const refusedByPolicies = create(AccessLogFilterSchema, {
                     },
                   },
                 },
-                {
-                  filterSpecifier: {
-                    case: "extensionFilter",
-                    value: {
-                      name: "envoy.access_loggers.extension_filters.cel",
-                      configType: {
-                        case: "typedConfig",
-                        value: typed(ExpressionFilterSchema, {
-                          expression: "response.code_details.startsWith('rbac_access_denied')",
-                        }),
-                      },
-                    },
-                  },
-                },
+                cel("response.code_details.startsWith('rbac_access_denied')"),
               ],
             },
           },
@@ -81,24 +79,42 @@ const refusedByPolicies = create(AccessLogFilterSchema, {
   },
 });
 
+const refusedConnections = create(
+  AccessLogFilterSchema,
+  cel("connection.termination_details.startsWith('rbac_access_denied')"),
+);
+
+/** What there is to tell of a connection without HTTP. */
+const { time, principal, source, client, destination } = denialFields;
+const connectionFields = {
+  ...{ time, principal, source, client, destination },
+  details: "%CONNECTION_TERMINATION_DETAILS%",
+};
+
 /**
  * A line of JSON on the proxy's output for each request that its policies refused, and for no other: the sidecar's log
  * holds them as long as the node keeps logs, and who may read logs may read them.
  */
 export function denialLog(): AccessLog {
+  return stdout(refusedRequests, denialFields);
+}
+
+/** The same for each connection without HTTP: for the filter that would have passed it on. */
+export function connectionDenialLog(): AccessLog {
+  return stdout(refusedConnections, connectionFields);
+}
+
+function stdout(filter: AccessLogFilter, fields: Readonly<Record<string, string>>): AccessLog {
   return create(AccessLogSchema, {
     name: "envoy.access_loggers.stdout",
-    filter: refusedByPolicies,
+    filter,
     configType: {
       case: "typedConfig",
       value: typed(StdoutAccessLogSchema, {
         accessLogFormat: {
           case: "logFormat",
           value: {
-            format: {
-              case: "jsonFormat",
-              value: { [denialMark.key]: denialMark.value, ...denialFields },
-            },
+            format: { case: "jsonFormat", value: { [denialMark.key]: denialMark.value, ...fields } },
           },
         },
       }),

@@ -1,4 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { AccessLog } from "../../envoy/generated/envoy/config/accesslog/v3/accesslog_pb.js";
 import { TrafficDirection } from "../../envoy/generated/envoy/config/core/v3/base_pb.js";
 import {
   type Filter,
@@ -19,6 +20,7 @@ import { blackHoleCluster, inboundCluster } from "../model/names.ts";
 import type { Proxy } from "../model/proxy.ts";
 import { isHttp } from "../model/service.ts";
 import { typed } from "./any.ts";
+import { connectionDenialLog } from "./denial-log.ts";
 import { httpManager } from "./http-manager.ts";
 import { peerFacts } from "./peer-facts.ts";
 import { inboundPassthroughCluster } from "./plain-clusters.ts";
@@ -238,7 +240,8 @@ function httpChain(port: InboundPort, { proxy, policies, telemetry }: InboundCon
 }
 
 function tcpChain(port: InboundPort, { policies }: InboundContext): Filter[] {
-  return [...policies.network, tcpProxy(clusterOf(port))];
+  const accessLog = policies.network.length > 0 ? [connectionDenialLog()] : [];
+  return [...policies.network, tcpProxy(clusterOf(port), accessLog)];
 }
 
 /** A port of number 0 stands for all that nobody declared. */
@@ -246,10 +249,11 @@ function clusterOf({ number }: InboundPort): string {
   return number === 0 ? inboundPassthroughCluster : inboundCluster(number);
 }
 
-function tcpProxy(cluster: string): Filter {
+function tcpProxy(cluster: string, accessLog: AccessLog[] = []): Filter {
   const proxy = typed(TcpProxySchema, {
     statPrefix: cluster,
     clusterSpecifier: { case: "cluster", value: cluster },
+    accessLog,
   });
   return create(FilterSchema, {
     name: "envoy.filters.network.tcp_proxy",

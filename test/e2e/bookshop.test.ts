@@ -12,7 +12,15 @@ import { programFile } from "../../cli/up/program-file.ts";
 import { until } from "../../local/testing/until.ts";
 import { KeyRing, makeToken } from "../../policy/cases/token.ts";
 import { envoyMissing } from "../support/envoy.ts";
-import { applyAll, inside, namespacesProblem, pod, sandboxOf, untilReady } from "./support/pod-network.ts";
+import {
+  applyAll,
+  inside,
+  namespacesProblem,
+  pod,
+  sandboxOf,
+  service,
+  untilReady,
+} from "./support/pod-network.ts";
 
 const why = envoyMissing ?? (await namespacesProblem());
 const shop = "bookshop";
@@ -72,6 +80,8 @@ describe.skipIf(why !== undefined)(`a shop of books under its policies ${why ?? 
     await applyAll(world.client, [
       namespace,
       ...pod(shop, "visitor"),
+      service(shop, "till", { tcp: [9000, 9000] }),
+      ...pod(shop, "till", { tcpPorts: [9000] }),
       ...rest,
       { apiVersion: "v1", kind: "Namespace", metadata: { name: "street" } },
       ...pod("street", "stranger"),
@@ -226,6 +236,27 @@ describe.skipIf(why !== undefined)(`a shop of books under its policies ${why ?? 
       policies: [{ name: "nobody" }, { name: "reviews", by: "target" }],
       mutualTls: [{ port: 9080, mode: "STRICT" }],
     });
+  });
+
+  test("a connection without HTTP is refused by the same rules, and listed", async () => {
+    const visitor = sandboxOf(state(), shop, "visitor");
+    expect(
+      await inside(visitor, `exec 3<>/dev/tcp/till/9000 && echo ping >&3 && read -t 5 -r first <&3`),
+    ).toMatch(/^failed/);
+    const denials = await until("the denial is listed", async () => {
+      const { out } = await fairlead("explain", "denial", "-n", shop, "-o", "json");
+      const all = JSON.parse(out) as { pod: string }[];
+      const here = all.filter(({ pod: name }) => name === "till");
+      return here.length > 0 ? here : undefined;
+    });
+    expect(denials).toMatchObject([
+      {
+        status: 0,
+        details: "rbac_access_denied_matched_policy[none]",
+        principal: "spiffe://cluster.local/ns/bookshop/sa/visitor",
+        destination: expect.stringMatching(/:9000$/),
+      },
+    ]);
   });
 
   test("a release opens no door and closes none", async () => {
