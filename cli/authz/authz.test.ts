@@ -247,7 +247,7 @@ test("a sidecar's line of a denial leads to the rule, or to the one that came ne
     JSON.stringify({
       fairlead: "denial",
       time: "2026-01-01T00:00:00.000Z",
-      details: "rbac_access_denied_matched_policy[none]",
+      details: "rbac_access_denied_matched_policy[ns[istio-system]-policy[no-admin]-rule[0]]",
       principal: "spiffe://cluster.local/ns/demo/sa/load",
       source: "10.0.0.9",
       destination: "10.0.0.2:9000",
@@ -255,9 +255,8 @@ test("a sidecar's line of a denial leads to the rule, or to the one that came ne
     "demo",
     "shop-primary-1",
   );
-  // Rules about HTTP let no connection in.
   expect(closed && wordDenial(explainDenial(closed, scope))).toMatch(
-    /^denied \(connection closed\): ALLOW policies are in force and have no rule.*\n.*connection to 10.0.0.2:9000/,
+    /^denied \(connection closed\): DENY rule `.*no-admin.*` matched\n.*connection to 10.0.0.2:9000\n/,
   );
   expect(readDenial("2026-01-01 warning envoy denial", "demo", "a")).toBeUndefined();
   expect(readDenial('{"denial":', "demo", "a")).toBeUndefined();
