@@ -108,3 +108,46 @@ test("its memory is bounded, and the newest series are what is stored", () => {
   expect(Object.keys(ledger.stored(100_000)).length).toBeLessThanOrEqual(20_001);
   expect(Object.keys(ledger.stored(12))).toHaveLength(12);
 });
+
+const heardBy = (replica: string, one: Window, skew = 0): Window => ({
+  ...one,
+  source: { ...one.source, replica, start: one.source.start + skew },
+});
+
+test("a proxy that reports to another replica goes on where it was; latencies of the move are not known", () => {
+  const ledger = createLedger(since);
+  ledger.take(window(10_500, 900, 3));
+  expect(ledger.take(window(11_500, 950, 4))).toMatchObject({ requests: 50, failed: 1 });
+  // Its histogram is summed anew there.
+  const moved = heardBy("other", window(13_500, 1010, 6, { buckets: [20, 0] }), 12);
+  expect(ledger.take(moved)).toMatchObject({ requests: 60, failed: 2, buckets: undefined });
+  const next = heardBy("other", window(14_500, 1030, 6, { buckets: [40, 0] }), 12);
+  expect(ledger.take(next)).toMatchObject({ requests: 20, failed: 0, buckets: [20, 0] });
+  // A series that it begins there is no past that was missed.
+  expect(ledger.take(heardBy("other", window(15_500, 7, 7, { arm: "primary" }), 12))).toMatchObject({
+    requests: 7,
+    failed: 7,
+  });
+});
+
+test("whichever replicas hear a proxy, and however often it moves, its requests count once", () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(2), { minLength: 20, maxLength: 20 }), (replicas) => {
+      const windows = replicas.map((replica, second) =>
+        heardBy(`r${replica}`, window(10_500 + second * 1000, 100 + second * 10, second), replica * 7),
+      );
+      expect(grown(windows)).toEqual({ requests: 190, failed: 19 });
+    }),
+  );
+});
+
+test("the last words of a process that was restarted elsewhere change nothing", () => {
+  const ledger = createLedger(since);
+  ledger.take(window(10_500, 900));
+  const restarted = heardBy("other", window(21_000, 5, 0, { start: 20_500 }));
+  expect(ledger.take(restarted)).toMatchObject({ requests: 5 });
+  expect(ledger.take(window(21_500, 901))).toBeUndefined();
+  expect(ledger.take(heardBy("other", window(22_000, 8, 0, { start: 20_500 })))).toMatchObject({
+    requests: 3,
+  });
+});

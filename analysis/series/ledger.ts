@@ -28,6 +28,7 @@ export interface Ledger {
 interface Series extends Base {
   /** In storage. */
   readonly name: string;
+  readonly source: Window["source"];
   readonly at: number;
   readonly seq: number;
 }
@@ -39,6 +40,8 @@ interface Base {
   readonly buckets: readonly number[] | undefined;
 }
 
+/** Replicas tell one process' start by their own clocks: this near, it is the same process. */
+const sameStart = 5_000;
 /** Series not heard of for this long are forgotten. */
 const forgetAfter = 600_000;
 const mostSeries = 20_000;
@@ -48,28 +51,32 @@ const mostSeries = 20_000;
  *
  * A proxy that was counting before `since` (epoch milliseconds) begins with a base that adds nothing: its past is not
  * ours. One that started later, and a series that a known proxy begins, count from 0, and so does a counter that fell.
- * Windows may come late or twice. Memory is bounded.
+ * Windows may come late or twice, and a proxy may report to another replica of the mesh from one moment on: its counters
+ * go on. Memory is bounded.
  */
 export function createLedger(since: number, stored: StoredLedger = {}): Ledger {
   const series = new Map<string, Series>();
-  const sources = new Map<string, number>();
+  const sources = new Map<string, Process>();
   const restored = new Map(Object.entries(stored));
   return {
     take(window) {
       if (!isWindow(window)) return undefined;
-      const { source, stored: hash } = namesOf(window.source);
+      const { source } = window;
+      const hash = storedName(source);
       const part = `${window.arm === "primary" ? "p" : "c"}${window.side === "client" ? "c" : "d"}${window.half}`;
-      const key = `${source}|${part}`;
+      const key = `${source.proxy}|${part}`;
       const name = `${hash}${part}`;
       const known = series.get(key);
       if (known !== undefined && !isNewer(window, known)) return undefined;
-      const firstSeen = sources.get(source);
-      if (firstSeen === undefined) sources.set(source, window.at);
-      const before = known ?? baseOf(window, restored.get(name), firstSeen, since);
+      const process = sources.get(source.proxy);
+      const firstSeen = process && isSame(process.source, source) ? process.at : undefined;
+      if (firstSeen === undefined) sources.set(source.proxy, { source, at: window.at });
+      const before = continued(known, window) ?? baseOf(window, restored.get(name), firstSeen, since);
       restored.delete(name);
       series.delete(key);
       series.set(key, {
         name,
+        source,
         at: window.at,
         seq: window.seq,
         requests: window.requests,
@@ -90,7 +97,30 @@ export function createLedger(since: number, stored: StoredLedger = {}): Ledger {
   };
 }
 
+/** One process of a proxy, and when it was heard first. */
+interface Process {
+  readonly source: Window["source"];
+  readonly at: number;
+}
+
+function isSame(a: Window["source"], b: Window["source"]): boolean {
+  return (
+    a === b || (a.start === b.start && a.replica === b.replica) || Math.abs(a.start - b.start) <= sameStart
+  );
+}
+
+/** What this window goes on from; undefined where it is of another process, which begins anew. */
+function continued(known: Series | undefined, { source, requests, failed }: Window): Base | undefined {
+  if (known === undefined || !isSame(known.source, source)) return undefined;
+  if (known.source.replica === source.replica && known.source.start === source.start) return known;
+  // Heard by another replica from now on: latencies are summed there from its first report.
+  if (requests < known.requests || failed < known.failed) return undefined;
+  return { requests: known.requests, failed: known.failed, buckets: undefined };
+}
+
 function isNewer(window: Window, known: Series): boolean {
+  // The last words of a process that has ended.
+  if (window.source.start < known.source.start - sameStart) return false;
   return window.at > known.at || (window.at === known.at && window.seq > known.seq);
 }
 
@@ -125,7 +155,7 @@ function growthOf(before: Base, window: Window): Growth | undefined {
   return { arm, side, half, at, requests, failed, buckets };
 }
 
-function forget(series: Map<string, Series>, sources: Map<string, number>, now: number): void {
+function forget(series: Map<string, Series>, sources: Map<string, Process>, now: number): void {
   for (const [key, { at }] of series) {
     if (series.size <= mostSeries && now - at < forgetAfter) break;
     series.delete(key);
@@ -133,29 +163,19 @@ function forget(series: Map<string, Series>, sources: Map<string, number>, now: 
   if (sources.size > mostSeries) sources.clear();
 }
 
-interface SourceNames {
-  /** This process of the proxy, as this replica hears it. */
-  readonly source: string;
-  /** In storage. */
-  readonly stored: string;
-}
-
-/** A proxy's windows share one object for their source: its names are made once. */
-const names = new WeakMap<Window["source"], SourceNames>();
+/** A proxy's windows share one object for their source: its name is made once. */
+const names = new WeakMap<Window["source"], string>();
 
 /**
- * How a source is named. In storage by FNV-1a of the proxy's name, so that it stays small, and without its start and the
+ * How a source is named in storage: by FNV-1a of the proxy's name, so that it stays small, and without its start and the
  * replica that heard it, which a restart of ours may have forgotten: a proxy that was restarted too shows by its counters.
  */
-function namesOf(source: Window["source"]): SourceNames {
+function storedName(source: Window["source"]): string {
   const known = names.get(source);
   if (known !== undefined) return known;
   let hash = 0x811c9dc5;
   for (const unit of source.proxy) hash = Math.imul(hash ^ (unit.codePointAt(0) ?? 0), 0x01000193) >>> 0;
-  const made = {
-    source: `${source.replica}|${source.proxy}|${source.start}`,
-    stored: hash.toString(36),
-  };
+  const made = hash.toString(36);
   names.set(source, made);
   return made;
 }

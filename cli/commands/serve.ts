@@ -51,7 +51,7 @@ export function addServe(program: Command): void {
     .option("--host <address>", "address to listen on", "0.0.0.0")
     .option(
       "--mesh <host:port>",
-      "for the controller: where it reaches the mesh",
+      "for the controller: where it reaches the mesh; a name of several addresses is all its replicas",
       `fairlead.istio-system.svc:${ports.tls}`,
     )
     .option(

@@ -7,7 +7,7 @@ import { type Clock, systemClock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { createRegistry } from "../../lib/metrics.ts";
 import { rootConfigMap, rootFile } from "../../mesh/ca/roots.ts";
-import { connectMesh } from "../../mesh/signals/remote/connect.ts";
+import { connectReplicas } from "../../mesh/signals/remote/replicas.ts";
 import { homeNamespace } from "../up/install.ts";
 import { serveMonitoring } from "../up/monitoring.ts";
 import type { Access } from "./all.ts";
@@ -40,7 +40,7 @@ export function startMeshAlone(options: MeshRoomOptions): Promise<Running> {
 export interface ControllerAloneOptions extends Access {
   readonly logger: Logger;
   readonly host: string;
-  /** `host:port` of the mesh. */
+  /** `host:port` of the mesh; the host may name several replicas. */
   readonly mesh: string;
   /** File that holds the controller's token for the mesh; read at each use, as the kubelet renews it in place. */
   readonly tokenFile: string;
@@ -56,7 +56,7 @@ export function startControllerAlone(options: ControllerAloneOptions): Promise<R
   const { client, logger, host, mesh: address, tokenFile } = options;
   return endInOrder(async (atEnd) => {
     const clock = systemClock;
-    const mesh = connectMesh({
+    const mesh = connectReplicas({
       address,
       serverName: `fairlead.${homeNamespace}.svc`,
       rootPem: await readRoot(client, clock, logger),

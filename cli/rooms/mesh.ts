@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { NamespaceKind, PodKind } from "../../api/core.ts";
 import { CanaryKind } from "../../api/kinds.ts";
 import type { Signals } from "../../api/signals.ts";
@@ -106,7 +107,7 @@ async function start(
   // Who may bind low ports on this machine lets users have the ports that they wrote.
   const lowPorts = loopback && process.getuid?.() === 0;
   atEnd(deployGateways({ mesh, snapshot, client, clock, logger, config: { ...proxies, lowPorts } }));
-  const { signals, collector, series } = createSignals({ replica: "local", clock, cuts: mesh.cuts });
+  const { signals, collector, series } = createSignals({ replica: hostname(), clock, cuts: mesh.cuts });
   const admit = admitBy(() => mesh.model().workloads, trustDomain);
   const forControllers = signalsService({
     signals,

@@ -82,7 +82,7 @@ export class History {
     if (kept === undefined) return [];
     const source = {
       replica,
-      proxy: half === 0 ? "* first half" : "* second half",
+      proxy: `* ${half === 0 ? "first" : "second"} half at ${replica}`,
       start: Math.round(from + offset),
     };
     const { before, seconds } = pastOf(kept, from);
