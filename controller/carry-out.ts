@@ -2,12 +2,13 @@ import type { Kind, KubeObject } from "../api/resource.ts";
 import type { Client } from "../kube/contract.ts";
 import { ApiError, isAlreadyExists, isConflict } from "../kube/error.ts";
 import type { Overlay } from "./overlay.ts";
+import { digestOf } from "./revision.ts";
 import type { Write } from "./write.ts";
 
 /** Where a write goes, and who remembers it. */
 export interface Writer {
   write(write: Write): Promise<KubeObject>;
-  /** Whether `write` would replace a version that this process itself wrote: the server keeps less than was asked. */
+  /** Whether `write` asks again what this process asked of the present version: the server keeps less than that. */
   isOwn(write: Write): boolean;
 }
 
@@ -16,7 +17,8 @@ export type WritingClient = Pick<Client, "create" | "get" | "replace" | "patch">
 
 /** @throws ApiError where the server refuses; a create of what is already there is what was wanted */
 export function createWriter(client: WritingClient, overlay: Overlay): Writer {
-  const produced = new Map<string, string | undefined>();
+  /** By object: which version it has since we replaced it, and what we asked for. */
+  const produced = new Map<string, { readonly version: string | undefined; readonly asked: string }>();
 
   async function send(write: Write): Promise<KubeObject> {
     switch (write.kind) {
@@ -60,18 +62,32 @@ export function createWriter(client: WritingClient, overlay: Overlay): Writer {
         throw error;
       });
       overlay.wrote(write.of, stored);
-      if (write.kind === "replace") produced.set(keyOf(write.of, stored), stored.metadata.resourceVersion);
+      if (write.kind === "replace") {
+        const version = stored.metadata.resourceVersion;
+        produced.set(keyOf(write.of, stored), { version, asked: askedFor(write.object) });
+      }
       return stored;
     },
-    isOwn: (write) =>
-      write.kind === "replace" &&
-      produced.get(keyOf(write.of, write.object)) === write.object.metadata.resourceVersion,
+    isOwn(write) {
+      if (write.kind !== "replace") return false;
+      const last = produced.get(keyOf(write.of, write.object));
+      return (
+        last?.version === write.object.metadata.resourceVersion && last?.asked === askedFor(write.object)
+      );
+    },
   };
 }
 
 /** A version that is not the newest any more, or a JSON Patch whose test did not hold. */
 function isStale(error: unknown): boolean {
   return isConflict(error) || (error instanceof ApiError && error.status === 422);
+}
+
+/** What a write wants of an object: all but what the server says itself. */
+function askedFor({ metadata, ...object }: KubeObject): string {
+  const { status: _status, ...rest } = object as Partial<Record<string, unknown>>;
+  const { labels = {}, annotations = {} } = metadata;
+  return digestOf({ ...rest, labels, annotations });
 }
 
 function keyOf({ kind }: Kind, { metadata }: KubeObject): string {

@@ -8,6 +8,7 @@ import type { ApplyOptions } from "./apply.ts";
 import type { Entry, RouteAcknowledged } from "./entry.ts";
 import type { KeyIndex } from "./key-index.ts";
 import type { Overlay } from "./overlay.ts";
+import type { RunQueue } from "./queue.ts";
 import type { ControllerSettings } from "./settings.ts";
 
 /** Everything that a look at a canary needs beside the canary. */
@@ -21,6 +22,7 @@ export interface ReconcileOptions extends ApplyOptions {
   readonly sources: MetricSources;
   readonly index: KeyIndex;
   readonly entries: Map<string, Entry>;
+  readonly runs: RunQueue;
   readonly enqueue: (key: string) => void;
   /** Whether these kinds are watched and have been listed; begins to watch those that are not. */
   readonly watches: (kinds: readonly Kind[]) => boolean;

@@ -62,7 +62,7 @@ function findWrites(subject: Subject, apex: boolean, wanted: Traffic): readonly 
   return [
     ...generated.flatMap((service) => serviceWrite(service, source, snapshot) ?? []),
     ...(apex ? router.objects(canary, owner, wanted, snapshot) : []),
-    ...autoscalerWrites(subject),
+    ...autoscalerWrites(subject, wanted.primaryReplicas),
   ];
 }
 
@@ -78,11 +78,14 @@ function recording(snapshot: Snapshot, reads: Read[]): Snapshot {
   };
 }
 
-function autoscalerWrites({ canary, owner, snapshot, primary }: Subject): readonly Write[] {
+function autoscalerWrites(
+  { canary, owner, snapshot, primary }: Subject,
+  least: number | undefined,
+): readonly Write[] {
   const { autoscaler, namespace } = canary;
   if (primary === undefined || autoscaler?.kind !== "HorizontalPodAutoscaler") return [];
   const source = snapshot.get(HorizontalPodAutoscalerKind, namespace, autoscaler.name);
   if (source === undefined) return [];
   const aimedAt = { kind: canary.target.kind, name: canary.names.primaryWorkload };
-  return primaryAutoscalerWrite(source, autoscaler, aimedAt, owner, snapshot) ?? [];
+  return primaryAutoscalerWrite(source, autoscaler, aimedAt, owner, snapshot, least) ?? [];
 }

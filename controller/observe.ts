@@ -1,5 +1,6 @@
 import type { Harm } from "../analysis/analyst.ts";
 import { pausedAnnotation, rollbackAnnotation } from "../api/annotations.ts";
+import type { ReadCanary } from "../api/canary/types.ts";
 import { HorizontalPodAutoscalerKind, type PodTemplateSpec, ServiceKind } from "../api/core.ts";
 import { readAction, readGates } from "./actions.ts";
 import { checksums } from "./configs/copies.ts";
@@ -12,7 +13,7 @@ import type {
 import { liveRun, type State } from "./decide/state.ts";
 import type { Traffic } from "./decide/traffic.ts";
 import { objectWrites } from "./objects.ts";
-import { canonicalJson, fenceOf, isRevision } from "./revision.ts";
+import { canonicalJson, fenceOf, isRevision, type Revision } from "./revision.ts";
 import { parseMark } from "./routers/marks.ts";
 import { primarySource, type Subject, targetRevision } from "./subject.ts";
 import { hasRevision, replicasForRun } from "./targets/primary-workload.ts";
@@ -27,6 +28,8 @@ export interface Memory {
   readonly drained: boolean;
   /** Whether a write would only repeat what was just written: the server then keeps less than was asked. */
   readonly isOwn: (write: Write) => boolean;
+  /** Why a new run has to wait for others. */
+  readonly queued?: string;
   readonly measurement?: Measurement;
   readonly harm?: Harm;
 }
@@ -57,6 +60,9 @@ export function observe(subject: Subject, state: State, wanted: Traffic, memory:
     gates: readGates(annotations),
     paused: isPaused(annotations),
     suspended: canary.suspend,
+    ...(memory.queued !== undefined && { queued: memory.queued }),
+    autoscaled:
+      canary.autoscaler?.kind === "HorizontalPodAutoscaler" && subject.kind.kind.kind !== "DaemonSet",
     deleted: deletionTimestamp !== undefined,
   };
 }
@@ -90,8 +96,21 @@ function observeTarget(subject: Subject, state: State, now: number): TargetObser
     replicasForRun: replicasForRun(kind, target, primary, canary.autoscaler && (autoscaler?.spec ?? {})),
     readiness: kind.readiness(target, canary.analysis.canaryReadyThreshold, canary.progressDeadline, now),
     pods: kind.pods(target, snapshot),
+    knownGood: isKnownGood(canary, state, revision),
     sameAsPrimary: compare && isSameAsPrimary(subject, template),
   };
+}
+
+/** Whether a revision is among the last that were promoted, within the Canary's window. */
+function isKnownGood(
+  { object, rollbackWindow }: ReadCanary,
+  { promoted }: State,
+  revision: Revision,
+): boolean {
+  if (rollbackWindow === 0) return false;
+  const good = (object.status?.history ?? []).filter(({ outcome }) => outcome === "promoted");
+  const others = new Set(good.map((entry) => entry.revision).filter((one) => one !== promoted));
+  return [...others].slice(0, rollbackWindow).includes(revision);
 }
 
 function observePrimary(subject: Subject, state: State, now: number): PrimaryObservation {

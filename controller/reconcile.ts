@@ -122,18 +122,27 @@ function prepare(entry: Entry, canary: ReadCanary, snapshot: Snapshot, options: 
     ...router.route(canary),
     ...(version !== undefined && { resourceVersion: version }),
   });
+  options.runs.set(entry.key, isLive(state));
+  const queued = options.runs.obstacle(entry.key, canary, snapshot);
   const observation = observe(subject, state, wanted, {
     now: clock.now(),
     freshRun: options.freshRun(),
     drained: isDrained(entry, route, held, clock),
     isOwn: (write) => options.writer.isOwn(write),
+    ...(queued !== undefined && { queued }),
     ...(entry.measurement && { measurement: entry.measurement }),
     ...(entry.harm && { harm: entry.harm }),
   });
   const decision = decide(state, observation, spec);
+  // Known before it is stored, so that two canaries do not both take the last place.
+  options.runs.set(entry.key, isLive(decision.next));
   const judgement = entry.measurement?.judgement;
   const task: Task = { subject, last: state, decision, spec, ...(judgement && { judgement }) };
   return { subject, decision, task };
+}
+
+function isLive(state: State): boolean {
+  return liveRun(state) !== undefined;
 }
 
 /** Watches the signals of the run under way, and of no other. */
@@ -195,11 +204,12 @@ async function refuse(
 function forget(
   entry: Entry,
   namespace: string,
-  { index, entries, metrics, enqueue }: ReconcileOptions,
+  { index, entries, metrics, enqueue, runs }: ReconcileOptions,
 ): void {
   closeEntry(entry);
   entries.delete(entry.key);
   index.remove(entry.key);
+  runs.remove(entry.key);
   const { name: target, kind = "" } = entry.canary?.target ?? {};
   if (target === undefined) return;
   metrics.forget(namespace, target);

@@ -1,9 +1,10 @@
+import type { Provider } from "../api/canary/types.ts";
 import { defaultSelectorLabels } from "./targets/selector.ts";
 
 /** What the whole controller is set to; Flagger's flags under their names. */
 export interface ControllerSettings {
   /** Provider of Canaries that name none. */
-  readonly meshProvider: "istio" | "kubernetes";
+  readonly meshProvider: Provider;
   /** Prometheus for built-in checks of Canaries that name none; the mesh's own signals where absent. */
   readonly metricsServer?: string;
   /** Labels of which the first found in a target's selector tells its pods from the primary's. */
@@ -16,6 +17,8 @@ export interface ControllerSettings {
   readonly crossNamespaceRefs: boolean;
   /** Only this namespace; all where absent. */
   readonly namespace?: string;
+  /** Rollouts under way at the same time at most; no limit where absent. */
+  readonly maxRollouts?: number;
   /** DNS suffix of Services. */
   readonly clusterDomain: string;
 }

@@ -30,6 +30,7 @@ import { createEventHooks } from "./event-hooks.ts";
 import { createKeyIndex, dependency } from "./key-index.ts";
 import { createControllerMetrics } from "./metrics.ts";
 import { createOverlay } from "./overlay.ts";
+import { createRunQueue } from "./queue.ts";
 import { keyOf, reconcile } from "./reconcile.ts";
 import { createRollbacks } from "./rollback.ts";
 import { istioRouter } from "./routers/istio.ts";
@@ -130,6 +131,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     },
     index,
     entries,
+    runs: createRunQueue(settings.maxRollouts),
     enqueue: (key) => queue.add(key),
     watches: (kinds) => watches(kinds),
     freshRun: () => randomUUID().replaceAll("-", "").slice(-10),

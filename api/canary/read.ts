@@ -68,10 +68,21 @@ function readSpec(canary: Canary, defaults: CanaryDefaults, report: Report): Rea
     skipAnalysis: spec.skipAnalysis ?? false,
     revertOnDeletion: spec.revertOnDeletion ?? false,
     suspend: spec.suspend ?? false,
+    dependsOn: readDependsOn(canary, report),
+    rollbackWindow: spec.rollbackWindow?.revisions ?? 0,
     service,
     names: nameAll(spec.targetRef, service, report),
     analysis,
   };
+}
+
+/** Two that wait for each other wait for ever: only the shortest such ring, of one, can be seen here. */
+function readDependsOn({ metadata, spec }: Canary, report: Report): readonly string[] {
+  for (const [index, name] of (spec.dependsOn ?? []).entries()) {
+    if (name === metadata.name)
+      report(below("/spec/dependsOn", index), `is \`${name}\`, the Canary itself: name another`);
+  }
+  return spec.dependsOn ?? [];
 }
 
 /** `analysis`, else its old name `canaryAnalysis`; neither is needed where the analysis is skipped. */

@@ -28,6 +28,10 @@ export interface ReadCanary {
   readonly skipAnalysis: boolean;
   readonly revertOnDeletion: boolean;
   readonly suspend: boolean;
+  /** Names of Canaries of the same namespace that must be done before a run begins. */
+  readonly dependsOn: readonly string[];
+  /** How many of the last promoted revisions are promoted again without an analysis; 0: none. */
+  readonly rollbackWindow: number;
   readonly service: ReadService;
   /** Names of what is generated. */
   readonly names: CanaryNames;

@@ -1687,6 +1687,28 @@ const schema: Schema = {
      "type": "boolean",
      "description": "Stops all runs of this Canary."
     },
+    "dependsOn": {
+     "description": "Names of Canaries of this namespace: a run begins only when none of them is under way or has failed.",
+     "type": "array",
+     "items": {
+      "type": "string"
+     }
+    },
+    "rollbackWindow": {
+     "title": "RollbackWindow",
+     "description": "Revisions that were promoted lately are promoted again without an analysis.",
+     "type": "object",
+     "required": [
+      "revisions"
+     ],
+     "properties": {
+      "revisions": {
+       "type": "integer",
+       "minimum": 0,
+       "description": "How many of the last promoted revisions, the present one left out."
+      }
+     }
+    },
     "analysis": {
      "title": "CanaryAnalysis",
      "description": "How fast traffic moves, what is checked and when it is rolled back.",
@@ -3245,6 +3267,14 @@ const schema: Schema = {
        "type": "string",
        "format": "date-time",
        "description": "When the checks were last counted."
+      },
+      "knownGood": {
+       "type": "boolean",
+       "description": "Whether this revision was promoted before, so that its analysis is skipped."
+      },
+      "primaryReplicas": {
+       "type": "integer",
+       "description": "How many pods the primary is kept at least, to take all traffic back."
       },
       "paused": {
        "type": "boolean",

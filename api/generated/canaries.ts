@@ -57,6 +57,11 @@ export interface CanarySpec {
    * Stops all runs of this Canary.
    */
   readonly suspend?: boolean;
+  /**
+   * Names of Canaries of this namespace: a run begins only when none of them is under way or has failed.
+   */
+  readonly dependsOn?: readonly string[];
+  readonly rollbackWindow?: RollbackWindow;
   readonly analysis?: CanaryAnalysis;
   readonly canaryAnalysis?: CanaryAnalysis;
 }
@@ -407,6 +412,15 @@ export interface ServiceMetadata {
 export interface UnmanagedMetadata {
   readonly labels?: readonly string[];
   readonly annotations?: readonly string[];
+}
+/**
+ * Revisions that were promoted lately are promoted again without an analysis.
+ */
+export interface RollbackWindow {
+  /**
+   * How many of the last promoted revisions, the present one left out.
+   */
+  readonly revisions: number;
 }
 /**
  * How fast traffic moves, what is checked and when it is rolled back.
@@ -857,6 +871,14 @@ export interface CanaryRun {
    * When the checks were last counted.
    */
   readonly tickedAt?: string;
+  /**
+   * Whether this revision was promoted before, so that its analysis is skipped.
+   */
+  readonly knownGood?: boolean;
+  /**
+   * How many pods the primary is kept at least, to take all traffic back.
+   */
+  readonly primaryReplicas?: number;
   /**
    * Whether this step waits for a person.
    */

@@ -1,5 +1,5 @@
 import { networkInterfaces } from "node:os";
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { ControllerSettings } from "../../controller/settings.ts";
 import { createLogger } from "../../lib/log.ts";
 import { mountResolver } from "../../lib/mounts.ts";
@@ -16,6 +16,7 @@ interface ServeOptions {
   readonly controllers: string;
   readonly meshProvider: "istio" | "kubernetes";
   readonly metricsServer?: string;
+  readonly maxRollouts?: number;
   readonly namespace?: string;
   readonly crossNamespaceRefs: boolean;
   readonly selectorLabels?: string;
@@ -61,10 +62,15 @@ export function addServe(program: Command): void {
     )
     .addOption(
       new Option("--mesh-provider <name>", "for the controller: provider of Canaries that name none")
-        .choices(["istio", "kubernetes"])
+        .choices(["istio", "kubernetes", "gatewayapi:v1", "gatewayapi:v1beta1", "linkerd", "nginx"])
         .default("istio"),
     )
     .option("--metrics-server <url>", "for the controller: Prometheus of Canaries that name none")
+    .option(
+      "--max-rollouts <number>",
+      "for the controller: rollouts under way at the same time at most",
+      positiveNumber,
+    )
     .option("--namespace <name>", "for the controller: only Canaries of this namespace")
     .option(
       "--selector-labels <names>",
@@ -212,14 +218,21 @@ function roomOf(text: string): Room {
   return room;
 }
 
+/** @throws InvalidArgumentError unless it is a whole number above 0 */
+function positiveNumber(text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError(`\`${text}\` is not a whole number above 0`);
+  return Number(text);
+}
+
 function settingsOf(options: ServeOptions): Partial<ControllerSettings> {
-  const { meshProvider, metricsServer, namespace, selectorLabels, includeLabelPrefix } = options;
+  const { meshProvider, metricsServer, maxRollouts, namespace, selectorLabels, includeLabelPrefix } = options;
   const eventWebhook = process.env.EVENT_WEBHOOK_URL || options.eventWebhook;
   return {
     crossNamespaceRefs: options.crossNamespaceRefs,
     ...(eventWebhook && { eventWebhook }),
     meshProvider,
     ...(metricsServer !== undefined && { metricsServer }),
+    ...(maxRollouts !== undefined && { maxRollouts }),
     ...(namespace !== undefined && { namespace }),
     ...(selectorLabels !== undefined && { selectorLabels: selectorLabels.split(",") }),
     ...(includeLabelPrefix !== undefined && { includeLabelPrefixes: includeLabelPrefix.split(",") }),

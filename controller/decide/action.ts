@@ -62,7 +62,7 @@ function carriedOut(state: State, action: Action, seen: Observation, spec: Decis
       return abort(state, action, seen, spec, refuse);
     case "promote":
       return isAnalysed(state)
-        ? refuseOr(cannotRaise(state, seen), refuse, () => promote(state, spec, []))
+        ? refuseOr(cannotRaise(state, seen), refuse, () => promote(state, seen, spec, []))
         : refuse("no analysis is under way");
     case "skip":
       if (state.phase === "Waiting" && seen.target.kind === "present")
@@ -132,7 +132,7 @@ function cannotRaise(state: Progressing, { harm, route, target }: Observation): 
 /** The next weight, or after the last the promotion, whatever checks and gates say. */
 function skip(state: Progressing, seen: Observation, spec: DecisionSpec): Decision {
   const position = nextPosition(spec.plan, state);
-  return position === undefined ? promote(state, spec, []) : moveTo(state, position, seen, spec);
+  return position === undefined ? promote(state, seen, spec, []) : moveTo(state, position, seen, spec);
 }
 
 function setWeight(

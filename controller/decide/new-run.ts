@@ -136,7 +136,14 @@ function freshRun(state: State, target: PresentTarget, seen: Observation): Progr
     fence: target.fence,
     trackedConfigs: target.trackedConfigs,
     checks: [],
-    run: { id: seen.freshRun, revision: target.revision, startedAt: seen.now, preRolloutPassed: false },
+    run: {
+      id: seen.freshRun,
+      revision: target.revision,
+      startedAt: seen.now,
+      preRolloutPassed: false,
+      ...(target.knownGood && { knownGood: true }),
+      ...(seen.autoscaled && seen.primary.kind === "present" && { primaryReplicas: seen.primary.replicas }),
+    },
     ...nowhere,
     failedChecks: 0,
   };

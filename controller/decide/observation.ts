@@ -30,6 +30,10 @@ export interface Observation {
   /** A person holds the weight where it is. */
   readonly paused: boolean;
   readonly suspended: boolean;
+  /** Why a new run has to wait for others. */
+  readonly queued?: string;
+  /** Whether something other than us keeps the primary's number of pods. */
+  readonly autoscaled: boolean;
   readonly deleted: boolean;
 }
 
@@ -49,6 +53,8 @@ export type TargetObservation =
       readonly pods: PodsObservation;
       /** Its template is what the primary runs, whoever made the primary. */
       readonly sameAsPrimary: boolean;
+      /** This revision was promoted lately enough to go straight through. */
+      readonly knownGood: boolean;
     };
 
 export type PrimaryObservation =

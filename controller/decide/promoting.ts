@@ -33,6 +33,8 @@ export function decidePromoting(state: Promoting, seen: Observation, spec: Decis
       effects: [{ kind: "store" }, { kind: "copy-to-primary", revision: state.run.revision }],
     };
   }
+  // Among what is made good: the primary's scaler, which is to bring the pods for all traffic.
+  if (seen.objects.drifted) return { next: state, effects: [{ kind: "apply-objects", apex: true }] };
   const repaired = repairRoute(state, seen);
   if (repaired !== undefined) return repaired;
   if (primary.readiness.kind !== "ready") {
@@ -44,6 +46,17 @@ export function decidePromoting(state: Promoting, seen: Observation, spec: Decis
         message: `primary ${spec.targetKind.toLowerCase()} ${spec.primary} not ready: ${primary.readiness.message}`,
         stalled: false,
       },
+    };
+  }
+  const wanted = state.run.primaryReplicas ?? 0;
+  const patient = seen.now - (state.run.tickedAt ?? state.run.startedAt) < spec.progressDeadline;
+  if (seen.autoscaled && primary.replicas < wanted && patient) {
+    const message = `${spec.primary} has ${primary.replicas} of ${wanted} pods that it needs to take all traffic`;
+    return {
+      next: state,
+      effects: [{ kind: "store" }],
+      notice: { reason: "PrimaryScaling", message, stalled: false },
+      again: 1000,
     };
   }
   if (seen.suspended) {

@@ -80,6 +80,9 @@ export function keepObjects(
   return undefined;
 }
 
+/** Other canaries' ends are no changes of this one. */
+const queueInterval = 1000;
+
 /** Starts what is new, waits for its gates, and records what is not. */
 export function considerRevision(state: Resting | Waiting, seen: Observation, spec: DecisionSpec): Decision {
   const { target } = seen;
@@ -108,6 +111,11 @@ export function considerRevision(state: Resting | Waiting, seen: Observation, sp
       effects: [{ kind: "store" }],
       notice: { reason: "Paused", message: "a new revision waits: the canary is paused", stalled: false },
     };
+  }
+  if (seen.queued !== undefined) {
+    const message = `a new revision waits: ${seen.queued}`;
+    const notice = { reason: "Queued", message, stalled: false };
+    return { next: state, effects: [{ kind: "store" }], notice, again: queueInterval };
   }
   const shut = closedByHand(spec, seen.gates, "confirm-rollout");
   if (shut !== undefined) return waitForApproval(state, spec, { name: shut, muteAlert: false });

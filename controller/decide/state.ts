@@ -59,6 +59,10 @@ export interface RunState {
   /** Since when checks have said nothing. */
   readonly heldSince?: number;
   readonly preRolloutPassed: boolean;
+  /** Promoted before: analysed no more. */
+  readonly knownGood?: boolean;
+  /** How many pods the primary is kept at least, to be able to take all traffic back. */
+  readonly primaryReplicas?: number;
   /** Held at a step that waits for a person. */
   readonly paused?: boolean;
   /** The judge's own state, opaque. */

@@ -13,7 +13,11 @@ import { type Progressing, type Promoting, remembered } from "./state.ts";
 
 /** One tick of a canary that is ready: what is to be asked, or what the answers allow. */
 export function tick(state: Progressing, seen: Observation, spec: DecisionSpec): Decision {
-  if (spec.skipAnalysis) return promote(state, spec, []);
+  if (spec.skipAnalysis) return promote(state, seen, spec, []);
+  if (state.run.knownGood) {
+    const message = `${spec.target} was promoted before, its analysis is skipped`;
+    return promote(state, seen, spec, [event("Normal", "KnownGood", message)]);
+  }
   const ask = askTick(state, seen, spec);
   if (ask === undefined) return applyAdvice(state, seen, spec, undefined);
   const { measurement } = seen;
@@ -166,7 +170,7 @@ function carryOut(
       const closed = closedGate(measurement, seen, spec, "confirm-promotion");
       if (closed !== undefined)
         return waitAtGate(state, { ...counted, phase: "WaitingPromotion" }, spec, closed, before);
-      return promote(counted, spec, before);
+      return promote(counted, seen, spec, before);
     }
   }
 }
@@ -221,12 +225,23 @@ function causeOfAdvice(advice: Advice, { failedChecks }: Progressing, spec: Deci
 }
 
 /** From analysis to promotion: what the primary serves now is kept before its first write. */
-export function promote(state: Progressing, spec: DecisionSpec, before: readonly Effect[]): Decision {
+export function promote(
+  state: Progressing,
+  seen: Observation,
+  spec: DecisionSpec,
+  before: readonly Effect[],
+): Decision {
   const { heldSince: _held, waitingFor: _gate, ...run } = state.run;
   const next: Promoting = {
     ...remembered(state),
     phase: "Promoting",
-    run: { ...run, ...(state.promoted !== undefined && { primaryRevision: state.promoted }) },
+    run: {
+      ...run,
+      ...(state.promoted !== undefined && { primaryRevision: state.promoted }),
+      ...(run.primaryReplicas !== undefined && {
+        primaryReplicas: replicasForAll(run.primaryReplicas, seen),
+      }),
+    },
     canaryWeight: state.canaryWeight,
     iterations: state.iterations,
     failedChecks: state.failedChecks,
@@ -241,6 +256,13 @@ export function promote(state: Progressing, spec: DecisionSpec, before: readonly
       { kind: "copy-to-primary", revision: run.revision },
     ],
   };
+}
+
+/** The primary is about to take what both take now: it gets as many pods before any traffic moves. */
+function replicasForAll(before: number, { primary, target }: Observation): number {
+  const now = primary.kind === "present" ? primary.replicas : 0;
+  const canary = target.kind === "present" ? target.replicas : 0;
+  return Math.max(before, now + canary);
 }
 
 /** A closed gate holds without counting against the canary; it is told once. */

@@ -17,6 +17,8 @@ export interface Traffic {
   readonly affinity?: Affinity;
   /** `name=value` of the cookie that the last run gave its users, to be taken back from them. */
   readonly expired?: string;
+  /** How many pods the primary is kept at least meanwhile, whatever its scaler sees. */
+  readonly primaryReplicas?: number;
 }
 
 /** Nothing for the canary, and nobody told apart. */
@@ -32,11 +34,13 @@ export function wantedTraffic(state: State, spec: Pick<DecisionSpec, "plan" | "c
     case "WaitingPromotion":
     case "Promoting": {
       const traffic = { ...idle, ...splitAt(plan, state) };
+      const { primaryReplicas } = state.run;
       const begun = traffic.canaryWeight > 0 || state.iterations > 0;
       const sticky = cookies !== undefined && plan.kind === "weights" && traffic.canaryWeight > 0;
       return {
         ...traffic,
         preview: begun,
+        ...(primaryReplicas !== undefined && { primaryReplicas }),
         ...(sticky && { affinity: affinityOf(state.run.id, traffic.canaryWeight, plan.steps, cookies) }),
       };
     }
@@ -45,9 +49,12 @@ export function wantedTraffic(state: State, spec: Pick<DecisionSpec, "plan" | "c
     case "Succeeded":
     case "Failed":
     case "Waiting":
-    case "Finalising":
     case "Terminating":
       return idle;
+    case "Finalising": {
+      const { primaryReplicas } = state.run;
+      return { ...idle, ...(primaryReplicas !== undefined && { primaryReplicas }) };
+    }
   }
 }
 

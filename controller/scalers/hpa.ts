@@ -14,15 +14,19 @@ export interface ScaledWorkload {
 /**
  * The primary's own autoscaler, `<name>-primary`: the target's, aimed at the primary.
  *
- * Kept in step with the target's at any time, so that an edit needs no rollout.
+ * Kept in step with the target's at any time, so that an edit needs no rollout. `least`: pods that it is kept at while a
+ * run lives, within its maximum.
  */
 function buildPrimaryAutoscaler(
   source: HorizontalPodAutoscaler,
   { primaryScalerReplicas }: AutoscalerRef,
   primary: ScaledWorkload,
   owner: OwnerReference,
+  least: number,
 ): HorizontalPodAutoscaler {
-  const { spec, metadata } = source;
+  const { metadata } = source;
+  const spec = { ...(source.spec ?? { maxReplicas: 1 }), ...primaryScalerReplicas };
+  const floor = Math.min(Math.max(spec.minReplicas ?? 1, least), spec.maxReplicas);
   return {
     apiVersion: source.apiVersion,
     kind: source.kind,
@@ -33,9 +37,9 @@ function buildPrimaryAutoscaler(
       ownerReferences: [owner],
     },
     spec: {
-      ...(spec ?? { maxReplicas: 1 }),
+      ...spec,
+      ...(floor !== (spec.minReplicas ?? 1) && { minReplicas: floor }),
       scaleTargetRef: { apiVersion: "apps/v1", ...primary },
-      ...primaryScalerReplicas,
     },
   };
 }
@@ -47,8 +51,9 @@ export function primaryAutoscalerWrite(
   primary: ScaledWorkload,
   owner: OwnerReference,
   snapshot: Snapshot,
+  least = 0,
 ): readonly Write[] {
-  const desired = buildPrimaryAutoscaler(source, ref, primary, owner);
+  const desired = buildPrimaryAutoscaler(source, ref, primary, owner, least);
   const { namespace, name } = desired.metadata;
   const existing = snapshot.get(HorizontalPodAutoscalerKind, namespace, name);
   if (existing === undefined) return [{ kind: "create", of: HorizontalPodAutoscalerKind, object: desired }];

@@ -60,6 +60,8 @@ function readRun(run: CanaryRun | undefined, judge: string | undefined): RunStat
     revision: run.revision,
     startedAt: time(run.startedAt) ?? 0,
     preRolloutPassed: run.preRolloutPassed ?? false,
+    ...(run.knownGood && { knownGood: true }),
+    ...(run.primaryReplicas !== undefined && { primaryReplicas: run.primaryReplicas }),
     ...(run.paused && { paused: true }),
     ...(steppedAt !== undefined && { steppedAt }),
     ...(tickedAt !== undefined && { tickedAt }),

@@ -87,6 +87,8 @@ function writeRun(run: RunState, epoch: number): CanaryRun {
     revision: run.revision,
     startedAt: iso(run.startedAt),
     preRolloutPassed: run.preRolloutPassed,
+    ...(run.knownGood && { knownGood: true }),
+    ...(run.primaryReplicas !== undefined && { primaryReplicas: run.primaryReplicas }),
     ...(run.paused && { paused: true }),
     ...(run.steppedAt !== undefined && { steppedAt: iso(run.steppedAt) }),
     ...(run.tickedAt !== undefined && { tickedAt: iso(run.tickedAt) }),

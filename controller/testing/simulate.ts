@@ -17,6 +17,7 @@ import { decisionSpec } from "../decision-spec.ts";
 import { createControllerMetrics } from "../metrics.ts";
 import { observe } from "../observe.ts";
 import { createOverlay, type Overlay } from "../overlay.ts";
+import { createRunQueue } from "../queue.ts";
 import { chooseRouter } from "../routers/choose.ts";
 import { defaultSettings } from "../settings.ts";
 import { readState } from "../status/read.ts";
@@ -91,6 +92,7 @@ export function simulate(world: World, script: Script): Simulation {
     const state = readState(canary.object.status);
     const spec = decisionSpec(canary, advanceSettings(canary.analysis));
     const harm = script.harm?.(state, turns);
+    const queued = createRunQueue(undefined).obstacle("default/shop", canary, snapshot);
     const observation = observe(subject, state, wantedTraffic(state, spec), {
       now,
       freshRun: `run${turns}`,
@@ -98,6 +100,7 @@ export function simulate(world: World, script: Script): Simulation {
       isOwn: (write) => options.writer.isOwn(write),
       ...(measurement && { measurement }),
       ...(harm && { harm }),
+      ...(queued !== undefined && { queued }),
     });
     const decision = decide(state, observation, spec);
     decisions.push(decision);
