@@ -7,8 +7,10 @@ import {
   type Cluster,
   ClusterSchema,
   Cluster_DiscoveryType as Discovery,
+  Cluster_DnsLookupFamily as DnsFamily,
   Cluster_LbPolicy as LbPolicy,
 } from "../../envoy/generated/envoy/config/cluster/v3/cluster_pb.js";
+import type { ClusterLoadAssignment } from "../../envoy/generated/envoy/config/endpoint/v3/endpoint_pb.js";
 import type { TcpKeepalive, TrafficPolicy } from "../model/destination-policy.ts";
 import { outboundCluster } from "../model/names.ts";
 import { isHttp2, type Protocol, type Service } from "../model/service.ts";
@@ -16,6 +18,7 @@ import { clusterStatSuffix } from "./bootstrap-telemetry.ts";
 import { httpOptions, upstreamHttp } from "./http-options.ts";
 import { buildBalancing } from "./load-balancing.ts";
 import { buildOutliers } from "./outliers.ts";
+import { forwardProxyCluster } from "./plain-clusters.ts";
 import { clusterMetadata } from "./telemetry.ts";
 import { buildTransport } from "./transport.ts";
 import { durationFromMs, fromAds, unlimited } from "./values.ts";
@@ -35,6 +38,10 @@ export interface OutboundClusterInput {
   readonly trustDomain: string;
   /** Whether connections go where the client's were bound for; without endpoints of our own. */
   readonly originalDestination: boolean;
+  /** Whether a forward proxy's clients say where they go: their host is resolved at each request. */
+  readonly byRequestedHost: boolean;
+  /** What a cluster carries itself that DNS resolves. */
+  readonly assignment: ClusterLoadAssignment | undefined;
   /** Whether all pods behind it have a sidecar: then connections to addresses of which nothing else is known trust that. */
   readonly allMutual: boolean;
 }
@@ -49,15 +56,15 @@ const defaultConnectTimeout = 10_000;
  * @see envoy.config.cluster.v3.Cluster
  */
 export function buildOutboundCluster(input: OutboundClusterInput): Cluster {
-  const { service, port, subset, policy, originalDestination } = input;
+  const { service, port, subset, policy } = input;
   const name = outboundCluster(service.host, port.number, subset);
-  const { connectionPool: pool, outlierDetection, loadBalancer } = policy;
+  const { connectionPool: pool, outlierDetection } = policy;
   const http = httpOf(port.protocol, policy);
   const { name: serviceName, namespace, host } = service;
   return create(ClusterSchema, {
     name,
     altStatName: name + clusterStatSuffix,
-    ...buildDiscovery(originalDestination, loadBalancer),
+    ...buildDiscovery(input),
     connectTimeout: durationFromMs(pool?.connectTimeout ?? defaultConnectTimeout),
     circuitBreakers: { thresholds: [buildLimits(policy)] },
     ...(outlierDetection && { outlierDetection: buildOutliers(outlierDetection) }),
@@ -82,19 +89,46 @@ export function buildOutboundCluster(input: OutboundClusterInput): Cluster {
 
 type ClusterParts = MessageInitShape<typeof ClusterSchema>;
 
-function buildDiscovery(
-  originalDestination: boolean,
-  loadBalancer: TrafficPolicy["loadBalancer"],
-): Pick<ClusterParts, "clusterDiscoveryType" | "edsClusterConfig" | "lbPolicy" | "lbConfig"> {
+function buildDiscovery({
+  service,
+  policy,
+  originalDestination,
+  byRequestedHost,
+  assignment,
+}: OutboundClusterInput): Pick<
+  ClusterParts,
+  | "clusterDiscoveryType"
+  | "edsClusterConfig"
+  | "lbPolicy"
+  | "lbConfig"
+  | "loadAssignment"
+  | "dnsLookupFamily"
+  | "dnsRefreshRate"
+  | "respectDnsTtl"
+> {
   if (originalDestination)
     return {
       clusterDiscoveryType: { case: "type", value: Discovery.ORIGINAL_DST },
       lbPolicy: LbPolicy.CLUSTER_PROVIDED,
     };
+  if (byRequestedHost)
+    return { lbPolicy: LbPolicy.CLUSTER_PROVIDED, clusterDiscoveryType: forwardProxyCluster(true) };
+  if (assignment !== undefined)
+    return {
+      clusterDiscoveryType: {
+        case: "type",
+        value: service.resolution === "dns-round-robin" ? Discovery.LOGICAL_DNS : Discovery.STRICT_DNS,
+      },
+      loadAssignment: assignment,
+      dnsLookupFamily: DnsFamily.V4_PREFERRED,
+      dnsRefreshRate: durationFromMs(60_000),
+      respectDnsTtl: true,
+      ...buildBalancing(policy.loadBalancer),
+    };
   return {
     clusterDiscoveryType: { case: "type", value: Discovery.EDS },
     edsClusterConfig: { edsConfig: fromAds() },
-    ...buildBalancing(loadBalancer),
+    ...buildBalancing(policy.loadBalancer),
   };
 }
 

@@ -35,7 +35,7 @@ export function buildEndpoints(
   });
 }
 
-function buildEndpoint({ address, port, facts, mutualTls }: Endpoint) {
+function buildEndpoint({ address, port, facts, mutualTls, weight }: Endpoint) {
   const workload = [
     facts.workload,
     facts.namespace,
@@ -45,6 +45,7 @@ function buildEndpoint({ address, port, facts, mutualTls }: Endpoint) {
   ].join(";");
   return {
     hostIdentifier: { case: "endpoint" as const, value: { address: socketAddress(address, port) } },
+    ...(weight !== undefined && { loadBalancingWeight: weight }),
     metadata: {
       filterMetadata: {
         istio: { ...endpointMetadata(facts), workload },

@@ -60,6 +60,8 @@ interface Reached {
   readonly all: readonly Endpoint[];
   /** Whether connections go where the client's were bound for. */
   readonly direct: boolean;
+  /** Whether the requested host is resolved at each request. */
+  readonly byHost: boolean;
 }
 
 const manyGone = 256;
@@ -78,23 +80,43 @@ export function createOutboundBuilder() {
   /** Hosts that ended since the last sweep: what is remembered of them is of no use. */
   let gone = 0;
 
-  function buildCluster({ model, rule, service, port, subset, key, policy, all, direct }: Reached): Resource {
+  function buildCluster({
+    model,
+    rule,
+    service,
+    port,
+    subset,
+    key,
+    policy,
+    all,
+    direct,
+    byHost,
+  }: Reached): Resource {
     const { settings, mutualTls } = model;
     const name = outboundCluster(service.host, port.number, subset?.name);
     const autoMutualTls =
+      service.outside !== true &&
       namespaceMutualTlsMode(mutualTls, settings.rootNamespace, service.namespace) !== "DISABLE";
     const allMutual = direct && all.length > 0 && all.every((endpoint) => endpoint.mutualTls);
     const identities = model.endpoints.get(service.host)?.identities;
-    return clusters.get(`${key} ${direct}`, [service, policy, identities, autoMutualTls, allMutual], () => {
+    const resolved = service.resolution === "dns" || service.resolution === "dns-round-robin";
+    const behind = resolved ? all : undefined;
+    const inputs = [service, policy, identities, autoMutualTls, allMutual, behind, subset];
+    return clusters.get(`${key} ${direct} ${byHost}`, inputs, () => {
       const message = buildOutboundCluster({
         service,
         port,
         subset: subset?.name ?? "",
         policy,
-        identities: (identities ?? []).map((identity) => `spiffe://${settings.trustDomain}/ns/${identity}`),
+        identities:
+          service.subjectAltNames ??
+          (identities ?? []).map((identity) => `spiffe://${settings.trustDomain}/ns/${identity}`),
         autoMutualTls,
         trustDomain: settings.trustDomain,
         originalDestination: direct,
+        byRequestedHost: byHost,
+        assignment:
+          behind && buildEndpoints(name, [{ ...onePlace, endpoints: chosenOf(service, behind, subset) }]),
         allMutual,
       });
       return encodeResource("cluster", name, ClusterSchema, message, sourcesOf(rule));
@@ -108,7 +130,7 @@ export function createOutboundBuilder() {
     // Only where the order of the endpoints depends on where the caller is, callers differ.
     const isPlaced = loadBalancer?.locality !== undefined || ejects;
     return endpoints.get(isPlaced ? `${key} ${caller.key}` : key, [all, subset, policy], () => {
-      const chosen = subset === undefined ? all : all.filter(({ labels }) => isIn(subset, labels));
+      const chosen = chosenOf(service, all, subset);
       const groups = balanceLocalities(chosen, caller, loadBalancer?.locality, ejects);
       const message = buildEndpoints(name, groups);
       return encodeResource("endpoint", name, ClusterLoadAssignmentSchema, message, sourcesOf(rule));
@@ -132,12 +154,15 @@ export function createOutboundBuilder() {
     const direct =
       interception === "REDIRECT" &&
       (policy.loadBalancer?.algorithm === "original-destination" ||
+        service.resolution === "none" ||
         (subset === undefined && isReachedByPod(service, port)));
     const all = model.endpoints.get(service.host)?.byPort.get(port.number) ?? noEndpoints;
     const key = `${rule === undefined ? "" : keyOf(rule)} ${name}`;
-    const reached = { model, caller, rule, service, port, subset, key, policy, all, direct };
+    const byHost = service.resolution === "none" && interception === "NONE";
+    const reached = { model, caller, rule, service, port, subset, key, policy, all, direct, byHost };
     const cluster = buildCluster(reached);
-    return direct ? { cluster } : { cluster, endpoints: buildAssignment(reached) };
+    const isResolved = service.resolution === "dns" || service.resolution === "dns-round-robin";
+    return direct || byHost || isResolved ? { cluster } : { cluster, endpoints: buildAssignment(reached) };
   }
 
   function pairsOf(context: Context, host: string): Pair[] {
@@ -232,9 +257,21 @@ function sourcesOf(rule: DestinationPolicy | undefined): ReadonlySet<Destination
 }
 
 /** A Service without an address: its clients choose a pod, and connect to that. */
-function isReachedByPod({ addresses }: Service, { protocol }: ServicePort): boolean {
-  return addresses.length === 0 && !isHttp(protocol);
+function isReachedByPod({ addresses, resolution }: Service, { protocol }: ServicePort): boolean {
+  return resolution === undefined && addresses.length === 0 && !isHttp(protocol);
 }
+
+/** The endpoints of a subset; where DNS gives one address at a time, the first. */
+function chosenOf(
+  { resolution }: Service,
+  all: readonly Endpoint[],
+  subset: Subset | undefined,
+): readonly Endpoint[] {
+  const chosen = subset === undefined ? all : all.filter(({ labels }) => isIn(subset, labels));
+  return resolution === "dns-round-robin" ? chosen.slice(0, 1) : chosen;
+}
+
+const onePlace = { locality: undefined, priority: 0, weight: undefined };
 
 /** A subset without labels is all endpoints. */
 function isIn({ labels }: Subset, pod: Readonly<Record<string, string>>): boolean {

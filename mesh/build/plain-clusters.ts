@@ -40,6 +40,20 @@ export const dnsCache = create(DnsCacheConfigSchema, {
   dnsLookupFamily: DnsFamily.V4_PREFERRED,
 });
 
+/** Resolves each request's own host. @param insecure whether a user's own rule says whether there is TLS, and to whom */
+export function forwardProxyCluster(insecure: boolean) {
+  return {
+    case: "clusterType" as const,
+    value: {
+      name: "envoy.clusters.dynamic_forward_proxy",
+      typedConfig: typed(ClusterConfigSchema, {
+        clusterImplementationSpecifier: { case: "dnsCacheConfig", value: dnsCache },
+        ...(insecure && { allowInsecureClusterOptions: true }),
+      }),
+    },
+  };
+}
+
 /** Answers nothing: connections to it end at once. */
 export function blackHole(): Cluster {
   return create(ClusterSchema, {
@@ -57,15 +71,7 @@ export function passthrough({ interception }: Pick<Proxy, "interception">): Clus
     connectTimeout,
     lbPolicy: LbPolicy.CLUSTER_PROVIDED,
     circuitBreakers: limits,
-    clusterDiscoveryType: {
-      case: "clusterType",
-      value: {
-        name: "envoy.clusters.dynamic_forward_proxy",
-        typedConfig: typed(ClusterConfigSchema, {
-          clusterImplementationSpecifier: { case: "dnsCacheConfig", value: dnsCache },
-        }),
-      },
-    },
+    clusterDiscoveryType: forwardProxyCluster(false),
   });
 }
 

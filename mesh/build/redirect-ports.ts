@@ -1,5 +1,6 @@
 import { type Caller, isVisible, routesFor } from "../model/caller.ts";
 import type { ServiceEndpoints } from "../model/endpoint.ts";
+import { blackHoleCluster, passthroughCluster } from "../model/names.ts";
 import type { RouteTable } from "../model/route.ts";
 import { isHttp, type Service } from "../model/service.ts";
 import {
@@ -67,7 +68,10 @@ export function createRedirectPorts() {
 /** Hosts whose connections go to their pods' own addresses. */
 function headlessHosts(services: ConnectionModel["services"]): string[] {
   return Array.from(services.values())
-    .filter(({ addresses, ports }) => addresses.length === 0 && ports.some(isConnectionPort))
+    .filter(
+      ({ addresses, ports, resolution }) =>
+        resolution === undefined && addresses.length === 0 && ports.some(isConnectionPort),
+    )
     .map(({ host }) => host);
 }
 
@@ -80,7 +84,11 @@ function collect(model: ConnectionModel, caller: Caller, tables: readonly RouteT
   const wayTo = waysOf(model, caller);
   const add = (port: RedirectPort) => {
     const key = `${port.address}_${port.number}`;
-    if (!found.has(key)) found.set(key, port);
+    const present = found.get(key);
+    if (present === undefined) found.set(key, port);
+    // Hosts of ServiceEntries without an address share a port by their server names.
+    else if (isByName(present) && isByName(port))
+      found.set(key, { ...present, chains: [...withoutFallback(present), ...port.chains] });
   };
   for (const service of model.services.values()) {
     if (!isVisible(service.exportTo, caller.namespace)) continue;
@@ -92,19 +100,60 @@ function collect(model: ConnectionModel, caller: Caller, tables: readonly RouteT
         continue;
       }
       const kind = protocol === "undeclared" ? "sniffed" : "tcp";
-      const chains = chainsOf(service, port, tables, wayTo);
+      const chains = byName(service, protocol, chainsOf(service, port, tables, wayTo), model);
       for (const address of addressesOf(service, number, model)) add({ address, number, kind, chains });
     }
   }
   return [...found.values()];
 }
 
+/**
+ * TLS to a ServiceEntry's host without an address is known by its server name alone; what asks for another name on that
+ * port is treated as any connection to nowhere known.
+ */
+function byName(
+  { host, resolution, addresses }: Service,
+  protocol: Service["ports"][number]["protocol"],
+  chains: readonly ConnectionChain[],
+  { settings }: ConnectionModel,
+): readonly ConnectionChain[] {
+  const isTls = protocol === "tls" || protocol === "https";
+  if (resolution === undefined || addresses.length > 0 || !isTls) return chains;
+  const unknown = settings.outboundTrafficPolicy === "REGISTRY_ONLY" ? blackHoleCluster : passthroughCluster;
+  const target = {
+    clusters: [{ name: unknown, weight: 1 }],
+    idleTimeout: undefined,
+    maxDuration: undefined,
+    hashesSource: false,
+    tunnel: undefined,
+  };
+  const named = chains.map((chain) =>
+    chain.serverNames.length > 0 ? chain : { ...chain, serverNames: [host] },
+  );
+  return [...named, { serverNames: [], destinationSubnets: [], sourceSubnets: [], target }];
+}
+
+function isByName({ address, kind, chains }: RedirectPort): boolean {
+  return address === everywhere && kind === "tcp" && chains.some(({ serverNames }) => serverNames.length > 0);
+}
+
+function withoutFallback({ chains }: RedirectPort): readonly ConnectionChain[] {
+  return chains.filter(({ serverNames }) => serverNames.length > 0);
+}
+
+const everywhere = "0.0.0.0";
+
 /** Where clients connect to: the Service's virtual addresses; without one, its pods' own. */
 function addressesOf(
-  { host, addresses }: Service,
+  { host, addresses, resolution }: Service,
   port: number,
   { endpoints }: ConnectionModel,
 ): readonly string[] {
+  if (resolution !== undefined) {
+    // Of a block of addresses Envoy's listener knows nothing: such connections arrive as to any address.
+    const single = addresses.filter((address) => !address.includes("/"));
+    return single.length > 0 ? single : [everywhere];
+  }
   if (addresses.length > 0) return addresses;
   return (endpoints.get(host)?.byPort.get(port) ?? []).map(({ address }) => address);
 }

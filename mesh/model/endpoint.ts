@@ -12,6 +12,8 @@ export interface Endpoint {
   readonly identity: WorkloadIdentity | undefined;
   readonly mutualTls: boolean;
   readonly locality?: Locality | undefined;
+  /** Its share among its like; 1 by default. */
+  readonly weight?: number;
 }
 
 /** Who a pod proves to be: `spiffe://<trust domain>/ns/<namespace>/sa/<serviceAccount>`. */

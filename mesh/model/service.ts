@@ -25,6 +25,17 @@ export interface Service {
   readonly exportTo?: readonly string[] | undefined;
   /** RFC 3339; "" where unknown. The older wins a conflict. */
   readonly createdAt: string;
+  /**
+   * Set for a ServiceEntry's host: how the addresses behind it are found. `none`: connections go where the client's were
+   * bound for; `static`: they are told; `dns`: by names, all their addresses; `dns-round-robin`: one address at a time.
+   */
+  readonly resolution?: "none" | "static" | "dns" | "dns-round-robin";
+  /** Outside of the mesh: nobody there speaks mutual TLS. */
+  readonly outside?: boolean;
+  /** Labels of the WorkloadEntries and pods behind a ServiceEntry's host. */
+  readonly workloads?: Readonly<Record<string, string>>;
+  /** Names by which its servers are known, in place of their identities. */
+  readonly subjectAltNames?: readonly string[];
 }
 
 export interface ServicePort {

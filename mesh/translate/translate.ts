@@ -13,14 +13,18 @@ import {
   type IstioGateway,
   IstioGatewayKind,
   PeerAuthenticationKind,
+  type ServiceEntry,
+  ServiceEntryKind,
   type VirtualService,
   VirtualServiceKind,
+  WorkloadEntryKind,
 } from "../../api/kinds.ts";
 import type { Kind, KubeObject, Problem } from "../../api/resource.ts";
 import type { Snapshot } from "../../kube/contract.ts";
 import { secretUses } from "../model/client-credential.ts";
 import type { Credential } from "../model/credential.ts";
 import type { DestinationPolicy } from "../model/destination-policy.ts";
+import type { ServiceEndpoints } from "../model/endpoint.ts";
 import type { Gateway } from "../model/gateway.ts";
 import type { MeshSettings, Model } from "../model/model.ts";
 import type { MutualTlsRule } from "../model/mutual-tls.ts";
@@ -34,15 +38,18 @@ import { createDelegation } from "./delegation.ts";
 import { createDerived, createOldestFirst } from "./derive.ts";
 import { type TranslatedPolicy, translateDestinationRule } from "./destination-rule.ts";
 import { createEndpointIndex } from "./endpoint-index.ts";
+import { createEntryEndpoints } from "./entry-endpoints.ts";
 import { type TranslatedGateway, translateGateway } from "./gateway.ts";
 import { createGatewayApi } from "./gateway-api/incremental.ts";
 import { type GatewayApi, gatewayApiKinds } from "./gateway-api/translate.ts";
 import { findGatewayProblems } from "./gateway-problems.ts";
 import { keepEqualList, keepEqualMap } from "./keep-equal.ts";
+import { createMerged } from "./merged.ts";
 import { findOverlaps } from "./overlaps.ts";
 import { translatePeerAuthentication } from "./peer-authentication.ts";
 import { findMissing } from "./references.ts";
 import { translateService } from "./service.ts";
+import { type TranslatedEntry, translateServiceEntry } from "./service-entry.ts";
 import { type TranslatedRoutes, translateVirtualService } from "./virtual-service.ts";
 import { translateWorkload } from "./workload.ts";
 
@@ -56,6 +63,8 @@ export const translatedKinds: readonly Kind<KubeObject>[] = [
   PeerAuthenticationKind,
   IstioGatewayKind,
   SecretKind,
+  ServiceEntryKind,
+  WorkloadEntryKind,
   ...gatewayApiKinds,
 ];
 
@@ -93,6 +102,10 @@ export function createTranslator(
   const secrets = createDerived(SecretKind, (object: Secret) => translateCredential(object));
   const gatewayApiOf = createGatewayApi(domain);
   const gatewaysInOrder = createOldestFirst<TranslatedGateway>(({ gateway }) => gateway.createdAt);
+  const entries = createDerived(ServiceEntryKind, (object: ServiceEntry) => translateServiceEntry(object));
+  const entryEndpointsOf = createEntryEndpoints(cluster);
+  const withEntries = createMerged<Service>();
+  const withEntryEndpoints = createMerged<ServiceEndpoints>();
   const endpointsOf = createEndpointIndex(domain, cluster);
   const withDelegates = createDelegation(domain);
   const routesInOrder = createOldestFirst<TranslatedRoutes>(({ createdAt }) => createdAt);
@@ -104,8 +117,11 @@ export function createTranslator(
   return (snapshot, changes) => {
     const translatedRoutes = routesInOrder(withDelegates(routes.update(snapshot, changes)));
     const translatedPolicies = policiesInOrder(policies.update(snapshot, changes));
-    const hosts = byHost(services.update(snapshot, changes));
     const pods = workloads.update(snapshot, changes);
+    const translatedEntries = [...entries.update(snapshot, changes).values()];
+    const own = byHost(services.update(snapshot, changes));
+    const hosts = withEntries(hostsOfEntries(translatedEntries), own);
+    const entryEndpoints = entryEndpointsOf(translatedEntries, snapshot.list(WorkloadEntryKind), pods);
     const translatedGateways = gatewaysInOrder(gateways.update(snapshot, changes));
     const held = secrets.update(snapshot, changes);
     const gatewayApi = gatewayApiOf(snapshot, hosts, held);
@@ -113,7 +129,7 @@ export function createTranslator(
     const next: Model = {
       settings,
       services: hosts,
-      endpoints: endpointsOf(snapshot, changes, hosts, pods),
+      endpoints: withEntryEndpoints(SharedMap.of(entryEndpoints), endpointsOf(snapshot, changes, own, pods)),
       workloads: pods,
       routes: keepEqualList(
         before?.routes,
@@ -147,7 +163,7 @@ export function createTranslator(
           ...[...translatedRoutes, ...translatedPolicies].flatMap((translated) => translated.problems),
           ...findOverlaps(model.routes),
           ...model.routes.flatMap((table) => (table.ranked ? [] : findMissing(model, table))),
-          ...translatedGateways.flatMap((translated) => translated.problems),
+          ...[...translatedGateways, ...translatedEntries].flatMap((translated) => translated.problems),
           ...findGatewayProblems(model),
           ...findCredentialProblems(
             translatedPolicies.map(({ policy }) => policy),
@@ -158,6 +174,16 @@ export function createTranslator(
       },
     };
   };
+}
+
+/** The Services of ServiceEntries by host: of two for one host the older counts; a Kubernetes Service comes before both. */
+function hostsOfEntries(entries: readonly TranslatedEntry[]): SharedMap<Service> {
+  const found = new Map<string, Service>();
+  for (const service of entries.flatMap(({ services }) => services)) {
+    const present = found.get(service.host);
+    if (present === undefined || service.createdAt < present.createdAt) found.set(service.host, service);
+  }
+  return SharedMap.of(found);
 }
 
 /** Routes of the mesh that a caller's own namespace wrote for others' Services come before all others. */

@@ -3,6 +3,7 @@ import { get } from "node:http";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { until } from "../../local/testing/until.ts";
+import { startService } from "../../mesh/testbed/service.ts";
 import { envoyMissing } from "../support/envoy.ts";
 import {
   askTls,
@@ -67,8 +68,12 @@ const from = ({ body }: Reply): string => (JSON.parse(body) as Echo).from;
 describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
   let world: GatewayWorld;
   let ip: string;
+  let localPort: number;
+  let local: Awaited<ReturnType<typeof startService>>;
 
   beforeAll(async () => {
+    local = await startService(JSON.stringify({ from: "local" }));
+    localPort = local.port;
     world = await startGatewayWorld(net);
     for (const name of ["shop", "books"]) await world.backend(name);
     await world.tlsBackend("raw", raw);
@@ -122,7 +127,10 @@ describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
     await world.settled();
   }, 60_000);
 
-  afterAll(() => world.stop());
+  afterAll(async () => {
+    await local.stop();
+    await world.stop();
+  });
 
   test("plain HTTP is routed by host, and a host that nobody has is 404", async () => {
     expect(from(await ask(ip, 8080, "shop.example.com"))).toBe("shop");
@@ -267,5 +275,52 @@ describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
     expect((await asked({ group: "staff" }, "/admin")).status).toBe(200);
     const forged = { authorization: "Bearer e30.e30.e30" };
     expect((await ask(ip, 8080, "claims.example.com", "/", forged)).status).toBe(401);
+  });
+
+  test("ServiceEntries lead outside by address, by name, and to WorkloadEntries; others are told apart", async () => {
+    const at = await world.backend("outside");
+    const entry = (name: string, spec: object): Manifest => ({
+      apiVersion: "networking.istio.io/v1",
+      kind: "ServiceEntry",
+      metadata: { name, namespace: "demo" },
+      spec: { ports: [{ number: 80, name: "http", protocol: "HTTP", targetPort: 8080 }], ...spec },
+    });
+    world.put(
+      entry("static", { hosts: ["static.outside"], resolution: "STATIC", endpoints: [{ address: at }] }),
+      // A name that every machine resolves, to the loopback; the port is the endpoint's own.
+      entry("dns", {
+        hosts: ["dns.outside"],
+        resolution: "DNS",
+        endpoints: [{ address: "localhost", ports: { http: localPort } }],
+      }),
+      entry("chosen", {
+        hosts: ["chosen.outside"],
+        resolution: "STATIC",
+        location: "MESH_INTERNAL",
+        workloadSelector: { labels: { app: "machine" } },
+      }),
+      {
+        apiVersion: "networking.istio.io/v1",
+        kind: "WorkloadEntry",
+        metadata: { name: "machine", namespace: "demo" },
+        spec: { address: at, labels: { app: "machine" } },
+      },
+      ...["static", "dns", "chosen"].map((name) =>
+        virtualService(`to-${name}`, {
+          hosts: [`${name}.example.com`],
+          gateways: ["edge"],
+          http: [{ route: [{ destination: { host: `${name}.outside`, port: { number: 80 } } }] }],
+        }),
+      ),
+    );
+    for (const [name, answer] of [
+      ["static", "outside"],
+      ["chosen", "outside"],
+      ["dns", "local"],
+    ] as const) {
+      const host = `${name}.example.com`;
+      await until(`${name} answers`, async () => (await ask(ip, 8080, host)).status === 200);
+      expect(from(await ask(ip, 8080, host))).toBe(answer);
+    }
   });
 });

@@ -1,0 +1,105 @@
+import { isIP } from "node:net";
+import type { InlineEndpoint } from "../../api/generated/serviceentries.ts";
+import type { ServiceEntry } from "../../api/kinds.ts";
+import { type Problem, refOf } from "../../api/resource.ts";
+import { protocolOf, type Service } from "../model/service.ts";
+import { readExportTo } from "./export-to.ts";
+import { reportOn } from "./problem.ts";
+
+export interface TranslatedEntry {
+  /** One for each host. */
+  readonly services: readonly Service[];
+  readonly endpoints: readonly InlineEndpoint[];
+  readonly problems: readonly Problem[];
+}
+
+const resolutions: ReadonlyMap<string, NonNullable<Service["resolution"]>> = new Map([
+  ["NONE", "none"],
+  ["STATIC", "static"],
+  ["DNS", "dns"],
+  ["DNS_ROUND_ROBIN", "dns-round-robin"],
+]);
+
+/**
+ * A ServiceEntry by itself; hosts and endpoints that cannot be carried out are left out.
+ *
+ * @see networking.istio.io ServiceEntry
+ */
+export function translateServiceEntry(object: ServiceEntry): TranslatedEntry {
+  const problems: Problem[] = [];
+  const report = reportOn(refOf(object), problems).at("spec");
+  const { namespace = "default", creationTimestamp = "" } = object.metadata;
+  const { spec } = object;
+  const written = spec.resolution ?? "NONE";
+  const resolution = resolutions.get(written);
+  if (resolution === undefined) {
+    report.problem(
+      "resolution",
+      `\`${written}\` is not carried out yet: it is none of ${[...resolutions.keys()].join(", ")}`,
+    );
+    return { services: [], endpoints: [], problems };
+  }
+  const selector = spec.workloadSelector?.labels;
+  const inline = spec.endpoints ?? [];
+  if (inline.length > 0 && selector !== undefined)
+    report.problem(
+      "workloadSelector",
+      "stands beside endpoints, of which only one may be: the endpoints count",
+    );
+  if (resolution === "static" && inline.length === 0 && selector === undefined)
+    report.problem(
+      "endpoints",
+      "STATIC needs endpoints or a workloadSelector: requests are answered with 503",
+    );
+  const hosts = spec.hosts.filter((host, index) => {
+    const isResolved = resolution === "dns" || resolution === "dns-round-robin";
+    const isUsable = !host.startsWith("*") || !isResolved || inline.length > 0;
+    if (!isUsable)
+      report
+        .at("hosts")
+        .problem(
+          String(index),
+          `\`${host}\` has no address of its own that DNS knows: name endpoints, or use resolution NONE`,
+        );
+    return isUsable;
+  });
+  const endpoints = inline.filter(({ address = "" }, index) => {
+    const at = report.at("endpoints", index);
+    const isAddress = isIP(address) !== 0;
+    const isUsable = resolution === "static" ? isAddress : address !== "" && !address.startsWith("unix:");
+    if (!isUsable)
+      at.problem(
+        "address",
+        `\`${address}\` is no ${resolution === "static" ? "IP address, which STATIC needs" : "address or host name"}: it is left out`,
+      );
+    return isUsable;
+  });
+  const ports = (spec.ports ?? []).map(({ number, name, protocol, targetPort }) => ({
+    number,
+    name,
+    protocol: protocolOf({
+      number,
+      name,
+      appProtocol: protocol ?? "tcp",
+      transport: protocol?.toUpperCase() === "UDP" ? "UDP" : undefined,
+    }),
+    targetPort: targetPort ?? number,
+  }));
+  const services = hosts.map(
+    (host): Service => ({
+      host: host.toLowerCase(),
+      name: host.toLowerCase(),
+      namespace,
+      addresses: spec.addresses ?? [],
+      ports,
+      selector: {},
+      exportTo: readExportTo(spec.exportTo, namespace),
+      createdAt: creationTimestamp,
+      resolution,
+      ...(spec.location === "MESH_INTERNAL" ? {} : { outside: true }),
+      ...(selector !== undefined && inline.length === 0 && { workloads: selector }),
+      ...(spec.subjectAltNames && { subjectAltNames: spec.subjectAltNames }),
+    }),
+  );
+  return { services, endpoints, problems };
+}
