@@ -4,7 +4,8 @@
  * @see k8s.io/apiserver/pkg/admission/plugin/webhook/matchconditions
  */
 import { type Attributes, authorize } from "../authorization/authorize.ts";
-import { compileExpression, type Expression, ExpressionError } from "../cel/environment.ts";
+import { compiledOnce } from "../cel/cache.ts";
+import { ExpressionError } from "../cel/environment.ts";
 import { authorizerValue, type Judge, judgedBy, type Question } from "../cel/functions/authorizer.ts";
 import { dynamicValue } from "../cel/values.ts";
 import { type JsonObject, listAt, objectAt, textAt } from "../json.ts";
@@ -31,7 +32,7 @@ export function conditionsHold(store: Store, webhook: JsonObject, request: Admis
   for (const condition of conditions) {
     const text = textAt(condition, "expression") ?? "";
     try {
-      const holds = judgedBy(judgeOf(store, request), () => compiled(text)(variables));
+      const holds = judgedBy(judgeOf(store, request), () => compiledOnce(text)(variables));
       if (holds === false) return false;
       if (holds !== true) faults.push(`expression '${text}' resulted in error: it is not a boolean`);
     } catch (error) {
@@ -90,17 +91,4 @@ function accountUser(account: string) {
   const [namespace = "", name = ""] = account.split("/");
   const groups = ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"];
   return { username: `system:serviceaccount:${namespace}:${name}`, uid: "", groups, extra: {} };
-}
-
-const expressions = new Map<string, Expression>();
-const keptExpressions = 1000;
-
-function compiled(text: string): Expression {
-  let found = expressions.get(text);
-  if (found === undefined) {
-    found = compileExpression(text);
-    if (expressions.size >= keptExpressions) expressions.clear();
-    expressions.set(text, found);
-  }
-  return found;
 }

@@ -9,7 +9,8 @@ import { equalJson, fieldOf, isObject } from "../json.ts";
 import { fieldSchema, type Schema, type ValidationRule } from "../schema/schema.ts";
 import { correlatedItem } from "../schema/validate.ts";
 import type { FieldError } from "../status.ts";
-import { compileExpression, type Expression, ExpressionError } from "./environment.ts";
+import { compiledOnce, compileOrFail } from "./cache.ts";
+import { ExpressionError } from "./environment.ts";
 import { celValue, rootValue } from "./values.ts";
 
 const carriers = new WeakMap<Schema, boolean>();
@@ -85,7 +86,7 @@ function judge(rule: ValidationRule, place: Place): FieldError | undefined {
     root === true && isObject(part) ? rootValue(part, schema) : celValue(part, schema);
   const variables = { self: shown(value), oldSelf: old === undefined ? null : shown(old) };
   try {
-    if (compiled(rule.rule)(variables) === true) return undefined;
+    if (compiledOnce(rule.rule)(variables) === true) return undefined;
   } catch (error) {
     if (!(error instanceof ExpressionError)) throw error;
     return failure(place, `${error.message} evaluating rule: ${messageOf(rule)}`);
@@ -101,7 +102,7 @@ function evaluatedMessage(
 ): string | undefined {
   if (messageExpression === undefined) return undefined;
   try {
-    const text: CelValue = compiled(messageExpression)(variables);
+    const text: CelValue = compiledOnce(messageExpression)(variables);
     return typeof text === "string" && text.trim() !== "" && !text.includes("\n") ? text : undefined;
   } catch (error) {
     if (error instanceof ExpressionError) return undefined;
@@ -128,29 +129,6 @@ function refusal({ reason, fieldPath }: ValidationRule, { path, value }: Place, 
       return { type: reason, field, message: `Duplicate value${shown}` };
     default:
       return { type: "FieldValueInvalid", field, message: `Invalid value${shown}: ${message}` };
-  }
-}
-
-const expressions = new Map<string, Expression | ExpressionError>();
-const keptExpressions = 5000;
-
-function compiled(text: string): Expression {
-  let found = expressions.get(text);
-  if (found === undefined) {
-    found = compileOrFail(text);
-    if (expressions.size >= keptExpressions) expressions.clear();
-    expressions.set(text, found);
-  }
-  if (found instanceof ExpressionError) throw found;
-  return found;
-}
-
-function compileOrFail(text: string): Expression | ExpressionError {
-  try {
-    return compileExpression(text);
-  } catch (error) {
-    if (error instanceof ExpressionError) return error;
-    throw error;
   }
 }
 

@@ -3,7 +3,8 @@
  *
  * @see k8s.io/kubernetes/pkg/apis/admissionregistration/validation
  */
-import { compileExpression, ExpressionError } from "../../cel/environment.ts";
+import { compileOrFail } from "../../cel/cache.ts";
+import { ExpressionError } from "../../cel/environment.ts";
 import { duplicate, invalidValue, notSupported, required, tooMany } from "../../field-errors.ts";
 import { isObject, type JsonObject, listAt, numberAt, objectAt, textAt } from "../../json.ts";
 import type { ApiObject } from "../../object.ts";
@@ -211,13 +212,10 @@ function conditionFaults(conditions: readonly unknown[], field: string): FieldEr
 
 function expressionFaults(expression: string, field: string): FieldError[] {
   if (expression === "") return [required(field)];
-  try {
-    compileExpression(expression);
-    return [];
-  } catch (error) {
-    if (!(error instanceof ExpressionError)) throw error;
-    return [invalidValue(field, expression, `compilation failed: ${error.message}`)];
-  }
+  const compiled = compileOrFail(expression);
+  return compiled instanceof ExpressionError
+    ? [invalidValue(field, expression, `compilation failed: ${compiled.message}`)]
+    : [];
 }
 
 const reviewVersions = ["v1", "v1beta1"];
