@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { istioQueries } from "../checks/istio.ts";
 import { answerApi } from "./api.ts";
 import { evaluateQuery } from "./evaluate.ts";
+import { writeExposition } from "./exposition.ts";
 import { parseQuery } from "./parse.ts";
 import { QueryError } from "./syntax.ts";
 import type { RangeSeries, SeriesSource, Value } from "./value.ts";
@@ -225,4 +226,20 @@ test("what the source cannot tell is refused with its reason", () => {
   expect(() => evaluateQuery('sum(rate(x{a="b"}[1m]))', 0, unsure)).toThrow(
     new QueryError("label `a` is not kept"),
   );
+});
+
+test("a page for federation has what its selectors want, once, in Prometheus' text form", () => {
+  const names = ["istio_requests_total", "istio_request_duration_milliseconds_bucket"];
+  const lines = (...matches: string[]): string[] =>
+    writeExposition(names, source, now, matches)
+      .split("\n")
+      .filter((line) => line !== "" && !line.startsWith("#"));
+  const everything = lines();
+  const failed = 'istio_requests_total{response_code=~"5.*"}';
+  expect(everything.length).toBeGreaterThan(lines("istio_requests_total").length);
+  expect(lines(failed).length).toBeGreaterThan(0);
+  expect(lines(failed).every((line) => /response_code="5\d\d"/.test(line))).toBe(true);
+  expect(lines(failed, "istio_requests_total")).toHaveLength(lines("istio_requests_total").length);
+  for (const wrong of ["1", "rate(istio_requests_total[1m])", "istio_requests_total[1m]", "{"])
+    expect(() => lines(wrong)).toThrow(QueryError);
 });

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { answerApi } from "../../analysis/promql/api.ts";
 import { writeExposition } from "../../analysis/promql/exposition.ts";
+import { QueryError } from "../../analysis/promql/syntax.ts";
 import type { SeriesSource } from "../../analysis/promql/value.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
@@ -65,8 +66,15 @@ async function answer(
   if (pathname === "/healthz") return send(200, "text/plain", "ok\n");
   if (pathname === "/metrics") return send(200, textType, text());
   if (series === undefined) return send(404, "text/plain", "ask for /metrics or /healthz\n");
-  if (pathname === "/federate")
-    return send(200, textType, writeExposition(series.names, series, clock.now()));
+  if (pathname === "/federate") {
+    try {
+      const page = writeExposition(series.names, series, clock.now(), searchParams.getAll("match[]"));
+      return send(200, textType, page);
+    } catch (error) {
+      if (error instanceof QueryError) return send(400, "text/plain", `${error.message}\n`);
+      throw error;
+    }
+  }
   const parameters = request.method === "POST" ? await readForm(request) : searchParams;
   if (parameters === undefined) return send(413, "text/plain", `a form may have ${longestForm} bytes\n`);
   const answered = await answerApi(pathname, parameters, series, clock.now());
