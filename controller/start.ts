@@ -25,6 +25,7 @@ import type { Logger } from "../lib/log.ts";
 import { createRegistry, type Registry } from "../lib/metrics.ts";
 import { createWriter } from "./carry-out.ts";
 import type { ReconcileOptions } from "./context.ts";
+import { liveRun } from "./decide/state.ts";
 import { closeEntry, type Entry, type RouteAcknowledged } from "./entry.ts";
 import { createEventHooks } from "./event-hooks.ts";
 import { createKeyIndex, dependency } from "./key-index.ts";
@@ -35,6 +36,7 @@ import { keyOf, reconcile } from "./reconcile.ts";
 import { createRollbacks } from "./rollback.ts";
 import { istioRouter } from "./routers/istio.ts";
 import { type ControllerSettings, defaultSettings } from "./settings.ts";
+import { readState } from "./status/read.ts";
 import { workloadKinds } from "./targets/kind.ts";
 
 export interface ControllerOptions {
@@ -227,6 +229,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
     for (const object of informers.snapshot().list(CanaryKind)) {
       const namespace = object.metadata.namespace ?? "default";
       if (!isOurs(namespace)) continue;
+      // All are known before the first may begin another.
+      all.runs.set(keyOf(object), liveRun(readState(object.status)) !== undefined);
       byNamespace.set(namespace, (byNamespace.get(namespace) ?? 0) + 1);
       queue.add(keyOf(object));
     }

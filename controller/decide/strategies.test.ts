@@ -70,10 +70,32 @@ function imageOf(object: KubeObject | undefined): string | undefined {
   return (object as Deployment | undefined)?.spec?.template.spec?.containers[0]?.image;
 }
 
+/** Which phase may follow which in a status. */
+const graph: Readonly<Record<string, readonly string[]>> = {
+  Initialized: ["Progressing"],
+  Progressing: ["Promoting", "Failed"],
+  Promoting: ["Finalising", "Failed"],
+  Finalising: ["Succeeded"],
+  Succeeded: [],
+  Failed: [],
+};
+
+/** I5: phases follow the graph. I6: no interval is counted twice. */
+function checkStatus({ status: after }: Canary, { status: before }: Canary): void {
+  const [from = "", to = ""] = [before?.phase, after?.phase];
+  if (from !== to) expect(graph[from]).toContain(to);
+  const [was, is] = [before?.run, after?.run];
+  if (was?.tickedAt === undefined || is?.tickedAt === undefined || was.tickedAt === is.tickedAt) return;
+  // The first step starts the clock anew.
+  const begins = (before?.canaryWeight ?? 0) + (before?.iterations ?? 0) === 0;
+  if (!begins) expect(Date.parse(is.tickedAt) - Date.parse(was.tickedAt)).toBeGreaterThanOrEqual(1000);
+}
+
 /** What must hold after each write, whatever the strategy. */
 function watchInvariants(world: World): void {
   const rolledBack = new Set<string>();
   world.onWrite = (after, before) => {
+    if (after.kind === "Canary" && before !== undefined) checkStatus(after as Canary, before as Canary);
     if (after.kind === "VirtualService") {
       const route = after as VirtualService;
       for (const { route: arms = [] } of route.spec.http ?? []) {
