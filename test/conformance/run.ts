@@ -6,7 +6,7 @@
 import { parseArgs } from "node:util";
 import { canBuild } from "../cluster/build.ts";
 import { AcceptedDifferences, differences } from "./compare.ts";
-import { readCorpus } from "./corpus.ts";
+import { readCorpus, type Scenario } from "./corpus.ts";
 import { type Answer, play } from "./play.ts";
 import { startEmbedded, startReal } from "./servers.ts";
 import { startWebhook } from "./webhook.ts";
@@ -30,11 +30,13 @@ const [embedded, real, webhook] = await Promise.all([startEmbedded(), startReal(
 let passed = 0;
 let failed = 0;
 try {
-  const waiting = [...corpus];
+  // Commands take longest: they begin first.
+  const commands = ({ steps }: Scenario) => steps.filter(({ run }) => run !== undefined).length;
+  const waiting = corpus.toSorted((left, right) => commands(right) - commands(left));
   const worker = async () => {
     for (let scenario = waiting.shift(); scenario !== undefined; scenario = waiting.shift()) {
       const started = performance.now();
-      const [ours, theirs] = await within(120_000, scenario.name, [
+      const [ours, theirs] = await within(300_000, scenario.name, [
         play(scenario, embedded, webhook),
         play(scenario, real, webhook),
       ]);
