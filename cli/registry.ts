@@ -189,6 +189,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/analysis.ts")).addAnalysis,
   },
   {
+    name: "migrate",
+    group: other,
+    summary: "take Canaries over from Flagger",
+    load: async () => (await import("./commands/migrate.ts")).addMigrate,
+  },
+  {
     name: "agent",
     group: other,
     summary: "run beside a workload: keys, certificates, Envoy (what the sidecar's image starts)",

@@ -4,6 +4,7 @@ import type { Hooks } from "../api/hooks.ts";
 import type { Kind } from "../api/resource.ts";
 import type { Snapshot } from "../kube/contract.ts";
 import type { Logger } from "../lib/log.ts";
+import type { Flaggers } from "./adoption/flagger.ts";
 import type { ApplyOptions } from "./apply.ts";
 import type { Entry, RouteAcknowledged } from "./entry.ts";
 import type { KeyIndex } from "./key-index.ts";
@@ -21,6 +22,7 @@ export interface ReconcileOptions extends ApplyOptions {
   readonly settings: ControllerSettings;
   readonly sources: MetricSources;
   readonly index: KeyIndex;
+  readonly flaggers: Pick<Flaggers, "beside">;
   readonly entries: Map<string, Entry>;
   readonly runs: RunQueue;
   readonly enqueue: (key: string) => void;

@@ -46,6 +46,18 @@ export async function reconcile(
     forget(entry, namespace, options);
     return undefined;
   }
+  const flagger = options.flaggers.beside(namespace);
+  // A run that is under way here is brought to its end: its canary must not lose its guard.
+  if (flagger !== undefined && !hasWork(readState(object.status))) {
+    // Two controllers of one weight: not a word is written, and nothing of ours goes on.
+    closeEntry(entry);
+    entries.delete(key);
+    options.logger.warn(
+      { canary: key, flagger: flagger.deployment },
+      "Flagger drives this canary: `fairlead migrate flagger` takes it over",
+    );
+    return undefined;
+  }
   const { meshProvider: provider, crossNamespaceRefs } = options.settings;
   const defaults = { provider, crossNamespaceRefs };
   entry.reading = readOnce(object, entry.reading, defaults);
@@ -164,6 +176,11 @@ function followRun(entry: Entry, subject: Subject, state: State, options: Reconc
     entry.harm = harm;
     rollBackNow(entry, options);
   });
+}
+
+/** Whether a run of this controller's own is under way, or has left something to do. */
+function hasWork(state: State): boolean {
+  return liveRun(state) !== undefined || ("cleanup" in state && state.closed !== undefined);
 }
 
 /** Why a Canary that can be read is not driven. */

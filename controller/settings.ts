@@ -1,4 +1,5 @@
 import type { Provider } from "../api/canary/types.ts";
+import { defaultFlaggerNamespaces } from "./adoption/flagger.ts";
 import { defaultSelectorLabels } from "./targets/selector.ts";
 
 /** What the whole controller is set to; Flagger's flags under their names. */
@@ -15,6 +16,8 @@ export interface ControllerSettings {
   readonly eventWebhook?: string;
   /** Whether Canaries may name metric templates and alert providers of other namespaces. */
   readonly crossNamespaceRefs: boolean;
+  /** Where a Flagger that looks at other namespaces than its own is believed to be one. */
+  readonly flaggerNamespaces: readonly string[];
   /** Only this namespace; all where absent. */
   readonly namespace?: string;
   /** Rollouts under way at the same time at most; no limit where absent. */
@@ -26,6 +29,7 @@ export interface ControllerSettings {
 export const defaultSettings: ControllerSettings = {
   meshProvider: "istio",
   crossNamespaceRefs: true,
+  flaggerNamespaces: defaultFlaggerNamespaces,
   selectorLabels: defaultSelectorLabels,
   includeLabelPrefixes: [],
   clusterDomain: "cluster.local",

@@ -4,6 +4,7 @@ import type { Providers } from "../analysis/providers/providers.ts";
 import {
   ConfigMapKind,
   ControllerRevisionKind,
+  DeploymentKind,
   HorizontalPodAutoscalerKind,
   type Pod,
   PodKind,
@@ -23,6 +24,7 @@ import { createQueue } from "../kube/queue.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { createRegistry, type Registry } from "../lib/metrics.ts";
+import { createFlaggers } from "./adoption/flagger.ts";
 import { createWriter } from "./carry-out.ts";
 import type { ReconcileOptions } from "./context.ts";
 import { liveRun } from "./decide/state.ts";
@@ -86,6 +88,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   const metrics = createControllerMetrics(options.registry ?? createRegistry());
   const index = createKeyIndex();
   const entries = new Map<string, Entry>();
+  const flaggers = createFlaggers(settings.flaggerNamespaces);
   const rollbacks = createRollbacks({
     client,
     writer,
@@ -134,6 +137,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     index,
     entries,
     runs: createRunQueue(settings.maxRollouts),
+    flaggers,
     enqueue: (key) => queue.add(key),
     watches: (kinds) => watches(kinds),
     freshRun: () => randomUUID().replaceAll("-", "").slice(-10),
@@ -173,7 +177,11 @@ export async function startController(options: ControllerOptions): Promise<Contr
     ControllerRevisionKind,
     ...watched,
   );
+  for (const deployment of informers.snapshot().list(DeploymentKind)) flaggers.seen(deployment, false);
   const unsubscribe = [
+    informers.onChange(DeploymentKind, ({ object, kind }) => {
+      if (flaggers.seen(object, kind === "deleted")) resync();
+    }),
     ...[CanaryKind, ControllerRevisionKind, ...watched].map((kind: Kind) =>
       informers.onChange(kind, (change) => {
         overlay.seen(kind, change.object, change.kind === "deleted");

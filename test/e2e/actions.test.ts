@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { actionAnnotation, revisionAnnotation } from "../../api/annotations.ts";
-import { DeploymentKind } from "../../api/core.ts";
+import { DeploymentKind, NamespaceKind } from "../../api/core.ts";
 import { CanaryKind } from "../../api/kinds.ts";
 import {
   canary,
@@ -127,4 +127,41 @@ test("a gate that is closed by hand holds the canary until it is opened", async 
   expect(out).toContain("Halt shop.default advancement waiting for approval confirm-rollout");
   await gate("open");
   await reached("Progressing", 20);
+});
+
+test("beside a Flagger nothing is touched; migrate says what would happen, waits for releases, and takes over", async () => {
+  const flagger = deployment("flagger", "ghcr.io/fluxcd/flagger:1.44.0");
+  const system = "flagger-system";
+  await cluster.client.create(NamespaceKind, {
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: { name: system },
+  });
+  await cluster.client.create(DeploymentKind, {
+    ...flagger,
+    metadata: { ...flagger.metadata, namespace: system },
+  });
+  // The run of this controller's own goes on to its end.
+  const busy = await fairlead("migrate", "flagger", "--stop");
+  expect(busy).toMatchObject({ code: 1 });
+  expect(busy.out).toContain("Flagger runs as deployment flagger-system/flagger, for all namespaces");
+  expect(busy.out).toMatch(/default +shop +Progressing +under-way +in phase Progressing at weight 20/);
+  expect(busy.err).toContain("not stopped: 1 releases are under way");
+  await fairlead("abort", shop);
+  await waitFor(cluster, shop, ({ status }) => status?.phase === "Failed" && !status.cleanup);
+
+  await cluster.client.create(DeploymentKind, deployment("other", "app:1"));
+  await cluster.client.create(
+    CanaryKind,
+    canary("other", { interval: "1m", threshold: 2, stepWeights: [20] }),
+  );
+  const asked = await fairlead("migrate", "flagger", "-o", "json");
+  expect(asked.code).toBe(1);
+  expect(JSON.parse(asked.out)).toMatchObject({ stopped: false });
+  expect((await cluster.client.get(CanaryKind, "default", "other"))?.status).toBeUndefined();
+
+  const stopped = await fairlead("migrate", "flagger", "--stop");
+  expect(stopped).toMatchObject({ code: 0, err: "" });
+  expect(stopped.out).toContain("fairlead's controller drives these Canaries now");
+  await waitFor(cluster, "other", ({ status }) => status?.phase === "Initialized");
 });
