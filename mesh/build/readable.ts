@@ -31,6 +31,7 @@ import { file_envoy_extensions_matching_common_inputs_stats_v3_stats } from "../
 import { file_envoy_extensions_path_match_uri_template_v3_uri_template_match } from "../../envoy/generated/envoy/extensions/path/match/uri_template/v3/uri_template_match_pb.js";
 import { file_envoy_extensions_retry_host_previous_hosts_v3_previous_hosts } from "../../envoy/generated/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js";
 import { file_envoy_extensions_retry_priority_previous_priorities_v3_previous_priorities_config } from "../../envoy/generated/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.js";
+import { file_envoy_extensions_transport_sockets_proxy_protocol_v3_upstream_proxy_protocol } from "../../envoy/generated/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.js";
 import { file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer } from "../../envoy/generated/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js";
 import { file_envoy_extensions_transport_sockets_tls_v3_tls } from "../../envoy/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { file_envoy_extensions_upstreams_http_v3_http_protocol_options } from "../../envoy/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
@@ -70,6 +71,7 @@ const files: readonly DescFile[] = [
   file_envoy_extensions_path_match_uri_template_v3_uri_template_match,
   file_envoy_extensions_retry_host_previous_hosts_v3_previous_hosts,
   file_envoy_extensions_retry_priority_previous_priorities_v3_previous_priorities_config,
+  file_envoy_extensions_transport_sockets_proxy_protocol_v3_upstream_proxy_protocol,
   file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer,
   file_envoy_extensions_transport_sockets_tls_v3_tls,
   file_envoy_extensions_upstreams_http_v3_http_protocol_options,

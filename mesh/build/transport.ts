@@ -1,9 +1,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
-import type {
-  Cluster_TransportSocketMatchSchema,
-  ClusterSchema,
-} from "../../envoy/generated/envoy/config/cluster/v3/cluster_pb.js";
+import type { ClusterSchema } from "../../envoy/generated/envoy/config/cluster/v3/cluster_pb.js";
+import { ProxyProtocolConfig_Version as ProxyVersion } from "../../envoy/generated/envoy/config/core/v3/proxy_protocol_pb.js";
+import { ProxyProtocolUpstreamTransportSchema } from "../../envoy/generated/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.js";
 import { RawBufferSchema } from "../../envoy/generated/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js";
 import type { TrafficPolicy } from "../model/destination-policy.ts";
 import { outboundServerName } from "../model/names.ts";
@@ -31,8 +30,34 @@ export interface TransportInput {
 
 type Transport = Pick<MessageInitShape<typeof ClusterSchema>, "transportSocket" | "transportSocketMatches">;
 
+interface BuiltTransport {
+  readonly transportSocket?: Socket;
+  readonly transportSocketMatches?: SocketMatch[];
+}
+
+interface SocketMatch {
+  readonly name: string;
+  readonly match: { readonly tlsMode?: string };
+  readonly transportSocket: Socket;
+}
+
 /** Explicit TLS of a policy rules; else each endpoint is reached as its own `tlsMode` says. */
 export function buildTransport(input: TransportInput): Transport {
+  const transport = withoutProxyProtocol(input);
+  const version = input.policy.proxyProtocol;
+  if (version === undefined) return transport;
+  const { transportSocket, transportSocketMatches } = transport;
+  if (transportSocketMatches === undefined)
+    return { transportSocket: announced(version, transportSocket ?? rawSocket()) };
+  return {
+    transportSocketMatches: transportSocketMatches.map((match) => ({
+      ...match,
+      transportSocket: announced(version, match.transportSocket),
+    })),
+  };
+}
+
+function withoutProxyProtocol(input: TransportInput): BuiltTransport {
   const { policy, identities, trustDomain, http } = input;
   const { tls } = policy;
   if (tls?.mode === "disable") return {};
@@ -60,7 +85,7 @@ function offered({ port: { protocol }, http }: TransportInput): readonly string[
   return http === "http2" ? ["istio-h2", "istio", "h2"] : ["istio-http/1.1", "istio", "http/1.1"];
 }
 
-function matchesByMode(mutual: Socket): MessageInitShape<typeof Cluster_TransportSocketMatchSchema>[] {
+function matchesByMode(mutual: Socket): SocketMatch[] {
   return [
     { name: "tlsMode-istio", match: { tlsMode: "istio" }, transportSocket: mutual },
     { name: "tlsMode-disabled", match: {}, transportSocket: rawSocket() },
@@ -76,6 +101,16 @@ function rawSocket(): Socket {
   return {
     name: "envoy.transport_sockets.raw_buffer",
     configType: { case: "typedConfig", value: typed(RawBufferSchema, {}) },
+  };
+}
+
+/** The PROXY protocol is spoken before anything else. @see envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport */
+function announced(version: 1 | 2, transportSocket: Socket): Socket {
+  const config = { version: version === 2 ? ProxyVersion.V2 : ProxyVersion.V1 };
+  const value = typed(ProxyProtocolUpstreamTransportSchema, { config, transportSocket });
+  return {
+    name: "envoy.transport_sockets.upstream_proxy_protocol",
+    configType: { case: "typedConfig", value },
   };
 }
 

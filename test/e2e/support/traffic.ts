@@ -20,6 +20,7 @@ import type { PatchStatus } from "../../../kube/contract.ts";
 import { systemClock } from "../../../lib/clock.ts";
 import { silent } from "../../../lib/log.ts";
 import { until } from "../../../local/testing/until.ts";
+import type { Interception } from "../../../mesh/model/proxy.ts";
 import { startMesh } from "../../../mesh/start.ts";
 import { startStatus } from "../../../mesh/status.ts";
 import { bootstrapFor } from "../../../mesh/testbed/ads-bootstrap.ts";
@@ -75,8 +76,13 @@ const plaintext = {
  *
  * @param network first two numbers of the addresses, e.g. `127.81`
  * @param labels of the caller's pod
+ * @param interception `NONE`: the caller asks its sidecar as an HTTP proxy; `REDIRECT`: iptables lead its connections there
  */
-export async function startTraffic(network: string, labels: Readonly<Record<string, string>> = {}) {
+export async function startTraffic(
+  network: string,
+  labels: Readonly<Record<string, string>> = {},
+  interception: Interception = "NONE",
+) {
   const caller = `${network}.0.1`;
   const proxyPort = 15080;
   const informers = createMemoryInformers([plaintext]);
@@ -104,7 +110,7 @@ export async function startTraffic(network: string, labels: Readonly<Record<stri
     ),
   );
   const metadata = {
-    INTERCEPTION_MODE: "NONE",
+    INTERCEPTION_MODE: interception,
     WORKLOAD_NAME: "caller",
     LABELS: { app: "caller", ...labels },
     HTTP_PROXY_PORT: String(proxyPort),
@@ -179,12 +185,16 @@ export async function startTraffic(network: string, labels: Readonly<Record<stri
       return ip;
     },
     /** A Service over the pods of an app that run now. */
-    async service(app: string, port = { name: "http", port: 80, targetPort: 8080 }): Promise<void> {
+    async service(
+      app: string,
+      port = { name: "http", port: 80, targetPort: 8080 },
+      clusterIP = "None",
+    ): Promise<void> {
       const pods = informers
         .snapshot()
         .list(PodKind)
         .filter(({ metadata }) => metadata.labels?.app === app);
-      store(serviceObject(app, port));
+      store(serviceObject(app, port, clusterIP));
       store(sliceObject(app, port, pods));
       await settled();
     },
@@ -246,8 +256,8 @@ function podObject(app: string, name: string, ip: string, labels: Readonly<Recor
   };
 }
 
-function serviceObject(app: string, port: object) {
-  const spec = { clusterIP: "None", selector: { app }, ports: [port] };
+function serviceObject(app: string, port: object, clusterIP: string) {
+  const spec = { clusterIP, selector: { app }, ports: [port] };
   return { apiVersion: "v1", kind: "Service", metadata: { name: app, namespace }, spec };
 }
 
