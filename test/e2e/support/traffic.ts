@@ -57,7 +57,6 @@ export interface PodOptions {
   readonly serves?: false;
 }
 
-const namespace = "demo";
 const silentTelemetry = {
   inboundAccessLogs: () => [],
   outboundAccessLogs: () => [],
@@ -76,12 +75,14 @@ const plaintext = {
  *
  * @param network first two numbers of the addresses, e.g. `127.81`
  * @param labels of the caller's pod
+ * @param namespace of the caller, and of all objects that name none
  * @param interception `NONE`: the caller asks its sidecar as an HTTP proxy; `REDIRECT`: iptables lead its connections there
  */
 export async function startTraffic(
   network: string,
   labels: Readonly<Record<string, string>> = {},
   interception: Interception = "NONE",
+  namespace = "demo",
 ) {
   const caller = `${network}.0.1`;
   const proxyPort = 15080;
@@ -152,7 +153,7 @@ export async function startTraffic(
     proxyPort,
     envoy,
     settled,
-    /** Stores objects in namespace `demo` and waits until the proxy follows them. */
+    /** Stores objects in the caller's namespace and waits until the proxy follows them. */
     async apply(...objects: readonly UnreadObject[]) {
       for (const object of objects) store(object);
       await settled();
@@ -162,7 +163,7 @@ export async function startTraffic(
         informers.remove({ ...object, metadata: { namespace, ...object.metadata } });
       await settled();
     },
-    /** What the control plane has written on an object of namespace `demo`. */
+    /** What the control plane has written on an object of the caller's namespace. */
     conditions(kind: string, name: string): readonly Stated[] {
       const known = kind === "VirtualService" ? VirtualServiceKind : DestinationRuleKind;
       const found = informers.snapshot().get<VirtualService | DestinationRule>(known, namespace, name);
@@ -250,7 +251,7 @@ function podObject(app: string, name: string, ip: string, labels: Readonly<Recor
   return {
     apiVersion: "v1",
     kind: "Pod",
-    metadata: { name, namespace, labels: { app, ...labels } },
+    metadata: { name, labels: { app, ...labels } },
     spec: { serviceAccountName: app },
     status: { podIP: ip },
   };
@@ -258,7 +259,7 @@ function podObject(app: string, name: string, ip: string, labels: Readonly<Recor
 
 function serviceObject(app: string, port: object, clusterIP: string) {
   const spec = { clusterIP, selector: { app }, ports: [port] };
-  return { apiVersion: "v1", kind: "Service", metadata: { name: app, namespace }, spec };
+  return { apiVersion: "v1", kind: "Service", metadata: { name: app }, spec };
 }
 
 function sliceObject(
@@ -269,13 +270,13 @@ function sliceObject(
   return {
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",
-    metadata: { name: `${app}-1`, namespace, labels: { "kubernetes.io/service-name": app } },
+    metadata: { name: `${app}-1`, labels: { "kubernetes.io/service-name": app } },
     addressType: "IPv4",
     ports: [{ name: port.name, port: port.targetPort }],
     endpoints: pods.map(({ metadata, status }) => ({
       addresses: [status?.podIP],
       conditions: { ready: true },
-      targetRef: { kind: "Pod", namespace, name: metadata.name },
+      targetRef: { kind: "Pod", name: metadata.name },
     })),
   };
 }
