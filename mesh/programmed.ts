@@ -1,7 +1,7 @@
 import type { ResourceRef } from "../api/resource.ts";
 import type { Resource, ResourceType } from "./build/resource.ts";
 import type { Holding } from "./contract.ts";
-import type { DeltaStream } from "./xds/stream.ts";
+import type { ProxyStream } from "./xds/stream.ts";
 
 /** Which resources are made of an object of a kind. */
 const typesOf: ReadonlyMap<string, readonly ResourceType[]> = new Map([
@@ -14,7 +14,7 @@ const ofRoutes: readonly ResourceType[] = ["route"];
  * routes, weights included.
  */
 export function programmedIn(
-  connections: Iterable<{ readonly stream: DeltaStream }>,
+  connections: Iterable<{ readonly stream: ProxyStream }>,
   source: ResourceRef,
 ): Holding {
   const types = typesOf.get(source.kind) ?? ofRoutes;

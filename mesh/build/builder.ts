@@ -7,6 +7,7 @@ import { createAdmission } from "./admission.ts";
 import { createClientSecrets } from "./client-secrets.ts";
 import { createGatewayBuilder } from "./gateway.ts";
 import { createGatewayTablesBuilder } from "./gateway-tables.ts";
+import { grpcView } from "./grpc-view.ts";
 import { createOutboundBuilder, type Outbound } from "./outbound.ts";
 import { createOwnBuilder } from "./own.ts";
 import { encodeResource, type Resource } from "./resource.ts";
@@ -184,7 +185,8 @@ export function createBuilder({
         known.listeners === listeners &&
         known.secrets === secrets;
       if (same) return known.view;
-      const view = viewFrom(common, clusters, listeners, secrets);
+      const full = viewFrom(common, clusters, listeners, secrets);
+      const view = proxy.generator === "grpc" ? grpcView(full) : full;
       views.set(proxy.id, { proxy, shared: common, clusters, listeners, secrets, view });
       return view;
     },

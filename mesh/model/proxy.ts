@@ -29,6 +29,8 @@ export interface Proxy {
   /** Ports of the containers that the node tells; the pod object's own win where it is known. */
   readonly ports: readonly ContainerPort[];
   readonly locality?: Locality | undefined;
+  /** A gRPC client that is its own proxy; undefined: an Envoy. */
+  readonly generator?: "grpc" | undefined;
 }
 
 const defaultHttpProxyPort = 15080;
@@ -37,7 +39,7 @@ const defaultHttpProxyPort = 15080;
  * Reads the node of a sidecar or a gateway (`router`) in Istio's form.
  *
  * Metadata: NAMESPACE, NAME, LABELS, WORKLOAD_NAME, SERVICE_ACCOUNT, CLUSTER_ID, INTERCEPTION_MODE,
- * HTTP_PROXY_PORT, POD_PORTS (JSON text), FAIRLEAD_APP_ADDRESS.
+ * HTTP_PROXY_PORT, POD_PORTS (JSON text), FAIRLEAD_APP_ADDRESS, GENERATOR (`grpc`).
  *
  * @returns why it is none, where it is none
  */
@@ -72,6 +74,7 @@ export function readNode({
     appAddress: text(facts.FAIRLEAD_APP_ADDRESS) ?? (interception === "NONE" ? "127.0.0.1" : ip),
     ports: readPorts(text(facts.POD_PORTS)),
     locality: localityOfLabels(labels) ?? readLocality(locality),
+    generator: text(facts.GENERATOR) === "grpc" ? "grpc" : undefined,
   };
 }
 

@@ -7,9 +7,16 @@ import { type ResourceType, resourceTypes, typeUrls } from "../build/resource.ts
 import type { View } from "../build/view.ts";
 import { createFlow, type Flow, smallAnswer } from "./flow.ts";
 import { createNameSets } from "./name-sets.ts";
-import { readDeltaRequest } from "./request.ts";
+import { type DeltaRequest, readDeltaRequest } from "./request.ts";
 import { createResponses } from "./response.ts";
-import { type Acknowledgement, createDeltaStream, type DeltaStream, type Rejection } from "./stream.ts";
+import { createStateStream, readStateRequest, type StateRequest } from "./state-of-the-world.ts";
+import {
+  type Acknowledgement,
+  createDeltaStream,
+  type ProxyStream,
+  type Rejection,
+  type StreamOptions,
+} from "./stream.ts";
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
 
@@ -42,10 +49,22 @@ export interface AdsOptions<Proxy> {
 /** A proxy and its open stream. */
 export interface Connected<Proxy> {
   readonly proxy: Proxy;
-  readonly stream: DeltaStream;
+  readonly stream: ProxyStream;
   /** Epoch milliseconds. */
   readonly since: number;
 }
+
+/** One of the protocol's two forms. */
+interface Protocol<Request> {
+  readonly read: (bytes: Uint8Array) => Request;
+  readonly open: (
+    first: View,
+    options: StreamOptions,
+  ) => ProxyStream & { request(type: ResourceType, request: Request): void };
+}
+
+const delta: Protocol<DeltaRequest> = { read: readDeltaRequest, open: createDeltaStream };
+const stateOfTheWorld: Protocol<StateRequest> = { read: readStateRequest, open: createStateStream };
 
 const typesByUrl = new Map<string, ResourceType>(resourceTypes.map((type) => [typeUrls[type], type]));
 
@@ -67,11 +86,12 @@ export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
     }
   }
 
-  function connect(
+  function connect<Request>(
     call: Call,
     outlet: Outlet,
     nodeBytes: Uint8Array | undefined,
-  ): Connected<Proxy> | undefined {
+    { open }: Protocol<Request>,
+  ): (Connected<Proxy> & { readonly stream: ReturnType<Protocol<Request>["open"]> }) | undefined {
     if (nodeBytes === undefined) {
       call.emit("error", { code: status.INVALID_ARGUMENT, details: "first request carries no node" });
       return undefined;
@@ -83,7 +103,7 @@ export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
       call.emit("error", { code: status.PERMISSION_DENIED, details: proxy.refused });
       return undefined;
     }
-    const stream = createDeltaStream(viewOf(proxy), {
+    const stream = open(viewOf(proxy), {
       responses,
       nameSets,
       clock,
@@ -101,8 +121,11 @@ export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
     return connected;
   }
 
-  function serveDelta(call: Call): void {
-    let connected: Connected<Proxy> | undefined;
+  function serve<Request extends { readonly node: Uint8Array | undefined; readonly typeUrl: string }>(
+    call: Call,
+    protocol: Protocol<Request>,
+  ): void {
+    let connected: ReturnType<typeof connect<Request>>;
     let closed = false;
     const outlet = createOutlet(call, flow, () => guarded(call, () => connected?.stream.drained()));
     const close = () => {
@@ -115,8 +138,8 @@ export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
     call.on("data", (bytes: Buffer) =>
       guarded(call, () => {
         if (closed) return;
-        const request = readDeltaRequest(bytes);
-        connected ??= connect(call, outlet, request.node);
+        const request = protocol.read(bytes);
+        connected ??= connect(call, outlet, request.node, protocol);
         if (connected === undefined) return close();
         const type = typesByUrl.get(request.typeUrl);
         // Types that we do not serve stay unanswered: Envoy goes on after its own initial_fetch_timeout.
@@ -134,13 +157,8 @@ export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
 
   return {
     implementation: {
-      DeltaAggregatedResources: serveDelta,
-      StreamAggregatedResources(call: Call) {
-        call.emit("error", {
-          code: status.UNIMPLEMENTED,
-          details: "state of the world is not served, ask for delta",
-        });
-      },
+      DeltaAggregatedResources: (call: Call) => serve(call, delta),
+      StreamAggregatedResources: (call: Call) => serve(call, stateOfTheWorld),
     },
     /** Tells every connected proxy what has changed for it. One failing stream never keeps others from theirs. */
     publish(): void {

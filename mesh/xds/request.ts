@@ -66,7 +66,7 @@ function readVersionEntry(bytes: Uint8Array): [string, string] {
 }
 
 /** google.rpc.Status: message = 2. */
-function readStatusMessage(bytes: Uint8Array): string {
+export function readStatusMessage(bytes: Uint8Array): string {
   let message = "";
   readFields(bytes, (field, wire, reader) => {
     if (field === 2) message = reader.string();

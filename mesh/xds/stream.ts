@@ -49,9 +49,8 @@ export interface StreamOptions {
 /** Answers under way of one type; more wait and are merged, so a slow proxy skips what is outdated. */
 const inFlightLimit = 2;
 
-/** One proxy on one delta stream. */
-export interface DeltaStream {
-  request(type: ResourceType, request: DeltaRequest): void;
+/** One proxy on one stream, whichever form of the protocol it speaks. */
+export interface ProxyStream {
   /** Makes `view` what the proxy should hold. */
   publish(view: View): void;
   /** The transport takes more. */
@@ -62,6 +61,11 @@ export interface DeltaStream {
   /** What it asked for and has not acknowledged as it is now. */
   lacks(type: ResourceType): readonly Resource[];
   close(): void;
+}
+
+/** One proxy on one delta stream. */
+export interface DeltaStream extends ProxyStream {
+  request(type: ResourceType, request: DeltaRequest): void;
 }
 
 /**
