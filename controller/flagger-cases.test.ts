@@ -2,7 +2,8 @@
 import { expect, test } from "vitest";
 import type { Deployment } from "../api/core.ts";
 import type { Kind, KubeObject } from "../api/resource.ts";
-import { type CaseBed, flaggerCases } from "./testing/flagger-cases.ts";
+import type { CaseBed } from "./testing/flagger/bed.ts";
+import { flaggerCases } from "./testing/flagger-cases.ts";
 import { type Simulation, simulate } from "./testing/simulate.ts";
 import { createWorld, type World } from "./testing/world.ts";
 
