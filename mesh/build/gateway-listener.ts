@@ -150,6 +150,7 @@ function http(table: string, { proxy, policies, telemetry }: GatewayContext): Fi
       ...(policies.http.length > 0 ? [denialLog()] : []),
     ],
     attemptLogs: telemetry.upstreamAttemptLogs(),
+    ...(telemetry.tracing && { tracing: telemetry.tracing }),
   });
 }
 

@@ -9,6 +9,7 @@ import { secretResource } from "./gateway-tls.ts";
 import { blackHole } from "./plain-clusters.ts";
 import { encodeResource, type Resource } from "./resource.ts";
 import { type ResourceSet, resourceSet } from "./resource-set.ts";
+import { createTelemetryRules } from "./telemetry-rules.ts";
 import type { PolicyFiltersOf, Telemetry } from "./workload-filters.ts";
 
 /** What belongs to one gateway's proxy alone. The same sets while nothing of them changes. */
@@ -28,6 +29,7 @@ interface Built {
 /** Makes the function that builds a gateway proxy's listeners and the secrets that they name. */
 export function createGatewayBuilder(policyFilters: PolicyFiltersOf, telemetry: Telemetry) {
   const built = new Map<string, Built>();
+  const telemetryAt = createTelemetryRules(telemetry);
   const clusters = resourceSet([encodeResource("cluster", blackHole().name, ClusterSchema, blackHole())]);
 
   return {
@@ -40,14 +42,23 @@ export function createGatewayBuilder(policyFilters: PolicyFiltersOf, telemetry: 
       const planned = [connected, known, model.gateways, model.credentials, ...services];
       const { routes, settings } = model;
       const policies = policyFilters(proxy);
-      const inputs = [...planned, routes, settings, policies.http, policies.network, policies.paths];
+      const recorded = telemetryAt(model, proxy);
+      const inputs = [
+        ...planned,
+        recorded,
+        routes,
+        settings,
+        policies.http,
+        policies.network,
+        policies.paths,
+      ];
       if (before !== undefined && isSameList(before.inputs, inputs)) return before.own;
       const plan =
         isSameList(before?.planned, planned) && before
           ? before.own.plan
           : planFor(model, proxy, known?.ports);
-      const listeners = buildGatewayListeners(plan, { model, proxy, policies, telemetry }).map((listener) =>
-        encodeResource("listener", listener.name, ListenerSchema, listener),
+      const listeners = buildGatewayListeners(plan, { model, proxy, policies, telemetry: recorded }).map(
+        (listener) => encodeResource("listener", listener.name, ListenerSchema, listener),
       );
       const secrets = [...plan.credentials].map(([name, credential]) => secretResource(name, credential));
       const own = {

@@ -21,6 +21,7 @@ import { typed } from "./any.ts";
 import { corsFilter } from "./cors.ts";
 import { faultFilter } from "./fault.ts";
 import { durationFromMs } from "./values.ts";
+import type { Telemetry } from "./workload-filters.ts";
 
 export interface HttpManagerInput {
   readonly direction: "inbound" | "outbound" | "gateway";
@@ -35,6 +36,7 @@ export interface HttpManagerInput {
   readonly accessLogs: AccessLog[];
   /** Of the router: one entry an attempt. */
   readonly attemptLogs: AccessLog[];
+  readonly tracing?: Telemetry["tracing"];
 }
 
 /**
@@ -61,6 +63,7 @@ export function httpManager(input: HttpManagerInput): Filter {
       httpFilter("envoy.filters.http.router", typed(RouterSchema, { upstreamLog: attemptLogs })),
     ],
     accessLog: accessLogs,
+    ...(input.tracing && { tracing: input.tracing }),
     useRemoteAddress: direction === "gateway",
     ...pathSettings(paths),
     serverHeaderTransformation: ServerHeader.PASS_THROUGH,

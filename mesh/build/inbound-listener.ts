@@ -236,6 +236,7 @@ function httpChain(port: InboundPort, { proxy, policies, telemetry }: InboundCon
     ...(policies.paths && { paths: policies.paths }),
     accessLogs: telemetry.inboundAccessLogs(proxy.facts, port.service),
     attemptLogs: [],
+    ...(telemetry.tracing && { tracing: telemetry.tracing }),
   });
 }
 

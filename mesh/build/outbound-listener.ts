@@ -168,6 +168,7 @@ function outboundHttp(
     lastFilters,
     accessLogs: telemetry.outboundAccessLogs(proxy.facts).map(butTunnels),
     attemptLogs: telemetry.upstreamAttemptLogs(),
+    ...(telemetry.tracing && { tracing: telemetry.tracing }),
   });
 }
 

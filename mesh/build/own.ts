@@ -14,6 +14,7 @@ import { blackHole, inbound, inboundPassthrough, ownHttpProxy, passthrough } fro
 import { createRedirectPorts } from "./redirect-ports.ts";
 import { encodeOwn, encodeResource, type Resource } from "./resource.ts";
 import { type ResourceSet, resourceSet } from "./resource-set.ts";
+import { createTelemetryRules } from "./telemetry-rules.ts";
 import type { PolicyFilters, PolicyFiltersOf, Telemetry } from "./workload-filters.ts";
 
 /** What belongs to one proxy alone. */
@@ -39,6 +40,7 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
   /** Outbound listeners of interception mode REDIRECT: the same for all pods of a workload. */
   const redirect = createMemo<readonly Resource[]>();
   const redirectPorts = createRedirectPorts();
+  const telemetryAt = createTelemetryRules(telemetry);
   let policies = 0;
 
   function fixedClusters(proxy: Proxy): readonly Resource[] {
@@ -62,24 +64,30 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
     proxy: Proxy,
     ports: readonly InboundPort[],
     filters: PolicyFilters,
+    recorded: Telemetry,
   ): readonly Resource[] {
     const { trustDomain, rootNamespace } = model.settings;
-    const context = { proxy, trustDomain, policies: filters, telemetry };
+    const context = { proxy, trustDomain, policies: filters, telemetry: recorded };
     if (proxy.interception === "NONE")
       return ports.map((port) => encodeListener(() => buildInboundListener(port, context)));
     const mode = mutualTlsMode(model.mutualTls, rootNamespace, proxy, 0);
     return [encodeListener(() => buildVirtualInbound(ports, mode, context))];
   }
 
-  function outboundListeners(model: Model, proxy: Proxy, parts: Parts): readonly Resource[] {
+  function outboundListeners(
+    model: Model,
+    proxy: Proxy,
+    parts: Parts,
+    recorded: Telemetry,
+  ): readonly Resource[] {
     const { settings } = model;
     if (proxy.interception === "NONE")
-      return parts.get("outbound", [JSON.stringify(proxy.facts)], () => [
-        encodeListener(() => buildHttpProxyListener(proxy, telemetry)),
+      return parts.get("outbound", [JSON.stringify(proxy.facts), recorded], () => [
+        encodeListener(() => buildHttpProxyListener(proxy, recorded)),
       ]);
     const ports = redirectPorts(model, callerOf(model, proxy));
-    return redirect.get(JSON.stringify(proxy.facts), [ports, settings], () =>
-      buildRedirectListeners(proxy, ports, settings, telemetry).map((listener) =>
+    return redirect.get(JSON.stringify(proxy.facts), [ports, settings, recorded], () =>
+      buildRedirectListeners(proxy, ports, settings, recorded).map((listener) =>
         encodeResource("listener", listener.name, ListenerSchema, listener),
       ),
     );
@@ -92,6 +100,7 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
     connected: Proxy,
     known: Workload | undefined,
     parts: Parts,
+    recorded: Telemetry,
   ): readonly [readonly Resource[], readonly Resource[]] {
     const filters = policyFilters(proxy);
     const ports = inboundPorts(model, proxy);
@@ -111,10 +120,12 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
         ...parts.get("clusters", of, () => inboundClusters(proxy, ports)),
       ],
       [
-        ...parts.get("inbound", [...of, model.mutualTls, filters.http, filters.network, filters.paths], () =>
-          inboundListeners(model, proxy, ports, filters),
+        ...parts.get(
+          "inbound",
+          [...of, model.mutualTls, filters.http, filters.network, filters.paths, recorded],
+          () => inboundListeners(model, proxy, ports, filters, recorded),
         ),
-        ...outboundListeners(model, proxy, parts),
+        ...outboundListeners(model, proxy, parts, recorded),
       ],
     ];
   }
@@ -129,7 +140,11 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
       const services = isSameList(before?.services, selecting) ? before.services : selecting;
       const caller = callerOf(model, { namespace: connected.namespace, labels });
       const ports = connected.interception === "REDIRECT" && redirectPorts(model, caller);
-      const inputs = [connected, known, services, ports, model.mutualTls, model.settings, policies];
+      const recorded = telemetryAt(
+        model,
+        known === undefined ? connected : { ...connected, labels, facts: known.facts },
+      );
+      const inputs = [connected, known, services, ports, model.mutualTls, model.settings, policies, recorded];
       if (before !== undefined && isSameList(before.inputs, inputs)) return before.own;
       // What the API server says of a pod counts more than what its proxy says of itself.
       const proxy =
@@ -137,7 +152,7 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
           ? connected
           : { ...connected, labels, facts: known.facts, serviceAccount: known.serviceAccount };
       const parts = before?.parts ?? createMemo<readonly Resource[]>();
-      const resources = assemble(model, proxy, connected, known, parts);
+      const resources = assemble(model, proxy, connected, known, parts, recorded);
       const [clusters, listeners] = resources;
       const own = {
         clusters: isSameList(before?.resources[0], clusters) ? before.own.clusters : resourceSet(clusters),

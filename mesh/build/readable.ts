@@ -5,6 +5,9 @@ import { file_envoy_config_endpoint_v3_endpoint } from "../../envoy/generated/en
 import { file_envoy_config_listener_v3_listener } from "../../envoy/generated/envoy/config/listener/v3/listener_pb.js";
 import { file_envoy_config_rbac_v3_rbac } from "../../envoy/generated/envoy/config/rbac/v3/rbac_pb.js";
 import { file_envoy_config_route_v3_route } from "../../envoy/generated/envoy/config/route/v3/route_pb.js";
+import { file_envoy_config_trace_v3_opentelemetry } from "../../envoy/generated/envoy/config/trace/v3/opentelemetry_pb.js";
+import { file_envoy_config_trace_v3_zipkin } from "../../envoy/generated/envoy/config/trace/v3/zipkin_pb.js";
+import { file_envoy_extensions_access_loggers_file_v3_file } from "../../envoy/generated/envoy/extensions/access_loggers/file/v3/file_pb.js";
 import { file_envoy_extensions_access_loggers_filters_cel_v3_cel } from "../../envoy/generated/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.js";
 import { file_envoy_extensions_access_loggers_grpc_v3_als } from "../../envoy/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
 import { file_envoy_extensions_access_loggers_stats_v3_stats } from "../../envoy/generated/envoy/extensions/access_loggers/stats/v3/stats_pb.js";
@@ -40,6 +43,9 @@ import type { Resource } from "./resource.ts";
 
 /** Every message type that our resources are made of. */
 const files: readonly DescFile[] = [
+  file_envoy_extensions_access_loggers_file_v3_file,
+  file_envoy_config_trace_v3_zipkin,
+  file_envoy_config_trace_v3_opentelemetry,
   file_envoy_config_cluster_v3_cluster,
   file_envoy_config_endpoint_v3_endpoint,
   file_envoy_config_listener_v3_listener,

@@ -1,6 +1,10 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { AccessLog } from "../../envoy/generated/envoy/config/accesslog/v3/accesslog_pb.js";
 import type { Filter } from "../../envoy/generated/envoy/config/listener/v3/listener_components_pb.js";
-import type { HttpFilter } from "../../envoy/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import type {
+  HttpConnectionManager_TracingSchema,
+  HttpFilter,
+} from "../../envoy/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import type { PathNormalization } from "../../policy/path/normalize.ts";
 import type { Proxy } from "../model/proxy.ts";
 import type { WorkloadFacts } from "../model/workload.ts";
@@ -32,4 +36,6 @@ export interface Telemetry {
   readonly inboundAccessLogs: (self: WorkloadFacts, service: ServiceIdentity | undefined) => AccessLog[];
   readonly outboundAccessLogs: (self: WorkloadFacts) => AccessLog[];
   readonly upstreamAttemptLogs: () => AccessLog[];
+  /** How requests are traced; absent: they are not. */
+  readonly tracing?: MessageInitShape<typeof HttpConnectionManager_TracingSchema>;
 }

@@ -7,6 +7,7 @@ import { type HostIndex, hostIndex } from "./host-index.ts";
 import type { MutualTlsRule } from "./mutual-tls.ts";
 import type { RouteTable } from "./route.ts";
 import type { Service } from "./service.ts";
+import type { TelemetryModel } from "./telemetry.ts";
 import { selects, type Workload } from "./workload.ts";
 
 /** What holds for the whole mesh. */
@@ -45,6 +46,8 @@ export interface Model {
   readonly gateways?: readonly Gateway[];
   /** By namespace and name of the Secret; absent where nobody asks for one. */
   readonly credentials?: ReadonlyMap<string, Credential>;
+  /** Absent where nobody says anything of it. */
+  readonly telemetry?: TelemetryModel;
 }
 
 export const defaultSettings: MeshSettings = {

@@ -1,4 +1,5 @@
 import {
+  ConfigMapKind,
   EndpointSliceKind,
   type Service as KubeService,
   type Pod,
@@ -15,6 +16,8 @@ import {
   PeerAuthenticationKind,
   type ServiceEntry,
   ServiceEntryKind,
+  type Telemetry,
+  TelemetryKind,
   type VirtualService,
   VirtualServiceKind,
   WorkloadEntryKind,
@@ -31,6 +34,7 @@ import type { MutualTlsRule } from "../model/mutual-tls.ts";
 import type { RouteTable } from "../model/route.ts";
 import type { Service } from "../model/service.ts";
 import { SharedMap } from "../model/shared-map.ts";
+import type { TelemetryModel } from "../model/telemetry.ts";
 import type { Changes } from "./changes.ts";
 import { findCredentialProblems } from "./client-credentials.ts";
 import { translateCredential } from "./credential.ts";
@@ -50,6 +54,12 @@ import { translatePeerAuthentication } from "./peer-authentication.ts";
 import { findMissing } from "./references.ts";
 import { translateService } from "./service.ts";
 import { type TranslatedEntry, translateServiceEntry } from "./service-entry.ts";
+import {
+  findMissingProviders,
+  readTelemetryProviders,
+  type TranslatedTelemetry,
+  translateTelemetry,
+} from "./telemetry.ts";
 import { type TranslatedRoutes, translateVirtualService } from "./virtual-service.ts";
 import { translateWorkload } from "./workload.ts";
 
@@ -65,6 +75,7 @@ export const translatedKinds: readonly Kind<KubeObject>[] = [
   SecretKind,
   ServiceEntryKind,
   WorkloadEntryKind,
+  TelemetryKind,
   ...gatewayApiKinds,
 ];
 
@@ -100,6 +111,9 @@ export function createTranslator(
   const rules = createDerived(PeerAuthenticationKind, translatePeerAuthentication);
   const gateways = createDerived(IstioGatewayKind, (object: IstioGateway) => translateGateway(object));
   const secrets = createDerived(SecretKind, (object: Secret) => translateCredential(object));
+  const telemetries = createDerived(TelemetryKind, (object: Telemetry) => translateTelemetry(object));
+  const telemetriesInOrder = createOldestFirst<TranslatedTelemetry>(({ rule }) => rule.createdAt);
+  const telemetryOf = createTelemetry(settings);
   const gatewayApiOf = createGatewayApi(domain);
   const gatewaysInOrder = createOldestFirst<TranslatedGateway>(({ gateway }) => gateway.createdAt);
   const entries = createDerived(ServiceEntryKind, (object: ServiceEntry) => translateServiceEntry(object));
@@ -122,6 +136,8 @@ export function createTranslator(
     const own = byHost(services.update(snapshot, changes));
     const hosts = withEntries(hostsOfEntries(translatedEntries), own);
     const entryEndpoints = entryEndpointsOf(translatedEntries, snapshot.list(WorkloadEntryKind), pods);
+    const translatedTelemetry = telemetriesInOrder(telemetries.update(snapshot, changes));
+    const telemetry = telemetryOf(snapshot, translatedTelemetry);
     const translatedGateways = gatewaysInOrder(gateways.update(snapshot, changes));
     const held = secrets.update(snapshot, changes);
     const gatewayApi = gatewayApiOf(snapshot, hosts, held);
@@ -143,6 +159,7 @@ export function createTranslator(
         ...gatewayApi.policies,
       ]),
       mutualTls: rulesInOrder(rules.update(snapshot, changes)),
+      ...(telemetry && { telemetry }),
       ...gatewayParts(
         before,
         allGateways,
@@ -163,8 +180,11 @@ export function createTranslator(
           ...[...translatedRoutes, ...translatedPolicies].flatMap((translated) => translated.problems),
           ...findOverlaps(model.routes),
           ...model.routes.flatMap((table) => (table.ranked ? [] : findMissing(model, table))),
-          ...[...translatedGateways, ...translatedEntries].flatMap((translated) => translated.problems),
+          ...[...translatedGateways, ...translatedEntries, ...translatedTelemetry].flatMap(
+            (translated) => translated.problems,
+          ),
           ...findGatewayProblems(model),
+          ...(model.telemetry === undefined ? [] : findMissingProviders(model.telemetry)),
           ...findCredentialProblems(
             translatedPolicies.map(({ policy }) => policy),
             held,
@@ -173,6 +193,22 @@ export function createTranslator(
         return problems;
       },
     };
+  };
+}
+
+/** Makes the function that keeps what is recorded: undefined where no Telemetry and no default provider says anything. */
+function createTelemetry({ rootNamespace }: MeshSettings) {
+  let from: readonly [unknown, readonly TranslatedTelemetry[]] = [undefined, []];
+  let kept: TelemetryModel | undefined;
+  return (snapshot: Snapshot, translated: readonly TranslatedTelemetry[]): TelemetryModel | undefined => {
+    const config = snapshot.get(ConfigMapKind, rootNamespace, "istio");
+    if (config === from[0] && keepEqualList(from[1], translated) === from[1]) return kept;
+    from = [config, translated];
+    const providers = readTelemetryProviders(config);
+    const says =
+      translated.length > 0 || providers.defaultTracer !== undefined || providers.defaultLogs.length > 0;
+    kept = says ? { rules: translated.map(({ rule }) => rule), providers } : undefined;
+    return kept;
   };
 }
 
@@ -244,6 +280,7 @@ function isSame(before: Model, after: Model): boolean {
     before.policies === after.policies &&
     before.mutualTls === after.mutualTls &&
     before.gateways === after.gateways &&
-    before.credentials === after.credentials
+    before.credentials === after.credentials &&
+    before.telemetry === after.telemetry
   );
 }

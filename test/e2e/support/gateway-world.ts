@@ -161,6 +161,32 @@ export async function startGatewayWorld(net: number, options: Partial<MeshOption
     ];
   }
 
+  /** The pod's agent with its Envoy; resolves when it is connected. */
+  async function start(
+    name: string,
+    ip: string,
+    args: readonly string[],
+    more: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    const env = preparePod({
+      name,
+      ip,
+      namespace: "demo",
+      serviceAccount: name,
+      controlPlane,
+      rootPem: authority.rootPem,
+      envoy: envoyBinary,
+      folder: join(folder, name),
+      env: more,
+    });
+    const agent = startAgentProcess(env, args);
+    agents.push(agent);
+    const connected = () => mesh.connectedProxies().some(({ proxy }) => proxy.pod === name);
+    await until(`proxy ${name} connects`, connected, 20_000).catch((error: unknown) => {
+      throw new Error(`${String(error)}\n${agent.log().slice(-3000)}`);
+    });
+  }
+
   return {
     mesh,
     informers,
@@ -195,27 +221,37 @@ export async function startGatewayWorld(net: number, options: Partial<MeshOption
       put(...service(name, ip, 8443, { portName: "https", servicePort: 443 }));
       return ip;
     },
+    /** A pod with a sidecar, an application on port 8080 and a Service in front; resolves with its address. */
+    async sidecar(name: string): Promise<string> {
+      next += 1;
+      const ip = `127.${net}.1.${next}`;
+      const app = `127.${net}.129.${next}`;
+      const server: Server = createServer((_request, response) => response.end(name));
+      await new Promise<void>((resolve) => server.listen(8080, app, resolve));
+      stops.push(() => {
+        server.closeAllConnections();
+        server.close();
+      });
+      const labels = { app: name, "security.istio.io/tlsMode": "istio" };
+      const [service_, slice] = service(name, ip, 8080);
+      put(pod(name, ip, labels));
+      if (service_ !== undefined && slice !== undefined) {
+        const spec = { ...Object(service_.spec), selector: { app: name } };
+        const targetRef = { kind: "Pod", namespace: "demo", name };
+        put(
+          { ...service_, spec },
+          { ...slice, endpoints: [{ addresses: [ip], conditions: { ready: true }, targetRef }] },
+        );
+      }
+      await start(name, ip, [], { FAIRLEAD_APP_ADDRESS: app });
+      return ip;
+    },
     /** A gateway's proxy with these labels; resolves with its address once it is connected. */
     async gateway(name: string, labels: Record<string, string>): Promise<string> {
       next += 1;
       const ip = `127.${net}.1.${next}`;
       put(pod(name, ip, labels));
-      const env = preparePod({
-        name,
-        ip,
-        namespace: "demo",
-        serviceAccount: name,
-        controlPlane,
-        rootPem: authority.rootPem,
-        envoy: envoyBinary,
-        folder: join(folder, name),
-      });
-      const agent = startAgentProcess(env, ["router"]);
-      agents.push(agent);
-      const connected = () => mesh.connectedProxies().some(({ proxy }) => proxy.pod === name);
-      await until(`proxy ${name} connects`, connected, 20_000).catch((error: unknown) => {
-        throw new Error(`${String(error)}\n${agent.log().slice(-3000)}`);
-      });
+      await start(name, ip, ["router"], {});
       return ip;
     },
     settled: () =>
