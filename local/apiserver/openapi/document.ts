@@ -33,7 +33,7 @@ export function openApiDocument(registry: Registry, group: string, version: stri
   const resources = registry.inGroupVersion(group, version);
   const paths: Record<string, object> = {};
   const types = resources.flatMap((resource) => servedVersion(resource, version)?.type ?? []);
-  const schemas = builtinSchemas([objectMeta, ...types]);
+  const schemas = types.length === 0 ? new Map(sharedSchemas()) : builtinSchemas([objectMeta, ...types]);
   for (const resource of resources) {
     const name = schemaName(resource, version);
     const own = resource.custom ? customSchema(resource, version) : schemas.get(name);
@@ -53,6 +53,13 @@ export function openApiDocument(registry: Registry, group: string, version: stri
 }
 
 const objectMeta = structNamed("meta.v1.ObjectMeta");
+let shared: ReadonlyMap<string, object> | undefined;
+
+/** What every document has: that of a group of CRDs has nothing else of Kubernetes' own. */
+function sharedSchemas(): ReadonlyMap<string, object> {
+  shared ??= builtinSchemas([objectMeta]);
+  return shared;
+}
 
 /** A built-in kind's name is its type's; for others the group's labels turned round, as Kubernetes names them. */
 function schemaName(resource: Resource, version: string): string {
