@@ -9,6 +9,7 @@ import type { Traffic } from "../decide/traffic.ts";
 import { canonicalJson } from "../revision.ts";
 import type { Write } from "../write.ts";
 import { buildDestinationRule, buildSpec, buildVirtualService } from "./istio-objects.ts";
+import { keepLast } from "./keep-last.ts";
 import { clearRunOperations, readMarks, rollbackMarkOperations, runMarkOperations } from "./marks.ts";
 import { beyondWeights, givenBack, isOurs, takeOverAnnotations, takesPart } from "./ownership.ts";
 import type { Router } from "./router.ts";
@@ -36,7 +37,7 @@ export const istioRouter: Router = {
       };
     }
     const weights = isOurs(canary, route)
-      ? wantedWeights(buildSpec(canary, wanted), canary)
+      ? wantedWeights(canary, wanted)
       : rules.map(({ path }) => (takesPart(canary, matchesAt(route, path)) ? wanted.canaryWeight : 0));
     const mirrored = isMirrored(canary, route);
     return {
@@ -74,7 +75,7 @@ export const istioRouter: Router = {
         : weightOperations(
             rules,
             desired
-              ? wantedWeights(desired, canary)
+              ? wantedWeights(canary, wanted)
               : rules.map(({ path }) =>
                   takesPart(canary, matchesAt(route, path)) ? wanted.canaryWeight : 0,
                 ),
@@ -124,10 +125,12 @@ function matchesAt({ spec }: VirtualService, path: string): number {
   return index === undefined ? 0 : (spec.http?.[Number(index)]?.match?.length ?? 0);
 }
 
-function wantedWeights(spec: VirtualServiceSpec, { namespace, names }: ReadCanary): readonly Percent[] {
-  const rules = weightedRules(spec, namespace, names.primaryService, names.canaryService);
-  return rules.map(({ canary }) => canary.weight ?? 0);
-}
+/** The canary's weight in each rule of a route of ours. */
+const wantedWeights = keepLast((canary: ReadCanary, wanted: Traffic): readonly Percent[] => {
+  const { primaryService, canaryService } = canary.names;
+  const rules = weightedRules(buildSpec(canary, wanted), canary.namespace, primaryService, canaryService);
+  return rules.map((rule) => rule.canary.weight ?? 0);
+});
 
 function isMirrored(canary: ReadCanary, { spec }: VirtualService): boolean {
   return (spec.http ?? []).some((rule) => mirrorsTo(canary, rule));
