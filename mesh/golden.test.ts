@@ -8,6 +8,7 @@ import { expect, test } from "vitest";
 import { parseAllDocuments, stringify } from "yaml";
 import type { KubeObject } from "../api/resource.ts";
 import { snapshotOf } from "../kube/snapshot.ts";
+import { makeCertificate } from "../test/e2e/support/gateway-world.ts";
 import { envoyBinary, envoyMissing } from "../test/support/envoy.ts";
 import { createBuilder } from "./build/builder.ts";
 import { readableResource } from "./build/readable.ts";
@@ -124,7 +125,12 @@ test.skipIf(envoyMissing !== undefined)("a real Envoy loads every case", () => {
   for (const entry of [...statics.listeners, ...statics.clusters]) delete asObject(entry)["@type"];
   const folder = mkdtempSync(join(tmpdir(), "fairlead-golden-"));
   try {
-    writeFileSync(join(folder, "bootstrap.json"), JSON.stringify(bootstrap(statics)));
+    // Files that a case names stand in this folder.
+    const { cert, key, root } = makeCertificate("client.example");
+    const files = { "client.pem": cert, "client-key.pem": key, "roots.pem": root };
+    for (const [name, pem] of Object.entries(files)) writeFileSync(join(folder, name), pem);
+    const config = JSON.stringify(bootstrap(statics)).replaceAll("/etc/certificates/", `${folder}/`);
+    writeFileSync(join(folder, "bootstrap.json"), config);
     const run = () =>
       execFileSync(envoyBinary, ["--mode", "validate", "-l", "error", "-c", join(folder, "bootstrap.json")], {
         stdio: "pipe",
