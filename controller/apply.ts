@@ -10,7 +10,7 @@ import { ControllerRevisionKind, ServiceKind } from "../api/core.ts";
 import type { Hooks } from "../api/hooks.ts";
 import { type Canary, CanaryKind } from "../api/kinds.ts";
 import type { Client, Recorder } from "../kube/contract.ts";
-import type { Lease } from "../kube/lease.ts";
+import type { Shards } from "../kube/shards.ts";
 import type { Clock } from "../lib/clock.ts";
 import { alertFields } from "./alert-fields.ts";
 import type { Writer } from "./carry-out.ts";
@@ -19,6 +19,7 @@ import type { DecisionSpec } from "./decide/spec.ts";
 import type { State } from "./decide/state.ts";
 import { wantedTraffic } from "./decide/traffic.ts";
 import type { EventHooks } from "./event-hooks.ts";
+import { keyOf } from "./key-index.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import { objectWrites } from "./objects.ts";
 import { copyToPrimaryWrites, createPrimaryWrites, restorePrimaryWrites } from "./primary.ts";
@@ -42,7 +43,7 @@ export interface ApplyOptions {
   readonly recorder: Recorder;
   readonly hooks: Pick<Hooks, "alert">;
   readonly eventHooks: Pick<EventHooks, "tell">;
-  readonly lease: Pick<Lease, "held" | "epoch">;
+  readonly lease: Pick<Shards, "held" | "epoch">;
   readonly rollbacks: Rollbacks;
   readonly metrics: ControllerMetrics;
   readonly clock: Clock;
@@ -73,7 +74,7 @@ const finalizer = "finalizer.flagger.app";
  */
 export async function applyDecision(task: Task, options: ApplyOptions): Promise<void> {
   for (const effect of task.decision.effects) {
-    if (!lowersOnly(effect) && !options.lease.held())
+    if (!lowersOnly(effect) && !options.lease.held(keyOf(task.subject.canary.object)))
       throw new LeaseLostError("the lease is held by another");
     await applyEffect(effect, task, options);
   }
@@ -194,7 +195,7 @@ export async function storeStatus(
     before: object.status,
     targetKind: object.spec.targetRef?.kind ?? "Deployment",
     generation: object.metadata.generation ?? 0,
-    epoch: options.lease.epoch(),
+    epoch: options.lease.epoch(keyOf(object)),
     now: options.clock.now(),
   });
   if (status === undefined) return "same";

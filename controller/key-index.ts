@@ -1,4 +1,5 @@
 import type { ReadCanary } from "../api/canary/types.ts";
+import type { Canary } from "../api/kinds.ts";
 import { chooseRouter } from "./routers/choose.ts";
 
 /** Which canaries an object belongs to, by kind, namespace and name: a change costs a look-up, not a search. */
@@ -72,4 +73,9 @@ export function dependenciesOf(canary: ReadCanary, configs: readonly string[]): 
       return dependency(kind, namespace, name);
     }),
   ];
+}
+
+/** Names a Canary in queues and shards: `namespace/name`. */
+export function keyOf({ metadata }: Pick<Canary, "metadata">): string {
+  return `${metadata.namespace ?? "default"}/${metadata.name}`;
 }

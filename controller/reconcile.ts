@@ -12,7 +12,7 @@ import { liveRun, type State } from "./decide/state.ts";
 import { wantedTraffic } from "./decide/traffic.ts";
 import { decisionSpec, notDriven } from "./decision-spec.ts";
 import { closeEntry, type Entry, howEnded, isDrained } from "./entry.ts";
-import { dependenciesOf, dependency } from "./key-index.ts";
+import { dependenciesOf, dependency, keyOf } from "./key-index.ts";
 import { observe } from "./observe.ts";
 import { readOnce } from "./reading.ts";
 import { chooseRouter } from "./routers/choose.ts";
@@ -25,11 +25,6 @@ const withoutLease = 1000;
 
 /** A first list takes some milliseconds. */
 const notListedYet = 200;
-
-/** `namespace/name`. */
-export function keyOf({ metadata }: Canary): string {
-  return `${metadata.namespace ?? "default"}/${metadata.name}`;
-}
 
 /** One look at one canary: observe, decide, apply. What it throws makes it come again with back-off. */
 export async function reconcile(
@@ -81,7 +76,7 @@ export async function reconcile(
   entry.canary = canary;
   const { measurement } = entry;
   const prepared = prepare(entry, canary, snapshot, options);
-  if (!lease.held()) return { after: withoutLease };
+  if (!lease.held(key)) return { after: withoutLease };
   const { subject, decision, task } = prepared;
   index.set(
     key,
@@ -212,7 +207,7 @@ async function refuse(
   notice: Notice,
   options: ReconcileOptions,
 ): Promise<{ after: number } | undefined> {
-  if (!options.lease.held()) return { after: withoutLease };
+  if (!options.lease.held(keyOf(object))) return { after: withoutLease };
   const state = readState(object.status);
   await storeStatus(object, { last: state, next: state, notice, judgement: undefined }, options);
   return undefined;

@@ -19,8 +19,9 @@ import { AlertProviderKind, CanaryKind, MetricTemplateKind } from "../api/kinds.
 import type { Kind, KubeObject } from "../api/resource.ts";
 import type { Signals } from "../api/signals.ts";
 import type { Client, Informers, Recorder } from "../kube/contract.ts";
-import type { Lease } from "../kube/lease.ts";
+
 import { createQueue } from "../kube/queue.ts";
+import type { Shards } from "../kube/shards.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { createRegistry, type Registry } from "../lib/metrics.ts";
@@ -30,11 +31,11 @@ import type { ReconcileOptions } from "./context.ts";
 import { liveRun } from "./decide/state.ts";
 import { closeEntry, type Entry, type RouteAcknowledged } from "./entry.ts";
 import { createEventHooks } from "./event-hooks.ts";
-import { createKeyIndex, dependency } from "./key-index.ts";
+import { createKeyIndex, dependency, keyOf } from "./key-index.ts";
 import { createControllerMetrics } from "./metrics.ts";
 import { createOverlay } from "./overlay.ts";
 import { createRunQueue } from "./queue.ts";
-import { keyOf, reconcile } from "./reconcile.ts";
+import { reconcile } from "./reconcile.ts";
 import { createRollbacks } from "./rollback.ts";
 import { istioRouter } from "./routers/istio.ts";
 import { type ControllerSettings, defaultSettings } from "./settings.ts";
@@ -50,7 +51,8 @@ export interface ControllerOptions {
   readonly hooks: Hooks;
   /** What the proxies hold of a route; a grace of 2 s stands in for it where it is absent or knows of no proxy. */
   readonly acknowledged?: RouteAcknowledged;
-  readonly lease: Pick<Lease, "held" | "epoch">;
+  /** Which canaries, as `namespace/name`, this process may act on. */
+  readonly lease: Pick<Shards, "held" | "epoch">;
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly settings?: Partial<ControllerSettings>;

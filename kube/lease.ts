@@ -23,6 +23,8 @@ export interface LeaseOptions {
   readonly holder: string;
   /** Whether another holder's process is certainly gone: its lease is then taken at once. Default: nobody is known to be. */
   readonly isGone?: (holder: string) => boolean;
+  /** Whether this process should hold it now: it gives up a lease that it should not hold, and goes on looking. Default: yes. */
+  readonly wanted?: () => boolean;
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly timing?: LeaseTiming;
@@ -57,6 +59,7 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
     timing = defaultLeaseTiming,
     onChange,
     isGone = () => false,
+    wanted = () => true,
   } = options;
   let renewedAt = Number.NEGATIVE_INFINITY;
   let epoch = 0;
@@ -72,7 +75,7 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
   let cancelNext = () => {};
   let cancelLapse = () => {};
 
-  const held = () => !stopped && clock.monotonic() - renewedAt < timing.hold;
+  const held = () => !stopped && wanted() && clock.monotonic() - renewedAt < timing.hold;
 
   /** One look, and the write that follows from it. Returns the milliseconds until the next. */
   async function take(): Promise<number> {
@@ -82,6 +85,12 @@ export function startLease(client: Client, options: LeaseOptions): Lease {
     if (seen === undefined || seen.version !== version) seen = { version, at: clock.monotonic() };
     highestEpoch = Math.max(highestEpoch, current?.spec?.leaseTransitions ?? 0);
     if (isOthers(current)) renewedAt = Number.NEGATIVE_INFINITY;
+    if (!wanted()) {
+      renewedAt = Number.NEGATIVE_INFINITY;
+      mine = undefined;
+      if (current?.spec?.holderIdentity === holder) await giveUp();
+      return timing.renew;
+    }
     if (!mayTake(current))
       return Math.min(timing.renew, Math.max(1, seen.at + timing.duration - clock.monotonic()));
     if (stopped) return timing.renew;

@@ -32,6 +32,7 @@ interface ServeOptions {
   readonly slackUser: string;
   readonly msteamsUrl?: string;
   readonly eventWebhook?: string;
+  readonly shards: number;
   readonly logLevel: string;
 }
 
@@ -127,6 +128,11 @@ export function addServe(program: Command): void {
       "--event-webhook <url>",
       "for the controller: told the events of Canaries without an event hook ($EVENT_WEBHOOK_URL wins)",
     )
+    .addOption(
+      new Option("--shards <n>", "for the controller: replicas that share the Canaries, by Leases")
+        .argParser(readShards)
+        .default(1),
+    )
     .option("--log-level <level>", "debug, info, warn or error", "info")
     .action(serve);
 }
@@ -159,6 +165,7 @@ async function serve(options: ServeOptions): Promise<void> {
         settings: settingsOf(options),
         ...records,
         ...alerts,
+        shards: options.shards,
         logger,
         host,
         addresses,
@@ -182,6 +189,7 @@ async function serve(options: ServeOptions): Promise<void> {
         settings: settingsOf(options),
         ...records,
         ...alerts,
+        shards: options.shards,
       });
     },
     async webhooks() {
@@ -248,6 +256,13 @@ function receiverOf(options: ServeOptions): AlertsOptions["fallback"] {
   const shared = { channel, username, severity: "info" } as const;
   if (slack) return { ...shared, type: "slack", address: slack, ...(token && { token }) };
   return teams ? { ...shared, type: "msteams", address: teams } : undefined;
+}
+
+function readShards(text: string): number {
+  const shards = Number(text);
+  if (!Number.isInteger(shards) || shards < 1 || shards > 64)
+    throw new InvalidArgumentError("say a whole number from 1 to 64.");
+  return shards;
 }
 
 function webhooksAt(text: string): RegisterOptions["at"] {

@@ -30,13 +30,15 @@ export interface RoomsOptions {
   readonly settings?: Partial<ControllerSettings>;
   /** Who is told of Canaries that name no receiver of alerts. */
   readonly alerts?: ControllerRoomOptions["alerts"];
+  /** Replicas of the controller that share the Canaries. */
+  readonly shards?: number;
 }
 
 export type Rooms = ControllerRoom;
 
 /** Starts everything in this process and resolves once it serves; what was started before an error is ended. */
 export function startRooms(options: RoomsOptions): Promise<Rooms> {
-  const { access, logger, host, addresses, webhooks, settings = {}, records, alerts } = options;
+  const { access, logger, host, addresses, webhooks, settings = {}, records, alerts, shards } = options;
   return endInOrder(async (atEnd) => {
     const mesh = await startMeshRoom({
       ...{ ...access.mesh, logger, host, addresses },
@@ -63,6 +65,7 @@ export function startRooms(options: RoomsOptions): Promise<Rooms> {
       series: mesh.series,
       host,
       ...(alerts && { alerts }),
+      ...(shards !== undefined && { shards }),
       loopback: host === "localhost" || host === "::1" || host.startsWith("127."),
       logger,
       registry,

@@ -49,6 +49,8 @@ export interface ControllerAloneOptions extends Access {
   readonly settings?: Partial<ControllerSettings>;
   /** Who is told of Canaries that name no receiver of alerts. */
   readonly alerts?: ControllerRoomOptions["alerts"];
+  /** Replicas of the controller that share the Canaries. */
+  readonly shards?: number;
 }
 
 /** The controller, which sees the proxies through a mesh elsewhere. */

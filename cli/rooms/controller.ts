@@ -11,7 +11,7 @@ import type { RouteAcknowledged } from "../../controller/entry.ts";
 import type { ControllerSettings } from "../../controller/settings.ts";
 import { type Controller, startController } from "../../controller/start.ts";
 import type { Client, Informers, Recorder } from "../../kube/contract.ts";
-import { startLease } from "../../kube/lease.ts";
+import { startShards } from "../../kube/shards.ts";
 import { createAddressGuard } from "../../lib/address-guard.ts";
 import { systemClock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
@@ -49,6 +49,8 @@ export interface ControllerRoomOptions {
   readonly host: string;
   /** Who is told of Canaries that name no receiver of alerts. */
   readonly alerts?: AlertsOptions["fallback"];
+  /** Replicas that share the Canaries. Default 1: one works, others wait. */
+  readonly shards?: number;
 }
 
 export interface ControllerRoom {
@@ -80,14 +82,15 @@ async function start(options: ControllerRoomOptions, atEnd: Ends): Promise<Omit<
   });
   atEnd(() => analyst.close());
   let controller: Controller | undefined;
-  const lease = startLease(client, {
+  const lease = startShards(client, {
     namespace: homeNamespace,
-    name: "fairlead-controller-0",
+    name: "fairlead-controller",
+    shards: options.shards ?? 1,
     holder: ownHolder(),
     isGone,
     logger,
     // What became due while another held it is not left for the next tick.
-    onChange: (held) => held && controller?.resync(),
+    onChange: () => controller?.resync(),
   });
   atEnd(() => lease.release());
   const hooksLogger = logger.child({ room: "hooks" });
