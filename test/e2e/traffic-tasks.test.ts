@@ -1,6 +1,7 @@
 /** `examples/traffic`, task by task: its own programs behind a real sidecar, its manifests as they stand. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
+import { request } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Deployment, DeploymentKind } from "../../api/core.ts";
@@ -122,6 +123,28 @@ describe.skipIf(envoyMissing !== undefined)("the tasks of examples/traffic", () 
     await task("fault-abort");
     expect((await page("jason")).reviews).toMatchObject({ ratings: 500 });
     expect((await page("another")).reviews).toMatchObject({ ratings: { version: "v1" } });
+  });
+
+  test("gateway: the page from outside, and nothing else", async () => {
+    await task("gateway");
+    const ip = await world.gateway({ istio: "ingressgateway" });
+    const get = (path: string, host: string) =>
+      new Promise<{ status: number | undefined; body: string }>((resolve, reject) => {
+        request({ host: ip, port: 8080, path, headers: { host }, agent: false }, (response) => {
+          let body = "";
+          response.on("data", (data: Buffer) => {
+            body += data.toString();
+          });
+          response.on("end", () => resolve({ status: response.statusCode, body }));
+        })
+          .on("error", reject)
+          .end();
+      });
+    const { status, body } = await get("/", "books.example");
+    expect(status).toBe(200);
+    expect(JSON.parse(body)).toMatchObject({ version: "v1", details: { version: "v1" } });
+    expect((await get("/secret", "books.example")).status).toBe(404);
+    expect((await get("/", "other.example")).status).toBe(404);
   });
 
   test("circuit breaking: what is above the limits is refused at once", async () => {

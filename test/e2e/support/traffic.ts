@@ -25,7 +25,7 @@ import { startMesh } from "../../../mesh/start.ts";
 import { startStatus } from "../../../mesh/status.ts";
 import { bootstrapFor } from "../../../mesh/testbed/ads-bootstrap.ts";
 import { createMemoryInformers } from "../../../mesh/testbed/informers.ts";
-import { startEnvoy } from "../../support/envoy.ts";
+import { type RunningEnvoy, startEnvoy } from "../../support/envoy.ts";
 
 export interface Answer {
   readonly status: number;
@@ -122,6 +122,7 @@ export async function startTraffic(
   );
   const agent = new Agent({ keepAlive: true, maxSockets: 64 });
   const servers: Server[] = [];
+  const gateways: RunningEnvoy[] = [];
   let addresses = 0;
   let generation = 0;
 
@@ -142,7 +143,7 @@ export async function startTraffic(
     store(marker);
     await until("the proxy holds everything", () => {
       const { held, of } = mesh.programmed({ kind: "VirtualService", namespace, name: "marker" });
-      return of === 1 && held === 1 && mesh.connectedProxies()[0]?.synced === true;
+      return of > 0 && held === of && mesh.connectedProxies().every(({ synced }) => synced);
     });
   }
 
@@ -153,6 +154,20 @@ export async function startTraffic(
     proxyPort,
     envoy,
     settled,
+    /** Starts the Envoy of a gateway's pod with these labels; answers its address. */
+    async gateway(ofGateway: Readonly<Record<string, string>>): Promise<string> {
+      const ip = `${network}.0.2`;
+      const name = "gateway-1";
+      const node = {
+        id: `router~${ip}~${name}.${namespace}~${namespace}.svc.cluster.local`,
+        cluster: "gateway",
+        metadata: { INTERCEPTION_MODE: "NONE", WORKLOAD_NAME: "gateway", LABELS: ofGateway },
+      };
+      store(podObject("gateway", name, ip, ofGateway));
+      gateways.push(await startEnvoy(bootstrapFor({ node, xdsPort, layer: true })));
+      await settled();
+      return ip;
+    },
     /** Stores objects in the caller's namespace and waits until the proxy follows them. */
     async apply(...objects: readonly UnreadObject[]) {
       for (const object of objects) store(object);
@@ -226,7 +241,7 @@ export async function startTraffic(
     async stop() {
       agent.destroy();
       stopStatus();
-      await envoy.stop();
+      await Promise.all([envoy, ...gateways].map((each) => each.stop()));
       grpc.forceShutdown();
       mesh.close();
       for (const server of servers) {
