@@ -3,6 +3,7 @@ import { type Caller, callerOf } from "../model/caller.ts";
 import { workloadOf } from "../model/inbound.ts";
 import type { Model } from "../model/model.ts";
 import type { Interception, Proxy } from "../model/proxy.ts";
+import { createSidecarScopes, sidecarFor } from "../model/sidecar.ts";
 import { createAdmission } from "./admission.ts";
 import { createClientSecrets } from "./client-secrets.ts";
 import { createGatewayBuilder } from "./gateway.ts";
@@ -81,6 +82,7 @@ export function createBuilder({
   const own = createOwnBuilder(policyFilters, telemetry);
   const gateways = createGatewayBuilder(policyFilters, telemetry);
   const gatewayTables = createGatewayTablesBuilder();
+  const sidecarScopes = createSidecarScopes();
   const admission = createAdmission(withdrawals);
   const views = new Map<string, Known>();
   const clientSecrets = createClientSecrets();
@@ -89,11 +91,20 @@ export function createBuilder({
   let current: Model | undefined;
   let generation = 0;
 
+  /** What a Sidecar lets a proxy know of the model. */
+  function seenBy(model: Model, proxy: Proxy): Model {
+    const { labels } = workloadOf(model, proxy) ?? proxy;
+    const { namespace } = proxy;
+    return sidecarScopes(model, sidecarFor(model, { namespace, labels }), namespace);
+  }
+
   function sharedOf(model: Model, proxy: Proxy): Shared {
     const { interception } = proxy;
     const { labels, locality } = workloadOf(model, proxy) ?? proxy;
     const asSidecar = callerOf(model, { namespace: proxy.namespace, labels, locality });
     const isRouter = proxy.kind === "router";
+    const rule = isRouter ? undefined : sidecarFor(model, { namespace: proxy.namespace, labels });
+    const seen = sidecarScopes(model, rule, proxy.namespace);
     // Gateways' proxies with the same labels serve the same; whether they get secrets, each proves for itself.
     const caller = isRouter
       ? {
@@ -101,7 +112,9 @@ export function createBuilder({
           key: `${asSidecar.key} router ${proxy.proven} ${JSON.stringify(labels)}`,
           gateways: [],
         }
-      : asSidecar;
+      : rule === undefined
+        ? asSidecar
+        : { ...asSidecar, key: `${asSidecar.key} sidecar ${rule.source.namespace}/${rule.source.name}` };
     const name = `${caller.key} ${interception}`;
     const scope = scopes.get(name) ?? createScope(name, caller, interception);
     scopes.set(name, scope);
@@ -109,10 +122,10 @@ export function createBuilder({
     const { before } = scope;
     if (scope.model === model && before?.generation === generation) return before;
     scope.model = model;
-    const ways = outbound.build(model, caller, interception);
+    const ways = outbound.build(seen, caller, interception);
     const routed = isRouter
       ? gatewayTables.build(model, caller, gateways.build(model, proxy).plan)
-      : tables.build(model, caller, interception);
+      : tables.build(seen, caller, interception);
     const same = before?.outbound === ways && before.tables === routed && before.generation === generation;
     if (same) return before;
     for (const [key, value] of before?.tables.keys ?? []) scope.lingering.set(key, value);
@@ -173,7 +186,7 @@ export function createBuilder({
       }
       const common = sharedOf(model, proxy);
       const router = proxy.kind === "router" ? gateways.build(model, proxy) : undefined;
-      const built = router ?? own.build(model, proxy);
+      const built = router ?? own.build(model, proxy, seenBy(model, proxy));
       const secrets = router?.secrets ?? clientSecrets(model, proxy, common.caller);
       const clusters = admission.admit(`${proxy.id} cluster`, built.clusters);
       const listeners = admission.admit(`${proxy.id} listener`, built.listeners);

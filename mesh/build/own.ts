@@ -75,17 +75,17 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
   }
 
   function outboundListeners(
-    model: Model,
+    seen: Model,
     proxy: Proxy,
     parts: Parts,
     recorded: Telemetry,
   ): readonly Resource[] {
-    const { settings } = model;
+    const { settings } = seen;
     if (proxy.interception === "NONE")
       return parts.get("outbound", [JSON.stringify(proxy.facts), recorded], () => [
         encodeListener(() => buildHttpProxyListener(proxy, recorded)),
       ]);
-    const ports = redirectPorts(model, callerOf(model, proxy));
+    const ports = redirectPorts(seen, callerOf(seen, proxy));
     return redirect.get(JSON.stringify(proxy.facts), [ports, settings, recorded], () =>
       buildRedirectListeners(proxy, ports, settings, recorded).map((listener) =>
         encodeResource("listener", listener.name, ListenerSchema, listener),
@@ -96,6 +96,7 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
   /** The clusters and the listeners; the very arrays of the parts where these are the same. */
   function assemble(
     model: Model,
+    seen: Model,
     proxy: Proxy,
     connected: Proxy,
     known: Workload | undefined,
@@ -125,26 +126,26 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
           [...of, model.mutualTls, filters.http, filters.network, filters.paths, recorded],
           () => inboundListeners(model, proxy, ports, filters, recorded),
         ),
-        ...outboundListeners(model, proxy, parts, recorded),
+        ...outboundListeners(seen, proxy, parts, recorded),
       ],
     ];
   }
 
   return {
-    /** The same object while nothing that matters to this proxy changes. */
-    build(model: Model, connected: Proxy): Own {
+    /** The same object while nothing that matters to this proxy changes. @param seen what its Sidecar lets it know */
+    build(model: Model, connected: Proxy, seen: Model): Own {
       const before = built.get(connected.id);
       const known = workloadOf(model, connected);
       const labels = known?.labels ?? connected.labels;
       const selecting = servicesOver(model.services, connected.namespace, labels);
       const services = isSameList(before?.services, selecting) ? before.services : selecting;
-      const caller = callerOf(model, { namespace: connected.namespace, labels });
-      const ports = connected.interception === "REDIRECT" && redirectPorts(model, caller);
+      const caller = callerOf(seen, { namespace: connected.namespace, labels });
+      const ports = connected.interception === "REDIRECT" && redirectPorts(seen, caller);
       const recorded = telemetryAt(
         model,
         known === undefined ? connected : { ...connected, labels, facts: known.facts },
       );
-      const inputs = [connected, known, services, ports, model.mutualTls, model.settings, policies, recorded];
+      const inputs = [connected, known, services, ports, model.mutualTls, seen.settings, policies, recorded];
       if (before !== undefined && isSameList(before.inputs, inputs)) return before.own;
       // What the API server says of a pod counts more than what its proxy says of itself.
       const proxy =
@@ -152,7 +153,7 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
           ? connected
           : { ...connected, labels, facts: known.facts, serviceAccount: known.serviceAccount };
       const parts = before?.parts ?? createMemo<readonly Resource[]>();
-      const resources = assemble(model, proxy, connected, known, parts, recorded);
+      const resources = assemble(model, seen, proxy, connected, known, parts, recorded);
       const [clusters, listeners] = resources;
       const own = {
         clusters: isSameList(before?.resources[0], clusters) ? before.own.clusters : resourceSet(clusters),

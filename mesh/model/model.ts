@@ -7,6 +7,7 @@ import { type HostIndex, hostIndex } from "./host-index.ts";
 import type { MutualTlsRule } from "./mutual-tls.ts";
 import type { RouteTable } from "./route.ts";
 import type { Service } from "./service.ts";
+import type { SidecarRule } from "./sidecar.ts";
 import type { TelemetryModel } from "./telemetry.ts";
 import { selects, type Workload } from "./workload.ts";
 
@@ -48,6 +49,8 @@ export interface Model {
   readonly credentials?: ReadonlyMap<string, Credential>;
   /** Absent where nobody says anything of it. */
   readonly telemetry?: TelemetryModel;
+  /** Oldest first; absent where there are none. */
+  readonly sidecars?: readonly SidecarRule[];
 }
 
 export const defaultSettings: MeshSettings = {

@@ -16,6 +16,8 @@ import {
   PeerAuthenticationKind,
   type ServiceEntry,
   ServiceEntryKind,
+  type Sidecar,
+  SidecarKind,
   type Telemetry,
   TelemetryKind,
   type VirtualService,
@@ -54,6 +56,7 @@ import { translatePeerAuthentication } from "./peer-authentication.ts";
 import { findMissing } from "./references.ts";
 import { translateService } from "./service.ts";
 import { type TranslatedEntry, translateServiceEntry } from "./service-entry.ts";
+import { type TranslatedSidecar, translateSidecar } from "./sidecar.ts";
 import {
   findMissingProviders,
   readTelemetryProviders,
@@ -76,6 +79,7 @@ export const translatedKinds: readonly Kind<KubeObject>[] = [
   ServiceEntryKind,
   WorkloadEntryKind,
   TelemetryKind,
+  SidecarKind,
   ...gatewayApiKinds,
 ];
 
@@ -114,6 +118,8 @@ export function createTranslator(
   const telemetries = createDerived(TelemetryKind, (object: Telemetry) => translateTelemetry(object));
   const telemetriesInOrder = createOldestFirst<TranslatedTelemetry>(({ rule }) => rule.createdAt);
   const telemetryOf = createTelemetry(settings);
+  const sidecars = createDerived(SidecarKind, (object: Sidecar) => translateSidecar(object));
+  const sidecarsInOrder = createOldestFirst<TranslatedSidecar>(({ rule }) => rule.createdAt);
   const gatewayApiOf = createGatewayApi(domain);
   const gatewaysInOrder = createOldestFirst<TranslatedGateway>(({ gateway }) => gateway.createdAt);
   const entries = createDerived(ServiceEntryKind, (object: ServiceEntry) => translateServiceEntry(object));
@@ -138,6 +144,7 @@ export function createTranslator(
     const entryEndpoints = entryEndpointsOf(translatedEntries, snapshot.list(WorkloadEntryKind), pods);
     const translatedTelemetry = telemetriesInOrder(telemetries.update(snapshot, changes));
     const telemetry = telemetryOf(snapshot, translatedTelemetry);
+    const translatedSidecars = sidecarsInOrder(sidecars.update(snapshot, changes));
     const translatedGateways = gatewaysInOrder(gateways.update(snapshot, changes));
     const held = secrets.update(snapshot, changes);
     const gatewayApi = gatewayApiOf(snapshot, hosts, held);
@@ -160,6 +167,12 @@ export function createTranslator(
       ]),
       mutualTls: rulesInOrder(rules.update(snapshot, changes)),
       ...(telemetry && { telemetry }),
+      ...(translatedSidecars.length > 0 && {
+        sidecars: keepEqualList(
+          before?.sidecars,
+          translatedSidecars.map(({ rule }) => rule),
+        ),
+      }),
       ...gatewayParts(
         before,
         allGateways,
@@ -180,9 +193,12 @@ export function createTranslator(
           ...[...translatedRoutes, ...translatedPolicies].flatMap((translated) => translated.problems),
           ...findOverlaps(model.routes),
           ...model.routes.flatMap((table) => (table.ranked ? [] : findMissing(model, table))),
-          ...[...translatedGateways, ...translatedEntries, ...translatedTelemetry].flatMap(
-            (translated) => translated.problems,
-          ),
+          ...[
+            ...translatedGateways,
+            ...translatedEntries,
+            ...translatedTelemetry,
+            ...translatedSidecars,
+          ].flatMap((translated) => translated.problems),
           ...findGatewayProblems(model),
           ...(model.telemetry === undefined ? [] : findMissingProviders(model.telemetry)),
           ...findCredentialProblems(
@@ -281,6 +297,7 @@ function isSame(before: Model, after: Model): boolean {
     before.mutualTls === after.mutualTls &&
     before.gateways === after.gateways &&
     before.credentials === after.credentials &&
-    before.telemetry === after.telemetry
+    before.telemetry === after.telemetry &&
+    before.sidecars === after.sidecars
   );
 }
