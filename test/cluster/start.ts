@@ -128,6 +128,13 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   }
 }
 
+const running = new Set<ChildProcess>();
+
+// Who ends by an error of their own leaves no cluster behind.
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 /** One process of the cluster, with its log in a file. */
 class Part {
   readonly name: string;
@@ -140,6 +147,9 @@ class Part {
     const log = openSync(this.#log, "a");
     this.#child = spawn(path, flags, { cwd: folder, stdio: ["ignore", log, log] });
     closeSync(log);
+    const child = this.#child;
+    running.add(child);
+    child.once("exit", () => running.delete(child));
   }
 
   get pid(): number | undefined {
