@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { Done } from "./load.ts";
-import { deviation } from "./share.ts";
+import type { Done } from "./soak/traffic/load.ts";
+import { deviation } from "./soak/traffic/share.ts";
 
 const requests = (share: number): Done[] =>
   Array.from({ length: 4000 }, (_, index) => ({
