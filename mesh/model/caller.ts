@@ -104,9 +104,9 @@ function narrow(table: RouteTable, caller: Caller): RouteTable | undefined {
   const narrowAll = <Route extends { readonly matches: readonly Match[] }>(routes: readonly Route[]) =>
     routes.flatMap((route) => narrowRoute(route, caller, bound) ?? []);
   const [http, tls, tcp] = [narrowAll(table.http), narrowAll(table.tls), narrowAll(table.tcp)];
-  // A table whose routes are all for others says nothing of this caller.
+  // A table whose routes are all for others claims no host of this caller's.
   const isEmpty = http.length + tls.length + tcp.length === 0;
-  const narrowed = isEmpty && !bound ? undefined : { ...table, http, tls, tcp };
+  const narrowed = isEmpty ? undefined : { ...table, http, tls, tcp };
   known.set(caller.key, narrowed);
   return narrowed;
 }

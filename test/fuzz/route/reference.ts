@@ -21,8 +21,8 @@ export function meantRoute({ tables }: Config, request: RouteRequest): Meant {
   const seen = tables.flatMap((table) => {
     const bound = (table.spec.gateways ?? ["mesh"]).includes("mesh");
     const http = (table.spec.http ?? []).flatMap((route) => forCaller(route, bound) ?? []);
-    // One that is for gateways alone counts only where a match of its own names the mesh.
-    return bound || http.length > 0 ? [{ ...table, spec: { ...table.spec, http } }] : [];
+    // One that has nothing for this caller, or is for gateways alone, stands in nobody's way.
+    return http.length > 0 ? [{ ...table, spec: { ...table.spec, http } }] : [];
   });
   const routes = mostExact(seen, host)?.spec.http ?? [];
   if (routes.length === 0) return undefined;
