@@ -67,8 +67,20 @@ async function exchange<T>(
   });
 }
 
-/** Connects, writes the PROXY header and shakes hands. */
-export function open({ port, from, fromPort, to, tls }: Dial): Promise<Socket> {
+/**
+ * Connects, writes the PROXY header and shakes hands. An Envoy of a busy machine may give up a handshake that takes long:
+ * then once more.
+ */
+export async function open(dial: Dial): Promise<Socket> {
+  try {
+    return await openOnce(dial);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ECONNRESET") throw error;
+    return openOnce(dial);
+  }
+}
+
+function openOnce({ port, from, fromPort, to, tls }: Dial): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: isIPv6(from) ? "::1" : "127.0.0.1", port, localAddress: from });
     socket.once("error", reject);
