@@ -188,6 +188,14 @@ export const otherCases: FlaggerCases = {
     }));
     await bed.until(phase("Initialized"));
     await setImage(bed, "6.0.1");
+    await bed.until(phase("Promoting"));
+    // The primary is to have the pods for all traffic first. The cluster's autoscaler, which no bed runs, follows its floor.
+    const least = (await bed.get(HorizontalPodAutoscalerKind, names.primary))?.spec?.minReplicas ?? 0;
+    expect(least).toBeGreaterThanOrEqual(2);
+    await bed.edit(DeploymentKind, names.primary, (object) => ({
+      ...object,
+      ...(object.spec && { spec: { ...object.spec, replicas: least } }),
+    }));
     await bed.until(ended("Succeeded"));
     const followed = await bed.get(HorizontalPodAutoscalerKind, names.primary);
     expect(followed?.spec?.metrics?.[0]?.resource?.target.averageUtilization).toBe(50);
