@@ -98,12 +98,13 @@ describe.skipIf(envoyMissing !== undefined)("a Gateway object", () => {
     expect(items[0]?.metadata.labels).toMatchObject({ team: "edge" });
 
     await client.delete(GatewayKind, namespace, "edge", { propagationPolicy: "Background" });
-    await until("nothing is left of it", 30, async () => {
+    // A real garbage collector looks for new kinds every 30 s, and only then minds their owners.
+    await until("nothing is left of it", 100, async () => {
       const left = await Promise.all([
         client.get(DeploymentKind, namespace, "edge-fairlead"),
         client.get(ServiceKind, namespace, "edge-fairlead"),
       ]);
       return left.every((one) => one === undefined) ? true : undefined;
     });
-  }, 90_000);
+  }, 200_000);
 });
