@@ -177,6 +177,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/mesh.ts")).addMesh,
   },
   {
+    name: "proxy",
+    group: mesh,
+    summary: "see what each proxy holds, should hold, and really runs",
+    load: async () => (await import("./commands/proxy.ts")).addProxy,
+  },
+  {
     name: "policy",
     group: access,
     summary: "run policy test files on our evaluator and on a real Envoy",

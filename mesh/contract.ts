@@ -11,6 +11,7 @@ import type { MeshSettings, Model } from "./model/model.ts";
 import type { Proxy } from "./model/proxy.ts";
 import type { GatewayApi } from "./translate/gateway-api/translate.ts";
 import type { GrpcService } from "./xds/serve.ts";
+import type { TypeState, Wanted } from "./xds/subscription-state.ts";
 
 export interface MeshOptions {
   readonly informers: Informers;
@@ -45,6 +46,19 @@ export interface ProxyStatus {
   readonly synced: boolean;
 }
 
+/** A connected proxy, to be looked into: what is asked is worked out then, so ask for few. */
+export interface InspectedProxy {
+  readonly proxy: Proxy;
+  /** Epoch milliseconds. */
+  readonly since: number;
+  /** Undefined for a type that it did not ask for. */
+  stateOf(type: ResourceType): TypeState | undefined;
+  /** What it asked for and should hold now. */
+  wanted(type: ResourceType): readonly Wanted[];
+  /** Its own words on the last answer of this type, where it refused that one. */
+  refused(type: ResourceType): string | undefined;
+}
+
 /** A proxy has taken what it was sent. */
 export interface AckEvent {
   readonly proxy: Proxy;
@@ -64,6 +78,8 @@ export interface Mesh {
     list(): readonly Cut[];
   };
   connectedProxies(): readonly ProxyStatus[];
+  /** The connected proxies, to be looked into. */
+  inspect(): readonly InspectedProxy[];
   /** Returns what removes the listener. */
   onAck(listener: (event: AckEvent) => void): () => void;
   /** How many proxies hold what is made of this VirtualService (weights too) or DestinationRule, as it is now. */

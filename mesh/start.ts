@@ -1,6 +1,7 @@
 import { EndpointSliceKind } from "../api/core.ts";
 import type { ResourceRef } from "../api/resource.ts";
 import { createBuilder } from "./build/builder.ts";
+import type { ResourceType } from "./build/resource.ts";
 import { inboundAccessLogs, outboundAccessLogs, upstreamAttemptLogs } from "./build/telemetry.ts";
 import { createWithdrawals } from "./build/withdrawals.ts";
 import { noPolicies } from "./build/workload-filters.ts";
@@ -36,6 +37,8 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   const builder = createBuilder({ policyFilters, telemetry, withdrawals });
   const cuts = createCuts(logger);
   const schedule = createSchedule(clock, refresh);
+  /** What each proxy says of the answers that it refused, until it takes one of the type. */
+  const refusals = new WeakMap<Proxy, Map<ResourceType, string>>();
   const ackListeners = new Set<(event: AckEvent) => void>();
   const statusListeners = new Set<() => void>();
 
@@ -60,6 +63,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     },
     onAcknowledged: (proxy, { type, resources }) => {
       withdrawals.accept(resources);
+      refusals.get(proxy)?.delete(type);
       for (const listener of ackListeners) listener({ proxy, type, at: clock.now() });
       if (builder.hasLingering()) schedule.urgent();
       tell();
@@ -67,6 +71,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     onRejected: (proxy, rejection) => {
       const { type, error } = rejection;
       logger.error({ proxy: proxy.id, type, error }, "a proxy refused a resource");
+      refusals.set(proxy, (refusals.get(proxy) ?? new Map<ResourceType, string>()).set(type, error));
       withdraw(rejection);
     },
     ...(options.removalDelay !== undefined && { removalDelay: options.removalDelay }),
@@ -161,6 +166,14 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
         proxy,
         since,
         synced: stream.holds("cluster", "endpoint", "listener", "route", "runtime"),
+      })),
+    inspect: () =>
+      Array.from(ads.connections(), ({ proxy, stream, since }) => ({
+        proxy,
+        since,
+        stateOf: (type) => stream.stateOf(type),
+        wanted: (type) => stream.wanted(type),
+        refused: (type) => refusals.get(proxy)?.get(type),
       })),
     onAck(listener) {
       ackListeners.add(listener);

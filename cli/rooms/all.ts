@@ -54,7 +54,8 @@ export function startRooms(options: RoomsOptions): Promise<Rooms> {
     atEnd(() => admission.close());
     const registry = createRegistry();
     const monitoring = await serveMonitoring({
-      ...{ host, port: ports.monitoring, text: () => registry.text(), series: mesh.series },
+      ...{ host, port: ports.monitoring, text: () => registry.text() },
+      ...{ series: mesh.series, debug: mesh.debug },
       clock: systemClock,
       logger: logger.child({ room: "monitoring" }),
     });

@@ -28,7 +28,8 @@ export function startMeshAlone(options: MeshRoomOptions): Promise<Running> {
     const registry = createRegistry();
     const { host, logger } = options;
     const monitoring = await serveMonitoring({
-      ...{ host, port: ports.monitoring, text: () => registry.text(), series: mesh.series },
+      ...{ host, port: ports.monitoring, text: () => registry.text() },
+      ...{ series: mesh.series, debug: mesh.debug },
       clock: systemClock,
       logger: logger.child({ room: "monitoring" }),
     });

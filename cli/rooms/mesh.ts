@@ -8,6 +8,7 @@ import { systemClock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { type Ca, startCa } from "../../mesh/ca/run.ts";
 import type { Mesh } from "../../mesh/contract.ts";
+import { createDebug } from "../../mesh/debug/serve.ts";
 import { deployGateways } from "../../mesh/gateway-api/deploy.ts";
 import { startGatewayStatus } from "../../mesh/gateway-api/status.ts";
 import { startPolicies } from "../../mesh/policies.ts";
@@ -49,6 +50,7 @@ export interface MeshRoom {
   readonly signals: Signals;
   /** What the proxies report, for Prometheus' API. */
   readonly series: NonNullable<MonitoringOptions["series"]>;
+  readonly debug: NonNullable<MonitoringOptions["debug"]>;
   readonly programmed: Mesh["programmed"];
   readonly ca: Pick<Ca, "rootPem" | "servingCertificate">;
   close(): Promise<void>;
@@ -136,5 +138,6 @@ async function start(
     logger: logger.child({ room: "signals" }),
   });
   atEnd(() => reports.close());
-  return { signals, series, programmed: (route) => mesh.programmed(route), ca };
+  const debug = createDebug(mesh, client);
+  return { signals, series, debug, programmed: (route) => mesh.programmed(route), ca };
 }

@@ -5,6 +5,7 @@ import { QueryError } from "../../analysis/promql/syntax.ts";
 import type { SeriesSource } from "../../analysis/promql/value.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
+import type { AnswerDebug } from "../../mesh/debug/serve.ts";
 
 export interface MonitoringOptions {
   readonly host: string;
@@ -14,6 +15,8 @@ export interface MonitoringOptions {
   readonly text: () => string;
   /** What the mesh's proxies report; `names` are its metrics. Absent where the mesh is another process. */
   readonly series?: SeriesSource & { readonly names: readonly string[] };
+  /** The mesh's debug pages, for whom the API server lets see them. Absent where the mesh is another process. */
+  readonly debug?: AnswerDebug;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -29,7 +32,7 @@ const textType = "text/plain; version=0.0.4; charset=utf-8";
 
 /**
  * Serves the control plane's `/metrics` and `/healthz` (15014), and what the proxies report as a Prometheus would:
- * `/api/v1/query`, `/api/v1/query_range` and `/federate` (docs/promql.md).
+ * `/api/v1/query`, `/api/v1/query_range` and `/federate` (docs/promql.md); of a mesh also its `/debug/…` (docs/mesh.md).
  */
 export async function serveMonitoring(options: MonitoringOptions): Promise<Monitoring> {
   const server = createServer((request, response) => {
@@ -57,7 +60,7 @@ export async function serveMonitoring(options: MonitoringOptions): Promise<Monit
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  { text, series, clock }: MonitoringOptions,
+  { text, series, debug, clock }: MonitoringOptions,
 ): Promise<void> {
   const { pathname, searchParams } = new URL(request.url ?? "/", "http://monitoring");
   const send = (status: number, type: string, body: string): void => {
@@ -65,6 +68,11 @@ async function answer(
   };
   if (pathname === "/healthz") return send(200, "text/plain", "ok\n");
   if (pathname === "/metrics") return send(200, textType, text());
+  if (debug !== undefined && pathname.startsWith("/debug/")) {
+    const page = await debug(pathname, searchParams, request.headers.authorization);
+    if (page?.status === 200) return send(200, "application/json", page.body);
+    if (page !== undefined) return send(page.status, "text/plain", `${page.body}\n`);
+  }
   if (series === undefined) return send(404, "text/plain", "ask for /metrics or /healthz\n");
   if (pathname === "/federate") {
     try {

@@ -1,4 +1,11 @@
-import { createRegistry, type DescFile, fromBinary, type JsonValue, toJson } from "@bufbuild/protobuf";
+import {
+  createRegistry,
+  type DescFile,
+  fromBinary,
+  fromJson,
+  type JsonValue,
+  toJson,
+} from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { file_envoy_config_cluster_v3_cluster } from "../../envoy/generated/envoy/config/cluster/v3/cluster_pb.js";
 import { file_envoy_config_endpoint_v3_endpoint } from "../../envoy/generated/envoy/config/endpoint/v3/endpoint_pb.js";
@@ -89,4 +96,15 @@ const registry = createRegistry(...files);
 /** A resource as Envoy's own JSON, with `@type`: for people, and for files that Envoy loads. */
 export function readableResource({ any }: Resource): JsonValue {
   return toJson(AnySchema, fromBinary(AnySchema, any), { registry });
+}
+
+/**
+ * Envoy's own writing of a resource (its /config_dump: field names as in the .proto) as {@link readableResource} writes it,
+ * so that the two can be compared.
+ *
+ * @throws Error where it has a type or a value that we do not know
+ */
+export function rewriteResource(resource: JsonValue): JsonValue {
+  const any = fromJson(AnySchema, resource, { registry, ignoreUnknownFields: true });
+  return toJson(AnySchema, any, { registry });
 }

@@ -3,6 +3,7 @@ import type { Client } from "../../kube/contract.ts";
 import type { WorkloadFacts } from "./issue.ts";
 import { IssueError } from "./issue-error.ts";
 import { readPeerIdentity, type SpiffeId } from "./spiffe.ts";
+import { reviewToken } from "./token-review.ts";
 import { workloadFacts } from "./workload-facts.ts";
 
 /** How a caller proves itself: what came with the call. */
@@ -18,19 +19,6 @@ export interface Credentials {
 export interface Proven {
   readonly identity: SpiffeId;
   readonly facts?: WorkloadFacts;
-}
-
-/** authentication.k8s.io/v1 TokenReview, as far as it is read. */
-interface TokenReview {
-  readonly status?: {
-    readonly authenticated?: boolean;
-    readonly audiences?: readonly string[];
-    readonly error?: string;
-    readonly user?: {
-      readonly username?: string;
-      readonly extra?: Readonly<Record<string, readonly string[]>>;
-    };
-  };
 }
 
 const accountName = /^system:serviceaccount:([a-z0-9-]{1,63}):([a-z0-9.-]{1,253})$/;
@@ -50,27 +38,16 @@ export async function authenticate(
 ): Promise<Proven> {
   const token = /^bearer +(\S+)$/i.exec(credentials.authorization ?? "")?.[1];
   if (token === undefined) return byCertificate(credentials, trustDomain);
-  const review = await client.request<TokenReview>("POST", "/apis/authentication.k8s.io/v1/tokenreviews", {
-    apiVersion: "authentication.k8s.io/v1",
-    kind: "TokenReview",
-    spec: { token, audiences: [audience] },
-  });
-  const { authenticated, audiences, user } = review.status ?? {};
-  if (!authenticated || !audiences?.includes(audience)) {
-    throw new IssueError(
-      "unauthenticated",
-      `the API server does not accept the token for audience \`${audience}\``,
-    );
-  }
-  const [, namespace, serviceAccount] = accountName.exec(user?.username ?? "") ?? [];
+  const user = await reviewToken(client, token, audience);
+  const [, namespace, serviceAccount] = accountName.exec(user.username) ?? [];
   if (namespace === undefined || serviceAccount === undefined) {
     throw new IssueError("unauthenticated", "the token is not a service account's");
   }
   const identity = { trustDomain, namespace, serviceAccount };
-  const podName = user?.extra?.["authentication.kubernetes.io/pod-name"]?.[0];
+  const podName = user.extra["authentication.kubernetes.io/pod-name"]?.[0];
   if (podName === undefined) return { identity };
   const pod = await client.get(PodKind, namespace, podName);
-  checkPod(pod, identity, podName, user?.extra?.["authentication.kubernetes.io/pod-uid"]?.[0]);
+  checkPod(pod, identity, podName, user.extra["authentication.kubernetes.io/pod-uid"]?.[0]);
   return { identity, facts: workloadFacts(pod) };
 }
 

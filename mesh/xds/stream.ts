@@ -16,6 +16,7 @@ import {
   type Subscription,
   subscribe,
 } from "./subscription.ts";
+import { stateOf, type TypeState, type Wanted, wantedOf } from "./subscription-state.ts";
 
 /** What a proxy refused, in Envoy's words. */
 export interface Rejection {
@@ -60,6 +61,10 @@ export interface ProxyStream {
   asksFor(type: ResourceType): boolean;
   /** What it asked for and has not acknowledged as it is now. */
   lacks(type: ResourceType): readonly Resource[];
+  /** Looks into what it holds of a type; undefined where it asked for none. */
+  stateOf(type: ResourceType): TypeState | undefined;
+  /** All of a type that it asked for and should hold now. */
+  wanted(type: ResourceType): readonly Wanted[];
   close(): void;
 }
 
@@ -274,6 +279,14 @@ export function createDeltaStream(first: View, options: StreamOptions): DeltaStr
     lacks(type) {
       const subscription = subscriptions.get(type);
       return subscription === undefined ? [] : lacking(subscription, targetOf(type));
+    },
+    stateOf(type) {
+      const subscription = subscriptions.get(type);
+      return subscription && stateOf(subscription, targetOf(type));
+    },
+    wanted(type) {
+      const subscription = subscriptions.get(type);
+      return subscription === undefined ? [] : wantedOf(subscription, targetOf(type));
     },
     close() {
       cancelPatience?.();
