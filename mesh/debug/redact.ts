@@ -1,6 +1,6 @@
 import { create, fromBinary, type JsonValue, toBinary } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
-import { type DataSource, DataSourceSchema } from "../../envoy/generated/envoy/config/core/v3/base_pb.js";
+import type { DataSource } from "../../envoy/generated/envoy/config/core/v3/base_pb.js";
 import { SecretSchema } from "../../envoy/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { readableResource } from "../build/readable.ts";
 import type { Resource } from "../build/resource.ts";
@@ -29,11 +29,11 @@ export function redactedResource(resource: Resource): JsonValue {
   return readableResource({ ...resource, any });
 }
 
-/** A file's name is no secret. */
+/** What stands in the resource itself; the name of a file is no secret. */
 function hide(source: DataSource): DataSource {
-  const { specifier } = source;
-  if (specifier.case === "filename" || specifier.case === "environmentVariable") return source;
-  return create(DataSourceSchema, {
-    specifier: { case: "inlineBytes", value: new TextEncoder().encode(redacted) },
-  });
+  const { case: form } = source.specifier;
+  if (form === "inlineString") return { ...source, specifier: { case: form, value: redacted } };
+  if (form === "inlineBytes")
+    return { ...source, specifier: { case: form, value: new TextEncoder().encode(redacted) } };
+  return source;
 }

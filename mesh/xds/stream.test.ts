@@ -170,6 +170,23 @@ describe("a delta stream", () => {
     expect(sent).toEqual([]);
   });
 
+  test("tells what it holds, wants and lacks of each type", () => {
+    connectAll(view(small()));
+    const first = stream.stateOf("route");
+    expect(first).toMatchObject({ synced: true, held: 1, lacking: [], leftover: [] });
+    expect(stream.stateOf("runtime")).toBeUndefined();
+    stream.publish(view([...small().slice(0, 3), resource("route", "r", "new"), resource("route", "other")]));
+    expect(stream.stateOf("route")).toEqual({ ...first, synced: false, lacking: ["r"] });
+    expect(stream.wanted("route")).toMatchObject([{ resource: { name: "r" }, held: false }]);
+    acknowledge();
+    const second = stream.stateOf("route");
+    expect(second).toMatchObject({ synced: true, held: 1, lacking: [] });
+    expect(second?.version).not.toBe(first?.version);
+    expect(stream.wanted("route")).toMatchObject([{ resource: { name: "r" }, held: true }]);
+    stream.publish(view([resource("listener", "l"), resource("route", "r", "new")]));
+    expect(stream.stateOf("cluster")).toMatchObject({ synced: true, leftover: ["a"] });
+  });
+
   test("a new cluster and its endpoints are acknowledged before the route changes", () => {
     connectAll(view(small()));
     const next = [...small(), resource("cluster", "b"), resource("endpoint", "b")].filter(

@@ -1,5 +1,5 @@
 import type { Resource } from "../build/resource.ts";
-import { findResource, type Layers, namesOf } from "../build/resource-set.ts";
+import { findResource, type Layers, namesOf, type ResourceSet } from "../build/resource-set.ts";
 import { holds, lacking, type Subscription } from "./subscription.ts";
 
 /** What of one type a proxy asked for, beside what it has acknowledged. */
@@ -25,33 +25,52 @@ export interface Wanted {
 
 /** Looks into a subscription; `target` is what its view has of the type. */
 export function stateOf(subscription: Subscription, target: Layers): TypeState {
-  let [held, sum] = [0, 0n];
-  for (const { version } of askedFor(subscription, subscription.acknowledged)) {
-    held += 1;
-    // Versions are 64 bits of a hash: their sum depends neither on their order nor on the layers they came by.
-    sum += BigInt(`0x${version}`);
-  }
+  const { acknowledged = [], wildcard, names, leftover } = subscription;
+  const parts = acknowledged.map((set) => sumOf(set, wildcard ? everything : names));
+  const sum = parts.reduce((total, part) => total + part.versions, 0n);
   return {
     synced: holds(subscription, target),
     version: BigInt.asUintN(64, sum).toString(16).padStart(16, "0"),
-    held,
+    held: parts.reduce((total, part) => total + part.resources, 0),
     lacking: lacking(subscription, target).map(({ name }) => name),
-    leftover: [...subscription.leftover],
+    leftover: [...leftover],
   };
+}
+
+interface Sum {
+  readonly resources: number;
+  readonly versions: bigint;
+}
+
+/** Stands for all names of a set. */
+const everything: ReadonlySet<string> = new Set();
+/** Sets of resources and of names are shared among proxies, so a thousand of them are summed once. */
+const sums = new WeakMap<ResourceSet, WeakMap<ReadonlySet<string>, Sum>>();
+
+/** Versions are 64 bits of a hash: their sum depends neither on their order nor on the layers that they came by. */
+function sumOf(set: ResourceSet, names: ReadonlySet<string>): Sum {
+  const ofSet = sums.get(set) ?? new WeakMap<ReadonlySet<string>, Sum>();
+  sums.set(set, ofSet);
+  const known = ofSet.get(names);
+  if (known !== undefined) return known;
+  let [resources, versions] = [0, 0n];
+  for (const name of names === everything ? set.keys() : names) {
+    const version = set.get(name)?.version;
+    if (version === undefined) continue;
+    resources += 1;
+    versions += BigInt(`0x${version}`);
+  }
+  const sum = { resources, versions };
+  ofSet.set(names, sum);
+  return sum;
 }
 
 /** All that the proxy asked for and should hold, by name. */
 export function wantedOf(subscription: Subscription, target: Layers): readonly Wanted[] {
-  const { acknowledged } = subscription;
-  return Array.from(askedFor(subscription, target), (resource) => ({
-    resource,
-    held: findResource(acknowledged, resource.name)?.version === resource.version,
-  })).sort((a, b) => (a.resource.name < b.resource.name ? -1 : 1));
-}
-
-function* askedFor({ wildcard, names }: Subscription, layers: Layers | undefined): Generator<Resource> {
-  for (const name of wildcard ? new Set(namesOf(layers)) : names) {
-    const resource = findResource(layers, name);
-    if (resource !== undefined) yield resource;
-  }
+  const { acknowledged, wildcard, names } = subscription;
+  return [...(wildcard ? namesOf(target) : names)].sort().flatMap((name) => {
+    const resource = findResource(target, name);
+    if (resource === undefined) return [];
+    return [{ resource, held: findResource(acknowledged, name)?.version === resource.version }];
+  });
 }
