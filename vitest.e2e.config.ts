@@ -5,6 +5,7 @@ const onApiServer = [
   "controller/rollout.test.ts",
   "kube/apiserver.test.ts",
   "mesh/ca/run.test.ts",
+  "mesh/debug/authorize.test.ts",
   "analysis/record/ring.test.ts",
 ];
 
