@@ -1,4 +1,4 @@
-import type { Kind, Problem, ResourceRef } from "../api/resource.ts";
+import type { Kind, KubeObject, Problem, ResourceRef } from "../api/resource.ts";
 import type { Cut } from "../api/signals.ts";
 import type { Informers } from "../kube/contract.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -82,10 +82,15 @@ export interface Mesh {
   inspect(): readonly InspectedProxy[];
   /** Returns what removes the listener. */
   onAck(listener: (event: AckEvent) => void): () => void;
-  /** How many proxies hold what is made of this VirtualService (weights too) or DestinationRule, as it is now. */
+  /**
+   * How many proxies hold what is made of this VirtualService (weights too) or DestinationRule, as it is now; of Istio's
+   * Gateway, how many of the proxies that serve it hold all that they should.
+   */
   programmed(source: ResourceRef): Holding;
   /** The Gateway API's objects as they are carried out. */
   gatewayApi(): GatewayApi;
+  /** Whether {@link problems} and {@link programmed} have seen this object as it is, its metadata and status aside. */
+  follows(kind: Kind, object: KubeObject): boolean;
   /** What of the users' objects cannot be carried out, proxies' refusals among it. */
   problems(): readonly Problem[];
   withdrawals(): readonly Withdrawal[];

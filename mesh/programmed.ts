@@ -1,6 +1,8 @@
 import type { ResourceRef } from "../api/resource.ts";
 import type { Resource, ResourceType } from "./build/resource.ts";
 import type { Holding } from "./contract.ts";
+import { type Gateway, selectsProxy } from "./model/gateway.ts";
+import type { Proxy } from "./model/proxy.ts";
 import type { ProxyStream } from "./xds/stream.ts";
 
 /** Which resources are made of an object of a kind. */
@@ -30,6 +32,18 @@ export function programmedIn(
     if (!lacks && !lacksKeys) held += 1;
   }
   return { held, of };
+}
+
+/** How many of the proxies that serve one of Istio's Gateways hold all that they should. */
+export function gatewayHolding(
+  connections: Iterable<{ readonly proxy: Proxy; readonly synced: boolean }>,
+  gateway: Gateway | undefined,
+): Holding {
+  if (gateway === undefined) return { held: 0, of: 0 };
+  const serving = [...connections].filter(
+    ({ proxy }) => proxy.kind === "router" && selectsProxy(gateway, proxy),
+  );
+  return { held: serving.filter(({ synced }) => synced).length, of: serving.length };
 }
 
 function isFrom({ sources }: Resource, { kind, namespace, name }: ResourceRef): boolean {

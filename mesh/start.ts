@@ -1,14 +1,15 @@
 import { EndpointSliceKind } from "../api/core.ts";
-import type { ResourceRef } from "../api/resource.ts";
+import { IstioGatewayKind } from "../api/kinds.ts";
+import type { Kind, KubeObject, ResourceRef } from "../api/resource.ts";
 import { createBuilder } from "./build/builder.ts";
 import type { ResourceType } from "./build/resource.ts";
 import { inboundAccessLogs, outboundAccessLogs, upstreamAttemptLogs } from "./build/telemetry.ts";
 import { createWithdrawals } from "./build/withdrawals.ts";
 import { noPolicies } from "./build/workload-filters.ts";
-import type { AckEvent, Holding, Mesh, MeshOptions } from "./contract.ts";
+import type { AckEvent, Holding, Mesh, MeshOptions, ProxyStatus } from "./contract.ts";
 import { defaultSettings, type MeshSettings, type Model } from "./model/model.ts";
 import type { Proxy } from "./model/proxy.ts";
-import { programmedIn } from "./programmed.ts";
+import { gatewayHolding, programmedIn } from "./programmed.ts";
 import { refusalProblems } from "./refusals.ts";
 import { findRule, weightKinds } from "./route-kinds.ts";
 import { type Changes, createChanges } from "./translate/changes.ts";
@@ -110,10 +111,35 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     return cut.model;
   }
 
+  function connectedProxies(): ProxyStatus[] {
+    return [...ads.connections()].map(({ proxy, stream, since }) => ({
+      proxy,
+      since,
+      synced: stream.holds("cluster", "endpoint", "listener", "route", "runtime"),
+    }));
+  }
+
   /** An object that has changed since the last refresh is held by nobody yet. */
   function programmed(source: ResourceRef): Holding {
+    if (source.kind === IstioGatewayKind.kind) return programmedGateway(source);
     const { held, of } = programmedIn(ads.connections(), source);
     return { held: findRule(informers.snapshot(), source) === findRule(followed, source) ? held : 0, of };
+  }
+
+  function programmedGateway({ namespace, name }: ResourceRef): Holding {
+    const object = informers.snapshot().get(IstioGatewayKind, namespace, name);
+    const { held, of } = gatewayHolding(
+      connectedProxies(),
+      model.gateways?.find(
+        (one) => one.className === undefined && one.namespace === namespace && one.name === name,
+      ),
+    );
+    return { held: object !== undefined && follows(IstioGatewayKind, object) ? held : 0, of };
+  }
+
+  function follows(kind: Kind, { metadata }: KubeObject): boolean {
+    const known = followed.get(kind, metadata.namespace, metadata.name)?.metadata;
+    return known?.uid === metadata.uid && known?.generation === metadata.generation;
   }
 
   /** Takes back what a proxy refused, for all. Envoy names the culprit in most of its messages. */
@@ -161,12 +187,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       },
       list: cuts.list,
     },
-    connectedProxies: () =>
-      [...ads.connections()].map(({ proxy, stream, since }) => ({
-        proxy,
-        since,
-        synced: stream.holds("cluster", "endpoint", "listener", "route", "runtime"),
-      })),
+    connectedProxies,
     inspect: () =>
       Array.from(ads.connections(), ({ proxy, stream, since }) => ({
         proxy,
@@ -180,6 +201,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       return () => ackListeners.delete(listener);
     },
     programmed,
+    follows,
     problems: () => [...problems(), ...refusalProblems(withdrawals.list())],
     gatewayApi: () => gatewayApi,
     withdrawals: withdrawals.list,

@@ -1,8 +1,18 @@
 import {
   type DestinationRule,
   DestinationRuleKind,
+  type IstioGateway,
+  IstioGatewayKind,
+  type ServiceEntry,
+  ServiceEntryKind,
+  type Sidecar,
+  SidecarKind,
+  type Telemetry,
+  TelemetryKind,
   type VirtualService,
   VirtualServiceKind,
+  type WorkloadEntry,
+  WorkloadEntryKind,
 } from "../api/kinds.ts";
 import type { Condition, Kind, Problem } from "../api/resource.ts";
 import { refOf } from "../api/resource.ts";
@@ -22,8 +32,8 @@ export interface StatusOptions {
 }
 
 /**
- * Keeps the status of VirtualServices and DestinationRules: how many proxies hold them (`Programmed`), what of them cannot be carried out
- * (`Accepted`), a proxy's refusal in Envoy's words among it.
+ * Keeps the status of Istio's objects: what of them cannot be carried out (`Accepted`), a proxy's refusal in Envoy's words
+ * among it, and of VirtualServices, DestinationRules and Gateways how many proxies hold them (`Programmed`).
  *
  * Writes only what differs, at most once each `interval`; an API server that is away is asked again at the next change.
  *
@@ -39,9 +49,12 @@ export function startStatus({
 }: StatusOptions): () => void {
   let cancel: (() => void) | undefined;
   let writing = false;
+  let again = false;
   let closed = false;
 
   function plan(): void {
+    // What changes while it writes may be of an object that it has passed.
+    again = writing;
     if (closed || writing) return;
     cancel ??= clock.after(interval, () => {
       cancel = undefined;
@@ -55,25 +68,27 @@ export function startStatus({
       mesh.problems(),
       ({ resource }) => `${resource.kind}/${resource.namespace}/${resource.name}`,
     );
-    let failed = false;
     for (const [kind, object] of objects()) {
+      // What came since the mesh last looked is told of when it has: it tells again then.
+      if (!mesh.follows(kind, object)) continue;
       const ref = refOf(object);
-      const problems = byObject.get(`${ref.kind}/${ref.namespace}/${ref.name}`) ?? [];
-      const wanted = conditionsOf(mesh.programmed(ref), problems);
+      const problems = (byObject.get(`${ref.kind}/${ref.namespace}/${ref.name}`) ?? []).filter(isOfIstio);
+      const holding = programmedKinds.includes(kind) ? mesh.programmed(ref) : undefined;
+      const wanted = conditionsOf(holding, problems);
       if (!differs(object, wanted)) continue;
       try {
         await patchStatus(kind, object.metadata, (newest) => ({
           ...newest.status,
-          observedGeneration: newest.metadata.generation,
+          observedGeneration: object.metadata.generation,
           conditions: mergeConditions(newest, wanted, new Date(clock.now()).toISOString()),
         }));
       } catch (error) {
-        failed = true;
+        again = true;
         logger.debug({ err: error, ...ref }, "status was not written");
       }
     }
     writing = false;
-    if (failed) plan();
+    if (again) plan();
   }
 
   function* objects(): Generator<readonly [Kind<Stated>, Stated]> {
@@ -91,29 +106,54 @@ export function startStatus({
 
 type Wanted = Pick<Condition, "type" | "status" | "reason" | "message">;
 
-type Stated = VirtualService | DestinationRule;
+type Stated =
+  | VirtualService
+  | DestinationRule
+  | IstioGateway
+  | ServiceEntry
+  | WorkloadEntry
+  | Telemetry
+  | Sidecar;
 
-const statedKinds: readonly Kind<Stated>[] = [VirtualServiceKind, DestinationRuleKind];
+/** Kinds of which it is known who holds what is made of them; the others are parts of what every proxy has. */
+const programmedKinds: readonly Kind<Stated>[] = [VirtualServiceKind, DestinationRuleKind, IstioGatewayKind];
+
+/** The kinds whose status is written. */
+export const statedKinds: readonly Kind<Stated>[] = [
+  ...programmedKinds,
+  ServiceEntryKind,
+  WorkloadEntryKind,
+  TelemetryKind,
+  SidecarKind,
+];
+
+/** The Gateway API's Gateways, which may have the names of Istio's, have statuses of their own. */
+function isOfIstio({ field }: Problem): boolean {
+  return !field.startsWith("/spec/listeners");
+}
 
 /** Problems that one condition names: enough to mend, short enough to read. */
 const mostProblems = 20;
 
-/** What an object's conditions should say. */
-export function conditionsOf({ held, of }: Holding, problems: readonly Problem[]): Wanted[] {
-  const refused = problems.some(({ message }) => message.startsWith("a proxy refused"));
-  const programmed: Wanted = {
-    type: "Programmed",
-    status: refused || held < of ? "False" : of === 0 ? "Unknown" : "True",
-    reason: refused ? "Refused" : held < of ? "Pending" : of === 0 ? "NoProxies" : "Programmed",
-    message: `Programmed ${held}/${of}`,
-  };
+/** What an object's conditions should say. @param holding undefined where nobody counts who holds it */
+export function conditionsOf(holding: Holding | undefined, problems: readonly Problem[]): Wanted[] {
   const accepted: Wanted = {
     type: "Accepted",
     status: problems.length === 0 ? "True" : "False",
     reason: problems.length === 0 ? "Accepted" : "Problems",
     message: wordAll(problems),
   };
-  return [programmed, accepted];
+  return holding === undefined ? [accepted] : [programmedOf(holding, problems), accepted];
+}
+
+function programmedOf({ held, of }: Holding, problems: readonly Problem[]): Wanted {
+  const refused = problems.some(({ message }) => message.startsWith("a proxy refused"));
+  return {
+    type: "Programmed",
+    status: refused || held < of ? "False" : of === 0 ? "Unknown" : "True",
+    reason: refused ? "Refused" : held < of ? "Pending" : of === 0 ? "NoProxies" : "Programmed",
+    message: `Programmed ${held}/${of}`,
+  };
 }
 
 function wordAll(problems: readonly Problem[]): string {

@@ -6,6 +6,7 @@ import type { Service } from "../model/service.ts";
 import { factsOf, selects, type Workload } from "../model/workload.ts";
 import { keepEqualList, keepEqualMap } from "./keep-equal.ts";
 import type { TranslatedEntry } from "./service-entry.ts";
+import { isReachable, isSelectedBy, labelsOf } from "./workload-entry.ts";
 
 /** One address that a ServiceEntry may choose: an inline endpoint, a WorkloadEntry or a pod. */
 interface Candidate {
@@ -111,15 +112,14 @@ function candidatesOf(
   if (inline.length > 0) return inline.map((written) => ({ namespace, written, pod: undefined }));
   if (workloads === undefined)
     return resolution === "static" ? [] : [{ namespace, written: { address: host }, pod: undefined }];
-  const chosen = (labels: Readonly<Record<string, string>>) => selects(workloads, labels);
-  const machines = workloadEntries.flatMap(({ metadata, spec }): Candidate[] => {
-    const labels = { ...metadata.labels, ...spec.labels };
-    return metadata.namespace === namespace && spec.address !== undefined && chosen(labels)
-      ? [{ namespace, written: { ...spec, labels }, pod: undefined }]
-      : [];
-  });
+  const machines = workloadEntries
+    .filter(
+      (object) =>
+        isSelectedBy(object, { namespace, workloads }) && isReachable(object.spec.address, resolution),
+    )
+    .map((object) => ({ namespace, written: { ...object.spec, labels: labelsOf(object) }, pod: undefined }));
   const own = [...pods.values()].flatMap((pod): Candidate[] =>
-    pod.namespace === namespace && pod.ip !== undefined && chosen(pod.labels)
+    pod.namespace === namespace && pod.ip !== undefined && selects(workloads, pod.labels)
       ? [
           {
             namespace,

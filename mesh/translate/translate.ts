@@ -65,6 +65,7 @@ import {
 } from "./telemetry.ts";
 import { type TranslatedRoutes, translateVirtualService } from "./virtual-service.ts";
 import { translateWorkload } from "./workload.ts";
+import { findWorkloadEntryProblems } from "./workload-entry.ts";
 
 /** The kinds that the model is made of: watch them all. */
 export const translatedKinds: readonly Kind<KubeObject>[] = [
@@ -199,6 +200,7 @@ export function createTranslator(
             ...translatedTelemetry,
             ...translatedSidecars,
           ].flatMap((translated) => translated.problems),
+          ...findWorkloadEntryProblems(snapshot.list(WorkloadEntryKind), translatedEntries),
           ...findGatewayProblems(model),
           ...(model.telemetry === undefined ? [] : findMissingProviders(model.telemetry)),
           ...findCredentialProblems(

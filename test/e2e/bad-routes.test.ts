@@ -3,7 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { UnreadObject } from "../../api/resource.ts";
 import { until } from "../../local/testing/until.ts";
 import { envoyMissing } from "../support/envoy.ts";
-import { destinationRule, startTraffic, type Traffic, virtualService } from "./support/traffic.ts";
+import {
+  destinationRule,
+  istioObject,
+  startTraffic,
+  type Traffic,
+  virtualService,
+} from "./support/traffic.ts";
 
 const network = `127.${200 + (process.pid % 50)}`;
 
@@ -91,6 +97,50 @@ describe.skipIf(envoyMissing !== undefined)(
           type: "kubernetes.io/tls",
           data: { "tls.crt": btoa("no certificate"), "tls.key": btoa("no key"), "ca.crt": btoa("no roots") },
         },
+      ],
+      [
+        "a Gateway's server of a protocol that nobody speaks",
+        "/spec/servers/0/port/protocol: `SMTP` is none of HTTP, HTTP2, GRPC, GRPC-WEB, HTTP_PROXY, HTTPS, TLS, TCP, MONGO, MYSQL, REDIS; the server is left out",
+        istioObject("networking", "Gateway", "bad", {
+          selector: { istio: "ingressgateway" },
+          servers: [{ port: { number: 25, name: "mail", protocol: "SMTP" }, hosts: ["*"] }],
+        }),
+      ],
+      [
+        "a ServiceEntry without endpoints",
+        "/spec/endpoints: STATIC needs endpoints or a workloadSelector: requests are answered with 503",
+        istioObject("networking", "ServiceEntry", "bad", {
+          hosts: ["nowhere.example"],
+          ports: [{ number: 80, name: "http", protocol: "HTTP" }],
+          resolution: "STATIC",
+        }),
+      ],
+      [
+        "a WorkloadEntry whose address only DNS knows, for a ServiceEntry that asks no DNS",
+        "/spec/address: `machine.example` is no IP address, which resolution STATIC of `machines.example` needs: it is left out there",
+        istioObject("networking", "WorkloadEntry", "bad", {
+          address: "machine.example",
+          labels: { app: "machine" },
+        }),
+        istioObject("networking", "ServiceEntry", "machines", {
+          hosts: ["machines.example"],
+          ports: [{ number: 80, name: "http", protocol: "HTTP" }],
+          resolution: "STATIC",
+          workloadSelector: { labels: { app: "machine" } },
+        }),
+      ],
+      [
+        "a Sidecar's host without a namespace",
+        "/spec/egress/0/hosts/0: `one` is not of the form namespace/host",
+        istioObject("networking", "Sidecar", "bad", {
+          workloadSelector: { labels: { app: "another" } },
+          egress: [{ hosts: ["one"] }],
+        }),
+      ],
+      [
+        "a Telemetry of a provider that does not exist",
+        "/spec/tracing/0/providers/0/name: ConfigMap `istio` has no provider `nobody` of this sort in extensionProviders",
+        istioObject("telemetry", "Telemetry", "bad", { tracing: [{ providers: [{ name: "nobody" }] }] }),
       ],
     ];
 

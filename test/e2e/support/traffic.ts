@@ -9,20 +9,14 @@ import {
 } from "node:http";
 import { Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
 import { type Pod, PodKind } from "../../../api/core.ts";
-import {
-  type DestinationRule,
-  DestinationRuleKind,
-  type VirtualService,
-  VirtualServiceKind,
-} from "../../../api/kinds.ts";
-import type { UnreadObject } from "../../../api/resource.ts";
+import type { Condition, UnreadObject } from "../../../api/resource.ts";
 import type { PatchStatus } from "../../../kube/contract.ts";
 import { systemClock } from "../../../lib/clock.ts";
 import { silent } from "../../../lib/log.ts";
 import { until } from "../../../local/testing/until.ts";
 import type { Interception } from "../../../mesh/model/proxy.ts";
 import { startMesh } from "../../../mesh/start.ts";
-import { startStatus } from "../../../mesh/status.ts";
+import { startStatus, statedKinds } from "../../../mesh/status.ts";
 import { bootstrapFor } from "../../../mesh/testbed/ads-bootstrap.ts";
 import { createMemoryInformers } from "../../../mesh/testbed/informers.ts";
 import { type RunningEnvoy, startEnvoy } from "../../support/envoy.ts";
@@ -41,13 +35,6 @@ export interface Asked {
 }
 
 export type Answering = (request: IncomingMessage, response: ServerResponse) => void;
-
-/** A condition as it is read back. */
-export interface Stated {
-  readonly type: string;
-  readonly status: string;
-  readonly message?: string;
-}
 
 /** A pod: its name, the labels that are not `app`, and how it answers; by default with its name. */
 export interface PodOptions {
@@ -179,14 +166,10 @@ export async function startTraffic(
       await settled();
     },
     /** What the control plane has written on an object of the caller's namespace. */
-    conditions(kind: string, name: string): readonly Stated[] {
-      const known = kind === "VirtualService" ? VirtualServiceKind : DestinationRuleKind;
-      const found = informers.snapshot().get<VirtualService | DestinationRule>(known, namespace, name);
-      return (found?.status?.conditions ?? []).map(({ type = "", status = "Unknown", ...rest }) => ({
-        type,
-        status,
-        ...rest,
-      }));
+    conditions(kind: string, name: string): readonly Partial<Condition>[] {
+      const known = statedKinds.find((one) => one.kind === kind);
+      const found = known && informers.snapshot().get(known, namespace, name);
+      return (found?.status?.conditions ?? []) as readonly Partial<Condition>[];
     },
     /** Starts a pod of the app behind a port of a Service: it is an endpoint once a Service names it. */
     async pod(app: string, name: string, options: PodOptions = {}): Promise<string> {
@@ -260,6 +243,11 @@ export function virtualService(name: string, spec: object): UnreadObject {
 
 export function destinationRule(name: string, spec: object): UnreadObject {
   return { apiVersion: "networking.istio.io/v1", kind: "DestinationRule", metadata: { name }, spec };
+}
+
+/** An object of one of Istio's kinds in its group, e.g. `networking`. */
+export function istioObject(group: string, kind: string, name: string, spec: object): UnreadObject {
+  return { apiVersion: `${group}.istio.io/v1`, kind, metadata: { name }, spec };
 }
 
 function podObject(app: string, name: string, ip: string, labels: Readonly<Record<string, string>>) {
