@@ -1,9 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
-  type CircuitBreakers_Thresholds,
-  CircuitBreakers_ThresholdsSchema,
-} from "../../envoy/generated/envoy/config/cluster/v3/circuit_breaker_pb.js";
-import {
   type Cluster,
   ClusterSchema,
   Cluster_DiscoveryType as Discovery,
@@ -11,7 +7,7 @@ import {
   Cluster_LbPolicy as LbPolicy,
 } from "../../envoy/generated/envoy/config/cluster/v3/cluster_pb.js";
 import type { ClusterLoadAssignment } from "../../envoy/generated/envoy/config/endpoint/v3/endpoint_pb.js";
-import type { TcpKeepalive, TrafficPolicy } from "../model/destination-policy.ts";
+import type { TrafficPolicy } from "../model/destination-policy.ts";
 import { outboundCluster } from "../model/names.ts";
 import { isHttp2, type Protocol, type Service } from "../model/service.ts";
 import { clusterStatSuffix } from "./bootstrap-telemetry.ts";
@@ -19,9 +15,10 @@ import { httpOptions, upstreamHttp } from "./http-options.ts";
 import { buildBalancing } from "./load-balancing.ts";
 import { buildOutliers } from "./outliers.ts";
 import { forwardProxyCluster } from "./plain-clusters.ts";
+import { buildConnect, buildLimits } from "./pool.ts";
 import { clusterMetadata } from "./telemetry.ts";
 import { buildTransport } from "./transport.ts";
-import { durationFromMs, fromAds, unlimited } from "./values.ts";
+import { durationFromMs, fromAds } from "./values.ts";
 import { speaksAsAsked } from "./ways.ts";
 
 /** A Service's port, or a subset of it, as a caller reaches it. */
@@ -46,8 +43,6 @@ export interface OutboundClusterInput {
   readonly allMutual: boolean;
 }
 
-const defaultConnectTimeout = 10_000;
-
 /**
  * Builds the cluster of a Service's port.
  *
@@ -65,13 +60,10 @@ export function buildOutboundCluster(input: OutboundClusterInput): Cluster {
     name,
     altStatName: name + clusterStatSuffix,
     ...buildDiscovery(input),
-    connectTimeout: durationFromMs(pool?.connectTimeout ?? defaultConnectTimeout),
+    ...buildConnect(pool),
     circuitBreakers: { thresholds: [buildLimits(policy)] },
     ...(outlierDetection && { outlierDetection: buildOutliers(outlierDetection) }),
     ...buildCommon(policy),
-    ...(pool?.tcpKeepalive && {
-      upstreamConnectionOptions: { tcpKeepalive: buildKeepalive(pool.tcpKeepalive) },
-    }),
     ...buildTransport({ ...input, host, http }),
     typedExtensionProtocolOptions: {
       [httpOptions]: upstreamHttp(http, pool, outlierDetection?.errorCodes),
@@ -155,29 +147,4 @@ function buildCommon({
 function httpOf(protocol: Protocol, policy: TrafficPolicy): "http1" | "http2" | "as-asked" {
   if (speaksAsAsked(protocol, policy)) return "as-asked";
   return isHttp2(protocol) || policy.connectionPool?.upgradeToHttp2 === true ? "http2" : "http1";
-}
-
-/** @see envoy.config.cluster.v3.CircuitBreakers.Thresholds */
-function buildLimits({ connectionPool: pool, retryBudget }: TrafficPolicy): CircuitBreakers_Thresholds {
-  return create(CircuitBreakers_ThresholdsSchema, {
-    maxConnections: pool?.maxConnections || unlimited,
-    maxPendingRequests: pool?.maxPendingRequests || unlimited,
-    maxRequests: pool?.maxRequests || unlimited,
-    maxRetries: pool?.maxRetries || unlimited,
-    ...(retryBudget && {
-      retryBudget: {
-        budgetPercent: { value: retryBudget.percent },
-        minRetryConcurrency: retryBudget.minConcurrency,
-      },
-    }),
-  });
-}
-
-/** @see envoy.config.core.v3.TcpKeepalive: in seconds */
-function buildKeepalive({ probes, time, interval }: TcpKeepalive) {
-  return {
-    ...(probes !== undefined && { keepaliveProbes: probes }),
-    ...(time !== undefined && { keepaliveTime: Math.ceil(time / 1000) }),
-    ...(interval !== undefined && { keepaliveInterval: Math.ceil(interval / 1000) }),
-  };
 }

@@ -127,7 +127,11 @@ function targetOf(destinations: readonly Weighted[], port: number, wayTo: WayTo)
 }
 
 /** What of a model decides about connections, see {@link connectionTables}. */
-export type ConnectionModel = Pick<Model, "services" | "endpoints" | "routes" | "policies" | "settings">;
+export type ConnectionModel = Pick<
+  Model,
+  "services" | "endpoints" | "routes" | "policies" | "settings" | "egress"
+>;
+
 /** By what callers differ in their connections: where they run says nothing here. */
 export function connectionKey({ namespace, selected }: Caller): string {
   return [namespace, ...selected].join(" ");

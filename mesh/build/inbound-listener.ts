@@ -14,13 +14,16 @@ import { HttpInspectorSchema } from "../../envoy/generated/envoy/extensions/filt
 import { OriginalDstSchema } from "../../envoy/generated/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.js";
 import { TlsInspectorSchema } from "../../envoy/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
 import { TcpProxySchema } from "../../envoy/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
+import type { ConnectionPool } from "../model/destination-policy.ts";
+import type { TerminatingTls } from "../model/gateway.ts";
 import type { InboundPort } from "../model/inbound.ts";
 import type { MutualTlsMode } from "../model/mutual-tls.ts";
 import { blackHoleCluster, inboundCluster } from "../model/names.ts";
-import type { Proxy } from "../model/proxy.ts";
+import { type Proxy, sharesLoopback } from "../model/proxy.ts";
 import { isHttp } from "../model/service.ts";
 import { typed } from "./any.ts";
 import { connectionDenialLog } from "./denial-log.ts";
+import { gatewayTls } from "./gateway-tls.ts";
 import { httpManager } from "./http-manager.ts";
 import { peerFacts } from "./peer-facts.ts";
 import { inboundPassthroughCluster } from "./plain-clusters.ts";
@@ -44,6 +47,8 @@ interface ChainPlan {
   readonly match: MessageInitShape<typeof FilterChainMatchSchema>;
   readonly mutualTls: boolean;
   readonly http: boolean;
+  /** Ended by a certificate of the pod's own. */
+  readonly ownTls?: TerminatingTls;
 }
 
 const tls = (applicationProtocols: readonly string[]) => ({
@@ -59,8 +64,16 @@ const rawHttp = { ...raw, applicationProtocols: plainHttp };
  * The table of Istio: a mesh client is known by the protocols that it offers; under PERMISSIVE the rest is taken as it
  * comes, TLS of strangers untouched.
  */
-export function planChains({ mode, protocol }: Pick<InboundPort, "mode" | "protocol">): ChainPlan[] {
+export function planChains({
+  mode,
+  protocol,
+  ingress,
+}: Pick<InboundPort, "mode" | "protocol" | "ingress">): ChainPlan[] {
   const declared = isHttp(protocol) ? "http" : protocol === "undeclared" ? "undeclared" : "tcp";
+  if (mode === "DISABLE" && ingress?.tls !== undefined) {
+    const http = declared === "http" || protocol === "https";
+    return [{ match: tls([]), mutualTls: false, http, ownTls: ingress.tls }];
+  }
   switch (mode) {
     case "STRICT":
       if (declared !== "undeclared") return [{ match: tls([]), mutualTls: true, http: declared === "http" }];
@@ -99,12 +112,13 @@ export function planChains({ mode, protocol }: Pick<InboundPort, "mode" | "proto
   }
 }
 
-/** Builds the listener of one port in interception mode NONE: it binds the pod's own address. */
+/** Builds the listener of one port that it binds itself: at the pod's own address, if a Sidecar does not say another. */
 export function buildInboundListener(port: InboundPort, context: InboundContext): Listener {
   const { proxy } = context;
+  const address = (sharesLoopback(proxy) ? undefined : port.ingress?.bind) ?? proxy.ip;
   return create(ListenerSchema, {
-    name: `${proxy.ip}_${port.number}`,
-    address: socketAddress(proxy.ip, port.number),
+    name: `${address}_${port.number}`,
+    address: socketAddress(address, port.number),
     trafficDirection: TrafficDirection.INBOUND,
     filterChains: inboundChains(port, context, undefined),
     listenerFilters: inspectors(planChains(port)),
@@ -119,7 +133,7 @@ export function inboundChains(
   context: InboundContext,
   destinationPort: number | undefined,
 ): FilterChain[] {
-  return planChains(port).map(({ match, mutualTls, http }, index) => {
+  return planChains(port).map(({ match, mutualTls, http, ownTls }, index) => {
     const alpn = http ? ["h2", "http/1.1"] : ["istio-peer-exchange", "h2", "http/1.1"];
     return create(FilterChainSchema, {
       name: `0.0.0.0_${port.number}_${index}`,
@@ -132,6 +146,15 @@ export function inboundChains(
         transportSocket: {
           name: "envoy.transport_sockets.tls",
           configType: { case: "typedConfig", value: inboundTls(context.trustDomain, alpn) },
+        },
+      }),
+      ...(ownTls && {
+        transportSocket: {
+          name: "envoy.transport_sockets.tls",
+          configType: {
+            case: "typedConfig",
+            value: gatewayTls(ownTls, new Map(), context.trustDomain, http ? ["h2", "http/1.1"] : []),
+          },
         },
       }),
     });
@@ -242,7 +265,7 @@ function httpChain(port: InboundPort, { proxy, policies, telemetry }: InboundCon
 
 function tcpChain(port: InboundPort, { policies }: InboundContext): Filter[] {
   const accessLog = policies.network.length > 0 ? [connectionDenialLog()] : [];
-  return [...policies.network, tcpProxy(clusterOf(port), accessLog)];
+  return [...policies.network, tcpProxy(clusterOf(port), accessLog, port.pool)];
 }
 
 /** A port of number 0 stands for all that nobody declared. */
@@ -250,11 +273,16 @@ function clusterOf({ number }: InboundPort): string {
   return number === 0 ? inboundPassthroughCluster : inboundCluster(number);
 }
 
-function tcpProxy(cluster: string, accessLog: AccessLog[] = []): Filter {
+function tcpProxy(cluster: string, accessLog: AccessLog[] = [], pool: ConnectionPool = {}): Filter {
+  const { tcpIdleTimeout, maxConnectionDuration } = pool;
   const proxy = typed(TcpProxySchema, {
     statPrefix: cluster,
     clusterSpecifier: { case: "cluster", value: cluster },
     accessLog,
+    ...(tcpIdleTimeout !== undefined && { idleTimeout: durationFromMs(tcpIdleTimeout) }),
+    ...(maxConnectionDuration !== undefined && {
+      maxDownstreamConnectionDuration: durationFromMs(maxConnectionDuration),
+    }),
   });
   return create(FilterSchema, {
     name: "envoy.filters.network.tcp_proxy",

@@ -28,15 +28,11 @@ import type { Telemetry } from "./workload-filters.ts";
 
 /** The HTTP proxy for the pod's outgoing requests, in interception mode NONE. */
 export function buildHttpProxyListener(proxy: Proxy, telemetry: Telemetry): Listener {
-  const forward = httpFilter(
-    "envoy.filters.http.dynamic_forward_proxy",
-    typed(ForwardProxySchema, { implementationSpecifier: { case: "dnsCacheConfig", value: dnsCache } }),
-  );
   return create(ListenerSchema, {
     name: `${proxy.ip}_${proxy.httpProxyPort}`,
     address: socketAddress(proxy.ip, proxy.httpProxyPort),
     trafficDirection: TrafficDirection.OUTBOUND,
-    filterChains: [{ filters: [outboundHttp(proxy, telemetry, httpProxyRoutes, [forward])] }],
+    filterChains: [{ filters: [outboundHttp(proxy, telemetry, httpProxyRoutes)] }],
   });
 }
 
@@ -52,14 +48,9 @@ export function buildRedirectListeners(
   settings: Pick<MeshSettings, "outboundTrafficPolicy">,
   telemetry: Telemetry,
 ): Listener[] {
-  const listeners = ports.map((port) =>
-    port.kind === "http"
-      ? httpPortListener(proxy, telemetry, port.number)
-      : addressListener(proxy, telemetry, port),
-  );
   const unknown = settings.outboundTrafficPolicy === "REGISTRY_ONLY" ? blackHoleCluster : passthroughCluster;
   return [
-    ...listeners,
+    ...buildPortListeners(proxy, ports, telemetry),
     create(ListenerSchema, {
       name: "virtualOutbound",
       address: socketAddress("0.0.0.0", 15001),
@@ -78,24 +69,39 @@ export function buildRedirectListeners(
   ];
 }
 
-function httpPortListener(proxy: Proxy, telemetry: Telemetry, port: number): Listener {
+/** A listener for each port, where it is captured or bound. */
+export function buildPortListeners(
+  proxy: Proxy,
+  ports: readonly RedirectPort[],
+  telemetry: Telemetry,
+): Listener[] {
+  return ports.map((port) =>
+    port.kind === "http" ? httpPortListener(proxy, telemetry, port) : addressListener(proxy, telemetry, port),
+  );
+}
+
+function httpPortListener(
+  proxy: Proxy,
+  telemetry: Telemetry,
+  { address, number, bound }: RedirectPort,
+): Listener {
   return create(ListenerSchema, {
-    name: `0.0.0.0_${port}`,
-    address: socketAddress("0.0.0.0", port),
-    bindToPort: false,
+    name: `${address}_${number}`,
+    address: socketAddress(address, number),
+    ...(!bound && { bindToPort: false }),
     trafficDirection: TrafficDirection.OUTBOUND,
-    filterChains: [{ filters: [outboundHttp(proxy, telemetry, String(port), [])] }],
+    filterChains: [{ filters: [outboundHttp(proxy, telemetry, String(number))] }],
   });
 }
 
 function addressListener(
   proxy: Proxy,
   telemetry: Telemetry,
-  { address, number, kind, chains }: RedirectPort,
+  { address, number, kind, chains, bound }: RedirectPort,
 ): Listener {
   const http = create(FilterChainSchema, {
     filterChainMatch: { applicationProtocols: ["http/1.1", "h2c"], transportProtocol: "raw_buffer" },
-    filters: [outboundHttp(proxy, telemetry, String(number), [])],
+    filters: [outboundHttp(proxy, telemetry, String(number))],
   });
   const plain = chains.map((chain) => {
     const filterChainMatch = buildChainMatch(chain);
@@ -109,7 +115,7 @@ function addressListener(
   return create(ListenerSchema, {
     name: `${address}_${number}`,
     address: socketAddress(address, number),
-    bindToPort: false,
+    ...(!bound && { bindToPort: false }),
     trafficDirection: TrafficDirection.OUTBOUND,
     filterChains: [...(sniffs ? [http] : []), ...plain.filter((chain) => !sniffs || chain !== fallback)],
     ...(sniffs && fallback && { defaultFilterChain: fallback }),
@@ -154,18 +160,18 @@ function inspectors(
   };
 }
 
-function outboundHttp(
-  proxy: Proxy,
-  telemetry: Telemetry,
-  routes: string,
-  lastFilters: Parameters<typeof httpManager>[0]["filters"],
-): Filter {
+function outboundHttp(proxy: Proxy, telemetry: Telemetry, routes: string): Filter {
+  // Without redirection nobody but a name says where undeclared hosts are.
+  const forward = httpFilter(
+    "envoy.filters.http.dynamic_forward_proxy",
+    typed(ForwardProxySchema, { implementationSpecifier: { case: "dnsCacheConfig", value: dnsCache } }),
+  );
   return httpManager({
     direction: "outbound",
     statPrefix: `outbound_${routes}`,
     routes: { case: "rds", value: { routeConfigName: routes, configSource: fromAds() } },
     filters: [],
-    lastFilters,
+    lastFilters: proxy.interception === "NONE" ? [forward] : [],
     accessLogs: telemetry.outboundAccessLogs(proxy.facts).map(butTunnels),
     attemptLogs: telemetry.upstreamAttemptLogs(),
     ...(telemetry.tracing && { tracing: telemetry.tracing }),

@@ -4,14 +4,16 @@ import { callerOf } from "../model/caller.ts";
 import { type InboundPort, inboundPorts, workloadOf } from "../model/inbound.ts";
 import { type Model, servicesOver } from "../model/model.ts";
 import { mutualTlsMode } from "../model/mutual-tls.ts";
-import type { Proxy } from "../model/proxy.ts";
+import { type Proxy, sharesLoopback } from "../model/proxy.ts";
 import type { Service } from "../model/service.ts";
+import { sidecarFor } from "../model/sidecar.ts";
 import type { Workload } from "../model/workload.ts";
+import { egressPorts } from "./egress-ports.ts";
 import { buildInboundListener, buildVirtualInbound } from "./inbound-listener.ts";
 import { createMemo, type Memo } from "./memo.ts";
-import { buildHttpProxyListener, buildRedirectListeners } from "./outbound-listener.ts";
+import { buildHttpProxyListener, buildPortListeners, buildRedirectListeners } from "./outbound-listener.ts";
 import { blackHole, inbound, inboundPassthrough, ownHttpProxy, passthrough } from "./plain-clusters.ts";
-import { createRedirectPorts } from "./redirect-ports.ts";
+import { createRedirectPorts, type RedirectPort, reservedPorts } from "./redirect-ports.ts";
 import { encodeOwn, encodeResource, type Resource } from "./resource.ts";
 import { type ResourceSet, resourceSet } from "./resource-set.ts";
 import { createTelemetryRules } from "./telemetry-rules.ts";
@@ -68,23 +70,33 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
   ): readonly Resource[] {
     const { trustDomain, rootNamespace } = model.settings;
     const context = { proxy, trustDomain, policies: filters, telemetry: recorded };
-    if (proxy.interception === "NONE")
-      return ports.map((port) => encodeListener(() => buildInboundListener(port, context)));
+    const bound = (port: InboundPort) => encodeListener(() => buildInboundListener(port, context));
+    if (proxy.interception === "NONE") return ports.map(bound);
     const mode = mutualTlsMode(model.mutualTls, rootNamespace, proxy, 0);
-    return [encodeListener(() => buildVirtualInbound(ports, mode, context))];
+    const captured = ports.filter(({ ownListener }) => ownListener !== true);
+    return [
+      encodeListener(() => buildVirtualInbound(captured, mode, context)),
+      ...ports.filter(({ ownListener }) => ownListener === true).map(bound),
+    ];
   }
 
   function outboundListeners(
     seen: Model,
     proxy: Proxy,
+    inbound: readonly InboundPort[],
     parts: Parts,
     recorded: Telemetry,
   ): readonly Resource[] {
     const { settings } = seen;
-    if (proxy.interception === "NONE")
-      return parts.get("outbound", [JSON.stringify(proxy.facts), recorded], () => [
+    if (proxy.interception === "NONE") {
+      const listeners = boundByEgress(seen, proxy, inbound);
+      return parts.get("outbound", [JSON.stringify(proxy.facts), JSON.stringify(listeners), recorded], () => [
         encodeListener(() => buildHttpProxyListener(proxy, recorded)),
+        ...buildPortListeners(proxy, listeners, recorded).map((listener) =>
+          encodeResource("listener", listener.name, ListenerSchema, listener),
+        ),
       ]);
+    }
     const ports = redirectPorts(seen, callerOf(seen, proxy));
     return redirect.get(JSON.stringify(proxy.facts), [ports, settings, recorded], () =>
       buildRedirectListeners(proxy, ports, settings, recorded).map((listener) =>
@@ -105,15 +117,7 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
   ): readonly [readonly Resource[], readonly Resource[]] {
     const filters = policyFilters(proxy);
     const ports = inboundPorts(model, proxy);
-    const fingerprint = JSON.stringify(
-      ports.map(({ number, protocol, mode, servicePort, service }) => [
-        number,
-        protocol,
-        mode,
-        servicePort,
-        service?.host,
-      ]),
-    );
+    const fingerprint = JSON.stringify(ports.map(({ service, ...port }) => [port, service?.host]));
     const of = [connected, known, fingerprint];
     return [
       [
@@ -126,7 +130,7 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
           [...of, model.mutualTls, filters.http, filters.network, filters.paths, recorded],
           () => inboundListeners(model, proxy, ports, filters, recorded),
         ),
-        ...outboundListeners(seen, proxy, parts, recorded),
+        ...outboundListeners(seen, proxy, ports, parts, recorded),
       ],
     ];
   }
@@ -140,12 +144,27 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
       const selecting = servicesOver(model.services, connected.namespace, labels);
       const services = isSameList(before?.services, selecting) ? before.services : selecting;
       const caller = callerOf(seen, { namespace: connected.namespace, labels });
-      const ports = connected.interception === "REDIRECT" && redirectPorts(seen, caller);
+      const ports =
+        connected.interception === "REDIRECT" ? redirectPorts(seen, caller) : seen.egress && seen.services;
+      const sidecar = sidecarFor(model, { namespace: connected.namespace, labels });
       const recorded = telemetryAt(
         model,
         known === undefined ? connected : { ...connected, labels, facts: known.facts },
       );
-      const inputs = [connected, known, services, ports, model.mutualTls, seen.settings, policies, recorded];
+      const { mutualTls } = model;
+      const { settings } = seen;
+      const inputs = [
+        connected,
+        known,
+        services,
+        ports,
+        mutualTls,
+        settings,
+        policies,
+        recorded,
+        sidecar,
+        seen.egress,
+      ];
       if (before !== undefined && isSameList(before.inputs, inputs)) return before.own;
       // What the API server says of a pod counts more than what its proxy says of itself.
       const proxy =
@@ -172,6 +191,21 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
     /** A proxy has gone. */
     forget: ({ id }: Proxy): boolean => built.delete(id),
   };
+}
+
+/** Listeners that a Sidecar binds in interception mode NONE, but for ports that this address has already. */
+function boundByEgress(seen: Model, proxy: Proxy, inbound: readonly InboundPort[]): readonly RedirectPort[] {
+  if (seen.egress === undefined) return [];
+  const listeners = egressPorts(seen, callerOf(seen, proxy), proxy.interception);
+  const shared = sharesLoopback(proxy);
+  const taken = new Set(reservedPorts);
+  if (shared)
+    for (const number of [proxy.httpProxyPort, ...inbound.map((port) => port.number)]) taken.add(number);
+  return listeners.flatMap((port) => {
+    if (taken.has(port.number)) return [];
+    if (shared) taken.add(port.number);
+    return shared ? { ...port, address: proxy.ip } : port;
+  });
 }
 
 function encodeListener(build: () => Listener): Resource {

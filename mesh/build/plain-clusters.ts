@@ -1,5 +1,5 @@
 import { isIPv6 } from "node:net";
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   type Cluster,
   ClusterSchema,
@@ -7,32 +7,28 @@ import {
   Cluster_DnsLookupFamily as DnsFamily,
   Cluster_LbPolicy as LbPolicy,
 } from "../../envoy/generated/envoy/config/cluster/v3/cluster_pb.js";
-import { BindConfigSchema } from "../../envoy/generated/envoy/config/core/v3/address_pb.js";
+import {
+  type AddressSchema,
+  BindConfigSchema,
+} from "../../envoy/generated/envoy/config/core/v3/address_pb.js";
 import { ClusterConfigSchema } from "../../envoy/generated/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.js";
 import { DnsCacheConfigSchema } from "../../envoy/generated/envoy/extensions/common/dynamic_forward_proxy/v3/dns_cache_pb.js";
+import type { ConnectionPool } from "../model/destination-policy.ts";
 import type { InboundPort } from "../model/inbound.ts";
 import { blackHoleCluster, inboundCluster, passthroughCluster } from "../model/names.ts";
-import type { Proxy } from "../model/proxy.ts";
+import { type Proxy, sharesLoopback } from "../model/proxy.ts";
 import { isHttp2 } from "../model/service.ts";
 import { typed } from "./any.ts";
 import { httpOptions, upstreamHttp } from "./http-options.ts";
-import { durationFromMs, socketAddress, unlimited } from "./values.ts";
+import { buildConnect, buildLimits } from "./pool.ts";
+import { durationFromMs, pipe, socketAddress } from "./values.ts";
 
 /** Cluster that leads to the pod's own HTTP proxy, for requests that came in a tunnel. */
 export const ownHttpProxyCluster = "own-http-proxy";
 export const inboundPassthroughCluster = "InboundPassthroughCluster";
 
 const connectTimeout = durationFromMs(10_000);
-const limits = {
-  thresholds: [
-    {
-      maxConnections: unlimited,
-      maxPendingRequests: unlimited,
-      maxRequests: unlimited,
-      maxRetries: unlimited,
-    },
-  ],
-};
+const limits = { thresholds: [buildLimits({})] };
 
 /** One cache of names for filter and cluster: Envoy wants both to say the same. */
 export const dnsCache = create(DnsCacheConfigSchema, {
@@ -103,39 +99,54 @@ function originalDestination(name: string): Cluster {
 
 /** The application behind one of a sidecar's ports. */
 export function inbound(
-  { appAddress, interception, ip }: Pick<Proxy, "appAddress" | "interception" | "ip">,
-  { number, protocol }: Pick<InboundPort, "number" | "protocol">,
+  proxy: Pick<Proxy, "appAddress" | "interception" | "ip">,
+  { number, protocol, pool, ingress }: Pick<InboundPort, "number" | "protocol" | "pool" | "ingress">,
 ): Cluster {
-  const http = isHttp2(protocol) ? "http2" : protocol === "undeclared" ? "as-asked" : "http1";
-  const cluster = fixed(inboundCluster(number), appAddress, number, http);
+  const { interception, ip } = proxy;
+  const http2 = isHttp2(protocol) || pool?.upgradeToHttp2 === true;
+  const asAsked = pool?.clientProtocol === true || (protocol === "undeclared" && !http2);
+  const endpoint = ingress?.endpoint ?? { kind: "application", port: number };
+  const address = endpoint.kind === "socket" ? "" : applicationAddress(endpoint.kind, proxy);
+  const cluster = fixed(
+    inboundCluster(number),
+    endpoint.kind === "socket" ? pipe(endpoint.path) : socketAddress(address, endpoint.port),
+    asAsked ? "as-asked" : http2 ? "http2" : "http1",
+    pool,
+  );
   // To the pod's own address: iptables must see that it comes from the proxy, or they bring it back.
-  if (interception === "REDIRECT" && appAddress === ip) cluster.upstreamBindConfig = passingSource(ip);
+  if (interception === "REDIRECT" && address === ip) cluster.upstreamBindConfig = passingSource(ip);
   return cluster;
 }
 
+function applicationAddress(
+  kind: "loopback" | "instance" | "application",
+  proxy: Pick<Proxy, "appAddress" | "interception" | "ip">,
+): string {
+  if (kind === "application" || sharesLoopback(proxy)) return proxy.appAddress;
+  return kind === "loopback" ? "127.0.0.1" : proxy.ip;
+}
+
 export function ownHttpProxy({ ip, httpProxyPort }: Pick<Proxy, "ip" | "httpProxyPort">): Cluster {
-  return fixed(ownHttpProxyCluster, ip, httpProxyPort, "http1");
+  return fixed(ownHttpProxyCluster, socketAddress(ip, httpProxyPort), "http1");
 }
 
 function fixed(
   name: string,
-  address: string,
-  port: number,
+  address: MessageInitShape<typeof AddressSchema>,
   http: Parameters<typeof upstreamHttp>[0],
+  pool?: ConnectionPool,
 ): Cluster {
   return create(ClusterSchema, {
     name,
     clusterDiscoveryType: { case: "type", value: Discovery.STATIC },
-    connectTimeout,
-    circuitBreakers: limits,
-    typedExtensionProtocolOptions: { [httpOptions]: upstreamHttp(http) },
+    ...buildConnect(pool),
+    circuitBreakers: { thresholds: [buildLimits(pool === undefined ? {} : { connectionPool: pool })] },
+    typedExtensionProtocolOptions: { [httpOptions]: upstreamHttp(http, pool) },
     loadAssignment: {
       clusterName: name,
       endpoints: [
         {
-          lbEndpoints: [
-            { hostIdentifier: { case: "endpoint", value: { address: socketAddress(address, port) } } },
-          ],
+          lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: { address } } }],
         },
       ],
     },

@@ -10,6 +10,7 @@ import {
   connectionKey,
   connectionTables,
 } from "./connection-chains.ts";
+import { egressPorts, isElsewhere } from "./egress-ports.ts";
 import { waysOf } from "./ways.ts";
 
 /** A port of Services as the listeners of interception mode REDIRECT see it. */
@@ -21,14 +22,19 @@ export interface RedirectPort {
   readonly kind: "http" | "sniffed" | "tcp";
   /** Where its connections go; none for `http`, where a route table tells. */
   readonly chains: readonly ConnectionChain[];
+  /** Bound by the proxy itself: a Sidecar says so. Others wait for connections that iptables bring. */
+  readonly bound?: true;
 }
 
 /** Ports of the proxy itself: no listener for a Service's port of that number. */
-const reservedPorts: ReadonlySet<number> = new Set([15000, 15001, 15006, 15008, 15020, 15021, 15053, 15090]);
+export const reservedPorts: ReadonlySet<number> = new Set([
+  15000, 15001, 15006, 15008, 15020, 15021, 15053, 15090,
+]);
 
 interface Known {
   readonly services: ConnectionModel["services"];
   readonly policies: ConnectionModel["policies"];
+  readonly egress: ConnectionModel["egress"];
   readonly tables: readonly RouteTable[];
   /** Of the Services without an address, on whose endpoints the ports depend. */
   readonly endpoints: readonly (ServiceEndpoints | undefined)[];
@@ -53,6 +59,7 @@ export function createRedirectPorts() {
     const endpoints = headless.map((host) => model.endpoints.get(host));
     const unchanged =
       sameServices &&
+      before.egress === model.egress &&
       before.policies === policies &&
       isSameList(before.tables, tables) &&
       isSameList(before.endpoints, endpoints);
@@ -60,7 +67,16 @@ export function createRedirectPorts() {
     const collected = collect(model, caller, tables);
     const fingerprint = JSON.stringify(collected);
     const ports = before?.fingerprint === fingerprint ? before.ports : collected;
-    byCaller.set(key, { services, policies, tables, endpoints, headless, fingerprint, ports });
+    byCaller.set(key, {
+      services,
+      policies,
+      egress: model.egress,
+      tables,
+      endpoints,
+      headless,
+      fingerprint,
+      ports,
+    });
     return ports;
   };
 }
@@ -90,11 +106,12 @@ function collect(model: ConnectionModel, caller: Caller, tables: readonly RouteT
     else if (isByName(present) && isByName(port))
       found.set(key, { ...present, chains: [...withoutFallback(present), ...port.chains] });
   };
+  for (const port of egressPorts(model, caller, "REDIRECT")) add(port);
   for (const service of model.services.values()) {
     if (!isVisible(service.exportTo, caller.namespace)) continue;
     for (const port of service.ports) {
       const { number, protocol } = port;
-      if (reservedPorts.has(number) || protocol === "udp") continue;
+      if (reservedPorts.has(number) || protocol === "udp" || isElsewhere(model, service, number)) continue;
       if (isHttp(protocol)) {
         add({ address: "0.0.0.0", number, kind: "http", chains: [] });
         continue;

@@ -3,7 +3,8 @@ import { type Model, routeTableFor } from "../model/model.ts";
 import { httpProxyRoutes } from "../model/names.ts";
 import type { Interception } from "../model/proxy.ts";
 import type { RouteTable } from "../model/route.ts";
-import { isHttp, type Protocol, type Service } from "../model/service.ts";
+import { isRouted, type Service } from "../model/service.ts";
+import { bindsPort } from "../model/sidecar.ts";
 import { domainsOf, domainsWithPort } from "./domains.ts";
 import { createMemo } from "./memo.ts";
 import { ownHttpProxyCluster } from "./plain-clusters.ts";
@@ -56,19 +57,26 @@ export function createTablesBuilder() {
   function buildTables(model: Model, caller: Caller, interception: Interception): Tables {
     const wayTo = waysOf(model, caller);
     const proxied = interception === "NONE";
-    const tunnel = proxied ? ownHttpProxyCluster : undefined;
     const byTable = Map.groupBy(targets(model, caller, proxied), ({ port }) =>
       proxied ? httpProxyRoutes : String(port),
     );
     if (proxied && byTable.size === 0) byTable.set(httpProxyRoutes, []);
+    const bound = proxied ? boundPorts(model) : noPorts;
+    for (const target of bound.size === 0 ? [] : targets(model, caller, false)) {
+      if (!bound.has(target.port)) continue;
+      const name = String(target.port);
+      byTable.set(name, [...(byTable.get(name) ?? []), target]);
+    }
     const keys = new Map<string, number>();
     const runtime: Resource[] = [];
     const later: (() => Resource)[] = [];
     for (const [name, ofTable] of byTable) {
+      const isProxy = name === httpProxyRoutes;
+      const tunnel = isProxy ? ownHttpProxyCluster : undefined;
       const ofHosts = withoutRepeats(ofTable).map(({ host, port, domains, table, service }) => {
         const input = { host, port, domains, table, wayTo, tunnel };
         const inputs = [service, table, domains.length, ...waysOfHost(input, wayTo)];
-        return hosts.get(`${caller.key} ${interception} ${host}:${port}`, inputs, () => {
+        return hosts.get(`${caller.key} ${interception} ${isProxy} ${host}:${port}`, inputs, () => {
           const plain = buildVirtualHost(input, false);
           return { plain, runtime: table?.live === undefined ? plain : buildVirtualHost(input, true) };
         });
@@ -77,10 +85,10 @@ export function createTablesBuilder() {
       const key = `${caller.key} ${interception} ${name}`;
       const withKeys = ofHosts.map((host) => host.runtime);
       const withWeights = ofHosts.map((host) => host.plain);
-      const table = assemble(`${key} runtime`, name, withKeys, model, !proxied);
+      const table = assemble(`${key} runtime`, name, withKeys, model, !isProxy);
       runtime.push(table);
       const differ = withKeys.some((host, index) => host !== withWeights[index]);
-      later.push(() => (differ ? assemble(`${key} plain`, name, withWeights, model, !proxied) : table));
+      later.push(() => (differ ? assemble(`${key} plain`, name, withWeights, model, !isProxy) : table));
     }
     let plain: readonly Resource[] | undefined;
     return {
@@ -116,14 +124,20 @@ export function createTablesBuilder() {
 function isRoutedOtherwise(before: Model, after: Model): boolean {
   return (
     before.services !== after.services ||
+    before.egress !== after.egress ||
     before.routes !== after.routes ||
     before.policies !== after.policies ||
     before.settings !== after.settings
   );
 }
 
-function routed(protocol: Protocol): boolean {
-  return isHttp(protocol) || protocol === "undeclared";
+const noPorts: ReadonlySet<number> = new Set();
+
+/** Ports that a Sidecar's listeners bind beside the HTTP proxy. */
+function boundPorts({ egress = [] }: Model): ReadonlySet<number> {
+  return new Set(
+    egress.flatMap((listener) => (listener.port && bindsPort(listener, "NONE") ? listener.port.number : [])),
+  );
 }
 
 /** Every Service's HTTP ports, and the hosts that only a route table knows. */
@@ -138,7 +152,7 @@ function targets(model: Model, caller: Caller, proxied: boolean): Target[] {
     const table = routeTableFor(routes, service.host);
     const domains = domainsOf(service, namespace);
     for (const { number: port, protocol } of service.ports) {
-      if (!routed(protocol)) continue;
+      if (!isRouted(protocol)) continue;
       found.push({
         host: service.host,
         port,

@@ -25,6 +25,11 @@ export function socketAddress(address: string, port: number): MessageInitShape<t
   };
 }
 
+/** A Unix socket. */
+export function pipe(path: string): MessageInitShape<typeof AddressSchema> {
+  return { address: { case: "pipe", value: { path } } };
+}
+
 /** An address or CIDR. @see envoy.config.core.v3.CidrRange */
 export function cidrRange(subnet: string): MessageInitShape<typeof CidrRangeSchema> {
   const [addressPrefix = "", length] = subnet.split("/");

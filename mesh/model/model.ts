@@ -7,7 +7,7 @@ import { type HostIndex, hostIndex } from "./host-index.ts";
 import type { MutualTlsRule } from "./mutual-tls.ts";
 import type { RouteTable } from "./route.ts";
 import type { Service } from "./service.ts";
-import type { SidecarRule } from "./sidecar.ts";
+import type { EgressListener, SidecarRule } from "./sidecar.ts";
 import type { TelemetryModel } from "./telemetry.ts";
 import { selects, type Workload } from "./workload.ts";
 
@@ -51,6 +51,8 @@ export interface Model {
   readonly telemetry?: TelemetryModel;
   /** Oldest first; absent where there are none. */
   readonly sidecars?: readonly SidecarRule[];
+  /** Listeners of the caller's Sidecar; only where the model is cut down to what that lets in. */
+  readonly egress?: readonly EgressListener[];
 }
 
 export const defaultSettings: MeshSettings = {

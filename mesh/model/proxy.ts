@@ -33,6 +33,14 @@ export interface Proxy {
   readonly generator?: "grpc" | undefined;
 }
 
+/** Whether pods share one loopback, on one machine: each then has addresses there for its own, and binds no others. */
+export function sharesLoopback({
+  interception,
+  appAddress,
+}: Pick<Proxy, "interception" | "appAddress">): boolean {
+  return interception === "NONE" && appAddress !== "127.0.0.1";
+}
+
 const defaultHttpProxyPort = 15080;
 
 /**

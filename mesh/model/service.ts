@@ -51,6 +51,11 @@ export function isHttp(protocol: Protocol): boolean {
   return protocol === "http" || isHttp2(protocol);
 }
 
+/** Whether there are route tables for a port of this protocol: HTTP, and what may turn out to be that. */
+export function isRouted(protocol: Protocol): boolean {
+  return isHttp(protocol) || protocol === "undeclared";
+}
+
 /** Whether the server is known to speak HTTP/2 without being asked. */
 export function isHttp2(protocol: Protocol): boolean {
   return protocol === "http2" || protocol === "grpc" || protocol === "grpc-web";

@@ -1,9 +1,10 @@
 import type { ResourceRef } from "../../api/resource.ts";
-import { commonHost } from "./gateway.ts";
+import type { ConnectionPool } from "./destination-policy.ts";
+import { commonHost, type TerminatingTls } from "./gateway.ts";
 import type { MeshSettings, Model } from "./model.ts";
-import type { Proxy } from "./proxy.ts";
+import type { Interception, Proxy } from "./proxy.ts";
 import type { RouteTable } from "./route.ts";
-import type { Service } from "./service.ts";
+import type { Protocol, Service } from "./service.ts";
 import { changedKeys, SharedMap } from "./shared-map.ts";
 
 /** A Sidecar: what of the mesh the pods that it is for get to know. The same object while it does not change. */
@@ -13,9 +14,46 @@ export interface SidecarRule {
   /** undefined: all pods of its namespace; of the mesh in the root namespace. */
   readonly selector: Readonly<Record<string, string>> | undefined;
   /** undefined: everything. */
-  readonly egress: readonly EgressHost[] | undefined;
+  readonly egress: readonly EgressListener[] | undefined;
+  /** The ports on which its pods are reached, in place of those of Services and containers; undefined: these. */
+  readonly ingress: readonly IngressListener[] | undefined;
+  /** For connections to the application on all ports that say nothing of their own. */
+  readonly inboundPool: ConnectionPool | undefined;
   readonly outboundTrafficPolicy: MeshSettings["outboundTrafficPolicy"] | undefined;
   readonly createdAt: string;
+}
+
+/** How connections come to a listener: `iptables` by the pod's redirection, `none` by its own address and port. */
+export type Capture = "default" | "iptables" | "none";
+
+export interface EgressListener {
+  readonly hosts: readonly EgressHost[];
+  /** The hosts' port of this number only; undefined: their ports that no other listener names. */
+  readonly port: { readonly number: number; readonly protocol: Protocol } | undefined;
+  /** Address that is bound, or that captured connections were for; undefined: any of the hosts. */
+  readonly bind: string | undefined;
+  readonly capture: Capture;
+}
+
+export interface IngressListener {
+  readonly port: { readonly number: number; readonly protocol: Protocol };
+  readonly bind: string | undefined;
+  readonly capture: Capture;
+  /** Where the application listens; undefined: on the same port. */
+  readonly endpoint: ApplicationEndpoint | undefined;
+  readonly pool: ConnectionPool | undefined;
+  /** For clients outside of the mesh, where mutual TLS is off. */
+  readonly tls: TerminatingTls | undefined;
+}
+
+/** Where an application listens: its pod's loopback, the pod's own address, or a Unix socket. */
+export type ApplicationEndpoint =
+  | { readonly kind: "loopback" | "instance"; readonly port: number }
+  | { readonly kind: "socket"; readonly path: string };
+
+/** Whether a listener binds its own port, instead of waiting for connections that the pod's redirection brings. */
+export function bindsPort({ capture }: { readonly capture: Capture }, interception: Interception): boolean {
+  return capture === "none" || (capture === "default" && interception === "NONE");
 }
 
 /** Services and routes that are let in. */
@@ -44,6 +82,9 @@ export function sidecarFor(
 
 /** What was made of a model for one Sidecar, and from what. */
 interface Scoped {
+  readonly egress: readonly EgressListener[] | undefined;
+  /** What is let in of Services that are let in by some of their ports. */
+  readonly parts: WeakMap<Service, Service>;
   readonly from: Model;
   readonly services: SharedMap<Service>;
   readonly wanted: ReadonlySet<string>;
@@ -63,20 +104,28 @@ export function createSidecarScopes() {
     byRule.set(rule, known);
     const before = known.get(namespace);
     if (before?.from === model) return before.model;
-    const egress = rule.egress?.map((one) => (one.namespace === "." ? { ...one, namespace } : one));
+    const egress =
+      before?.egress ??
+      rule.egress?.map((listener) => ({
+        ...listener,
+        hosts: listener.hosts.map((one) => (one.namespace === "." ? { ...one, namespace } : one)),
+      }));
+    const parts = before?.parts ?? new WeakMap<Service, Service>();
     const routes =
       egress === undefined || (before !== undefined && before.from.routes === model.routes)
         ? (before?.model.routes ?? model.routes)
-        : model.routes.filter((table) => table.hosts.some((host) => isLetIn(egress, table.namespace, host)));
+        : model.routes.filter(({ hosts, namespace: of }) =>
+            hosts.some((host) => egress.some((listener) => isLetIn(listener, of, host))),
+          );
     const wanted = before?.model.routes === routes ? before.wanted : destinationsOf(routes);
-    const isVisible = (service: Service) =>
-      egress === undefined || wanted.has(service.host) || isLetIn(egress, service.namespace, service.host);
+    const partOf = (service: Service) =>
+      egress === undefined || wanted.has(service.host) ? service : letIn(egress, service, parts);
     const same = before !== undefined && before.wanted === wanted;
     const hosts = same ? changedKeys(before.from.services, model.services) : model.services.keys();
     const services = (same ? before.services : SharedMap.of<Service>()).with(
       Array.from(hosts, (host) => {
         const service = model.services.get(host);
-        return [host, service !== undefined && isVisible(service) ? service : undefined] as const;
+        return [host, service && partOf(service)] as const;
       }),
     );
     const policy = rule.outboundTrafficPolicy;
@@ -86,14 +135,39 @@ export function createSidecarScopes() {
         : before !== undefined && before.from.settings === model.settings
           ? before.model.settings
           : { ...model.settings, outboundTrafficPolicy: policy };
-    const scoped = { ...model, services, routes, settings };
-    known.set(namespace, { from: model, services, wanted, model: scoped });
+    const scoped = { ...model, services, routes, settings, ...(egress && { egress }) };
+    known.set(namespace, { egress, parts, from: model, services, wanted, model: scoped });
     return scoped;
   };
 }
 
-function isLetIn(egress: readonly EgressHost[], namespace: string, host: string): boolean {
-  return egress.some(
+/** The ports of a Service that are let in: what names a port says who is behind it, all else is for the other ports. */
+function letIn(
+  egress: readonly EgressListener[],
+  service: Service,
+  parts: WeakMap<Service, Service>,
+): Service | undefined {
+  const isMeant = (listener: EgressListener) => isLetIn(listener, service.namespace, service.host);
+  if (!egress.some(({ port }) => port !== undefined)) return egress.some(isMeant) ? service : undefined;
+  const ports = service.ports.filter(({ number }) => {
+    const named = listenersOn(egress, number);
+    return (named.length > 0 ? named : egress.filter(({ port }) => port === undefined)).some(isMeant);
+  });
+  if (ports.length === 0) return undefined;
+  if (ports.length === service.ports.length) return service;
+  const known = parts.get(service) ?? { ...service, ports };
+  parts.set(service, known);
+  return known;
+}
+
+/** The listeners of a port. */
+export function listenersOn(egress: readonly EgressListener[], number: number): readonly EgressListener[] {
+  return egress.filter(({ port }) => port?.number === number);
+}
+
+/** Whether a listener's hosts name this one. */
+export function isLetIn({ hosts }: Pick<EgressListener, "hosts">, namespace: string, host: string): boolean {
+  return hosts.some(
     (one) =>
       (one.namespace === undefined || one.namespace === namespace) && commonHost(one.host, host) === host,
   );

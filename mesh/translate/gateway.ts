@@ -87,7 +87,7 @@ function translateServer(
     return undefined;
   }
   const needsTls = secure || (protocol === "tcp" && tls?.mode !== undefined);
-  const read = needsTls && tls ? translateTls(tls, report.at("tls")) : undefined;
+  const read = needsTls && tls ? translateServerTls(tls, report.at("tls")) : undefined;
   if (needsTls && read === undefined) return undefined;
   const passes = protocol === "https" && read?.mode === "passthrough";
   return {
@@ -112,7 +112,8 @@ function readHost(written: string, own: string): ServerHost {
   return { host, namespace: from === "*" ? undefined : from === "." ? own : from };
 }
 
-function translateTls(tls: IstioServerTls, report: Report): ServerTls | undefined {
+/** How a server ends TLS, or passes it on; undefined where it cannot be understood. @see networking.istio.io ServerTLSSettings */
+export function translateServerTls(tls: IstioServerTls, report: Report): ServerTls | undefined {
   // PASSTHROUGH is the first value of the field's enumeration, so what it means when it is not there.
   const written = tls.mode ?? "PASSTHROUGH";
   if (written === "PASSTHROUGH") return { mode: "passthrough" };
