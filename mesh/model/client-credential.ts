@@ -49,7 +49,9 @@ export function clientCredential(
   const own = credentials.get(`${namespace}/${name}`);
   const beside = credentials.get(`${namespace}/${name}-cacert`);
   if (own === undefined || own.roots !== undefined) return own;
-  return { ...own, roots: beside?.roots, revoked: beside?.revoked };
+  const refused = own.refused ?? beside?.refused;
+  const roots = { roots: beside?.roots, revoked: beside?.revoked };
+  return { ...own, ...roots, ...(refused !== undefined && { refused }) };
 }
 
 /** What is wrong with a Secret for a client's connections; undefined: nothing. */

@@ -10,6 +10,13 @@ export interface Credential {
   readonly roots: string | undefined;
   /** Certificate revocation list. */
   readonly revoked: string | undefined;
+  /** What is wrong with the Secret as it is now, where parts of its last good version stand in for it. */
+  readonly refused?: string;
+}
+
+/** What is told where a Secret's last good version stands in; undefined where none does. */
+export function refusal({ refused }: Credential): string | undefined {
+  return refused === undefined ? undefined : `${refused}: what it held before stays`;
 }
 
 const checked = new WeakMap<Credential, string | undefined>();

@@ -1,5 +1,5 @@
 import type { Problem } from "../../api/resource.ts";
-import { type Credential, credentialFault, rootsFault } from "./credential.ts";
+import { type Credential, credentialFault, refusal, rootsFault } from "./credential.ts";
 import {
   type CredentialRef,
   type Gateway,
@@ -100,7 +100,7 @@ export function planGateway(model: GatewayModel, pods: GatewayPods): GatewayPlan
       }
       const { tls } = server;
       if (tls !== undefined && tls.mode !== "passthrough") {
-        const fault = useCredentials(tls, pods.namespace, model, credentials);
+        const fault = useCredentials(tls, pods.namespace, model, credentials, problem);
         if (fault !== undefined) {
           problem(fault.field, `${fault.message}: this server is left out`);
           continue;
@@ -133,12 +133,13 @@ interface Fault {
   readonly message: string;
 }
 
-/** Adds what a server needs to `used`; what is wrong with it otherwise. */
+/** Adds what a server needs to `used`; what is wrong with it otherwise. Tells of Secrets whose last good version stays. */
 function useCredentials(
   tls: TerminatingTls,
   namespace: string,
   { credentials }: GatewayModel,
   used: Map<string, Credential>,
+  tell: (field: string, message: string) => void,
 ): Fault | undefined {
   const found = new Map<string, Credential>();
   const find = (ref: CredentialRef) => credentials?.get(`${ref.namespace ?? namespace}/${ref.name}`);
@@ -150,6 +151,8 @@ function useCredentials(
       return { field, message: `no Secret ${where(ref)} with a certificate exists` };
     const fault = credentialFault(credential);
     if (fault !== undefined) return { field, message: `Secret ${where(ref)} ${fault}` };
+    const refused = refusal(credential);
+    if (refused !== undefined) tell(field, `Secret ${where(ref)} ${refused}`);
     found.set(credentialName(ref), credential);
   }
   const [first] = tls.credentials;
@@ -164,6 +167,8 @@ function useCredentials(
     const fault = rootsFault(credential.roots);
     if (fault !== undefined)
       return { field: "tls/caCertCredentialName", message: `Secret ${where(ref)} ${fault}` };
+    const refused = tls.credentials.some((one) => find(one) === credential) ? undefined : refusal(credential);
+    if (refused !== undefined) tell("tls/caCertCredentialName", `Secret ${where(ref)} ${refused}`);
     found.set(rootsName(ref), credential);
   }
   for (const [name, credential] of found) used.set(name, credential);

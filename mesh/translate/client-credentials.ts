@@ -1,6 +1,6 @@
 import type { Problem } from "../../api/resource.ts";
 import { clientCredential, clientCredentialFault, secretUses } from "../model/client-credential.ts";
-import type { Credential } from "../model/credential.ts";
+import { type Credential, refusal } from "../model/credential.ts";
 import type { DestinationPolicy } from "../model/destination-policy.ts";
 import { reportOn } from "./problem.ts";
 
@@ -13,7 +13,8 @@ export function findCredentialProblems(
   for (const rule of policies) {
     for (const { secret, mutual, path } of secretUses(rule)) {
       const report = reportOn(rule.source, problems).at(...path);
-      const fault = clientCredentialFault(clientCredential(credentials, rule.namespace, secret), mutual);
+      const credential = clientCredential(credentials, rule.namespace, secret);
+      const fault = clientCredentialFault(credential, mutual) ?? (credential && refusal(credential));
       if (rule.selector === undefined)
         report.problem("credentialName", "sidecars take it from a rule with a workloadSelector only");
       else if (fault !== undefined)

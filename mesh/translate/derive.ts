@@ -14,17 +14,17 @@ export interface Derived<Result> {
  * Translates each object of a kind once. The result of its earlier version is given again where it is deeply equal (a
  * change of its status alone means nothing here), and the same map where no result differs.
  *
- * @param translate answers undefined for an object that counts for nothing
+ * @param translate answers undefined for an object that counts for nothing; it is given the result of the earlier version
  */
 export function createDerived<Source extends KubeObject, Result>(
   kind: Kind<Source>,
-  translate: (source: Source) => Result | undefined,
+  translate: (source: Source, before: Result | undefined) => Result | undefined,
 ): Derived<Result> {
   let results = SharedMap.of<Result>();
 
   function again(key: string, source: Source): Result | undefined {
     const before = results.get(key);
-    const after = translate(source);
+    const after = translate(source, before);
     return before !== undefined && isDeepStrictEqual(before, after) ? before : after;
   }
 

@@ -115,7 +115,9 @@ export function createTranslator(
   );
   const rules = createDerived(PeerAuthenticationKind, translatePeerAuthentication);
   const gateways = createDerived(IstioGatewayKind, (object: IstioGateway) => translateGateway(object));
-  const secrets = createDerived(SecretKind, (object: Secret) => translateCredential(object));
+  const secrets = createDerived(SecretKind, (object: Secret, before: Credential | undefined) =>
+    translateCredential(object, before),
+  );
   const telemetries = createDerived(TelemetryKind, (object: Telemetry) => translateTelemetry(object));
   const telemetriesInOrder = createOldestFirst<TranslatedTelemetry>(({ rule }) => rule.createdAt);
   const telemetryOf = createTelemetry(settings);

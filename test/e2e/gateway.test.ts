@@ -168,7 +168,7 @@ describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
     expect(from(await ask(ip, 8090, "no.matter"))).toBe("shop");
   });
 
-  test("a new certificate is served without a new listener; a broken one leaves the others alone and is named", async () => {
+  test("a new certificate is served without a new listener; a broken one is named, and the last good one stays", async () => {
     const renewed = makeCertificate("shop.example.com");
     world.put(tlsSecret("shop-cert", renewed));
     const to = { ip, port: 8443, name: "shop.example.com" };
@@ -184,11 +184,11 @@ describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
       expect.objectContaining({
         resource: { kind: "Gateway", namespace: "demo", name: "edge" },
         field: "/spec/servers/2/tls/credentialName",
-        message: expect.stringContaining("`demo/shop-cert` has a key that is not its certificate's"),
+        message: "Secret `demo/shop-cert` has a key that is not its certificate's: what it held before stays",
       }),
     ]);
     await world.settled();
-    expect(from(await ask(ip, 8080, "shop.example.com"))).toBe("shop");
+    expect(from(await askTls({ ...to, root: renewed.root }))).toBe("shop");
     await expect(peerOf(ip, 8443, "raw.example.com", raw.root)).resolves.toBe("raw");
     world.put(tlsSecret("shop-cert", shop));
     await until("it is served again", () =>
@@ -197,6 +197,27 @@ describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
         () => false,
       ),
     );
+  });
+
+  test("a certificate that was never good leaves its server out, and no other", async () => {
+    const late = gateway("late", [https("late.example.com", "late-cert")]);
+    world.put(tlsSecret("late-cert", { cert: shop.cert, key: books.key }), {
+      ...late,
+      metadata: { ...late.metadata, creationTimestamp: "2026-02-01T00:00:00Z" },
+    });
+    await until("it is told", () => world.mesh.problems().length > 0);
+    expect(world.mesh.problems()).toMatchObject([
+      {
+        resource: { kind: "Gateway", namespace: "demo", name: "late" },
+        field: "/spec/servers/0/tls/credentialName",
+        message: "Secret `demo/late-cert` has a key that is not its certificate's: this server is left out",
+      },
+    ]);
+    await world.settled();
+    expect(from(await ask(ip, 8080, "shop.example.com"))).toBe("shop");
+    await expect(askTls({ ip, port: 8443, name: "late.example.com", root: shop.root })).rejects.toThrow();
+    await expect(peerOf(ip, 8443, "raw.example.com", raw.root)).resolves.toBe("raw");
+    world.informers.remove(late);
   });
 
   test("a Gateway that takes an older one's name or port is told, and the older one serves on", async () => {

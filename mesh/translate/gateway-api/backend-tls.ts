@@ -1,6 +1,6 @@
 import type { BackendTLSPolicy } from "../../../api/kinds.ts";
 import { refOf } from "../../../api/resource.ts";
-import { type Credential, rootsFault } from "../../model/credential.ts";
+import { type Credential, refusal, rootsFault } from "../../model/credential.ts";
 import type { DestinationPolicy, TrafficPolicy } from "../../model/destination-policy.ts";
 import { serviceHost } from "../../model/names.ts";
 import type { Service } from "../../model/service.ts";
@@ -111,9 +111,10 @@ function readTls(
     );
     const fault =
       credential === undefined ? "with certificates does not exist" : rootsFault(credential.roots);
-    if (fault === undefined) return credential?.roots ?? [];
-    faults.push({ reason: "InvalidCACertificateRef", message: `${kind} \`${namespace}/${name}\` ${fault}` });
-    return [];
+    const said = fault ?? (credential && refusal(credential));
+    if (said !== undefined)
+      faults.push({ reason: "InvalidCACertificateRef", message: `${kind} \`${namespace}/${name}\` ${said}` });
+    return fault === undefined ? (credential?.roots ?? []) : [];
   });
   if (roots.length === 0 && wellKnownCACertificates !== "System" && faults.length > 0)
     faults.unshift({ reason: "NoValidCACertificate", message: "no certificate of an authority can be read" });

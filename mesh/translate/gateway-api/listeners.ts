@@ -1,7 +1,7 @@
 import type { GatewayListener } from "../../../api/generated/gateway-api-gateways.ts";
 import type { Gateway as GatewayObject } from "../../../api/kinds.ts";
 import { type ResourceRef, refOf } from "../../../api/resource.ts";
-import { type Credential, credentialFault, rootsFault } from "../../model/credential.ts";
+import { type Credential, credentialFault, refusal, rootsFault } from "../../model/credential.ts";
 import type { CredentialRef, Gateway, GatewayServer, TerminatingTls } from "../../model/gateway.ts";
 import {
   condition,
@@ -169,7 +169,12 @@ function readTls(
     if (typeof fault === "string")
       faults.push({ reason: "InvalidCertificateRef", message: `Secret \`${ref.name}\` ${fault}` });
     else if (fault !== undefined) faults.push(fault);
-    else if ("ref" in found) credentials.push(found.ref);
+    else if ("ref" in found) {
+      const refused = refusal(found.credential);
+      if (refused !== undefined)
+        faults.push({ reason: "InvalidCertificateRef", message: `Secret \`${ref.name}\` ${refused}` });
+      credentials.push(found.ref);
+    }
   }
   const { frontend } = object.spec.tls ?? {};
   const validation = (frontend?.perPort?.find((one) => one.port === port)?.tls ?? frontend?.default)
@@ -185,7 +190,15 @@ function readTls(
         ...fault,
         reason: fault.reason.replace("InvalidCertificateRef", "InvalidCACertificateRef"),
       });
-    else if ("ref" in found) caCredential ??= found.ref;
+    else if ("ref" in found) {
+      const refused = refusal(found.credential);
+      if (refused !== undefined)
+        faults.push({
+          reason: "InvalidCACertificateRef",
+          message: `${ref.kind} \`${ref.name}\` ${refused}`,
+        });
+      caCredential ??= found.ref;
+    }
   }
   // A client that must show a certificate is never let in without because its roots cannot be read.
   const unsafe = validation !== undefined && caCredential === undefined;
