@@ -1,5 +1,6 @@
 import { RuntimeSchema } from "../../envoy/generated/envoy/service/runtime/v3/rtds_pb.js";
 import { type Caller, callerOf } from "../model/caller.ts";
+import { clientSecretOf } from "../model/gateway-plan.ts";
 import { workloadOf } from "../model/inbound.ts";
 import type { Model } from "../model/model.ts";
 import type { Interception, Proxy } from "../model/proxy.ts";
@@ -106,11 +107,14 @@ export function createBuilder({
     const rule = isRouter ? undefined : sidecarFor(model, { namespace: proxy.namespace, labels });
     const seen = sidecarScopes(model, rule, proxy.namespace);
     // Gateways' proxies with the same labels serve the same; whether they get secrets, each proves for itself.
+    const clientSecret =
+      isRouter && proxy.proven ? clientSecretOf(model, { namespace: proxy.namespace, labels }) : undefined;
     const caller = isRouter
       ? {
           ...asSidecar,
-          key: `${asSidecar.key} router ${proxy.proven} ${JSON.stringify(labels)}`,
+          key: `${asSidecar.key} router ${proxy.proven} ${JSON.stringify(labels)} ${clientSecret ?? ""}`,
           gateways: [],
+          clientSecret,
         }
       : rule === undefined
         ? asSidecar

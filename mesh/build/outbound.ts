@@ -145,11 +145,13 @@ export function createOutboundBuilder() {
     subset: Subset | undefined,
   ): Pair {
     const name = outboundCluster(service.host, port.number, subset?.name);
+    const { clientSecret } = caller;
+    const key = `${rule === undefined ? "" : keyOf(rule)} ${name}${clientSecret === undefined ? "" : ` ${clientSecret}`}`;
     const policy =
       rule === undefined
         ? noPolicy
-        : policies.get(`${keyOf(rule)} ${name}`, [rule, subset], () =>
-            effectivePolicy(rule, port.number, subset),
+        : policies.get(key, [rule, subset], () =>
+            withCertificate(effectivePolicy(rule, port.number, subset), clientSecret),
           );
     const direct =
       interception === "REDIRECT" &&
@@ -157,7 +159,6 @@ export function createOutboundBuilder() {
         service.resolution === "none" ||
         (subset === undefined && isReachedByPod(service, port)));
     const all = model.endpoints.get(service.host)?.byPort.get(port.number) ?? noEndpoints;
-    const key = `${rule === undefined ? "" : keyOf(rule)} ${name}`;
     const byHost = service.resolution === "none" && interception === "NONE";
     const reached = { model, caller, rule, service, port, subset, key, policy, all, direct, byHost };
     const cluster = buildCluster(reached);
@@ -254,6 +255,14 @@ function keyOf({ source }: DestinationPolicy): string {
 
 function sourcesOf(rule: DestinationPolicy | undefined): ReadonlySet<DestinationPolicy> {
   return new Set(rule === undefined ? [] : [rule, ...(rule.merged ?? [])]);
+}
+
+/** A policy by which TLS shows a gateway's certificate, where it has none of its own. */
+function withCertificate(policy: TrafficPolicy, clientSecret: string | undefined): TrafficPolicy {
+  const { tls } = policy;
+  return clientSecret === undefined || tls?.mode !== "simple"
+    ? policy
+    : { ...policy, tls: { ...tls, clientSecret } };
 }
 
 /** A Service without an address: its clients choose a pod, and connect to that. */

@@ -106,6 +106,7 @@ const systemRoots = "/etc/ssl/certs/ca-certificates.crt";
  */
 export function outboundTls(policy: ExternalTls, protocols: readonly string[]): Any {
   const { mode, serverName, subjectAltNames = [], credentialName, clientCertificate, privateKey } = policy;
+  const { clientSecret } = policy;
   const check: NonNullable<MessageInitShape<typeof CertificateValidationContextSchema>> = {
     matchTypedSubjectAltNames: subjectAltNames.flatMap((name) => anyKind(name)),
     ...(policy.caCrl !== undefined && { crl: file(policy.caCrl) }),
@@ -126,6 +127,9 @@ export function outboundTls(policy: ExternalTls, protocols: readonly string[]): 
         : {}),
       ...(mode === "mutual" && ofSecret
         ? { tlsCertificateSdsSecretConfigs: [streamedSecret(`kubernetes://${credentialName}`)] }
+        : {}),
+      ...(mode === "simple" && clientSecret !== undefined
+        ? { tlsCertificateSdsSecretConfigs: [streamedSecret(clientSecret)] }
         : {}),
       validationContextType: ofSecret
         ? {

@@ -6,6 +6,7 @@ export const supportedFeatures = [
   "BackendTLSPolicy",
   "GRPCRoute",
   "Gateway",
+  "GatewayBackendClientCertificate",
   "GatewayFrontendClientCertificateValidation",
   "GatewayHTTPListenerIsolation",
   "GatewayInfrastructurePropagation",

@@ -117,7 +117,7 @@ export function startGatewayStatus(options: GatewayStatusOptions): () => void {
       const object = snapshot().get(GatewayKind, wanted.gateway.namespace, wanted.gateway.name);
       if (object === undefined) continue;
       const addresses = addressesOf(object, snapshot(), mesh.model(), loopback);
-      const conditions = [wanted.accepted, programmed(wanted, addresses.length > 0)];
+      const conditions = [wanted.accepted, wanted.resolved, programmed(wanted, addresses.length > 0)];
       results.push(
         await put(GatewayKind, wanted.gateway, (newest, status) => ({
           ...status,

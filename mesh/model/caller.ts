@@ -16,6 +16,8 @@ export interface Caller extends Located {
   readonly selected: ReadonlySet<string>;
   /** `mesh` for a sidecar; a gateway's own Gateways, `<namespace>/<name>`. */
   readonly gateways: readonly string[];
+  /** SDS name of the certificate that a gateway shows to backends of TLS; part of the key. */
+  readonly clientSecret?: string | undefined;
 }
 
 export const mesh = "mesh";

@@ -167,6 +167,8 @@ export interface ExternalTls {
   readonly clientCertificate?: string;
   readonly privateKey?: string;
   readonly credentialName?: string;
+  /** SDS name of the certificate that a gateway shows to all servers which ask for one. */
+  readonly clientSecret?: string;
   /** Takes any server's certificate. */
   readonly skipVerify?: boolean;
 }

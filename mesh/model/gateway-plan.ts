@@ -51,6 +51,20 @@ export function credentialName({ namespace, name }: CredentialRef): string {
   return namespace === undefined ? `kubernetes://${name}` : `kubernetes-gateway://${namespace}/${name}`;
 }
 
+/** SDS name of the certificate that these pods show to backends: the oldest gateway's that has one. */
+export function clientSecretOf(model: GatewayModel, pods: Omit<GatewayPods, "ports">): string | undefined {
+  const { clientCertificate } =
+    gatewaysOver(model, pods).find((gateway) => gateway.clientCertificate !== undefined) ?? {};
+  const held = clientCertificate && model.credentials?.get(secretKey(clientCertificate, pods.namespace));
+  return clientCertificate !== undefined && held !== undefined && credentialFault(held) === undefined
+    ? credentialName(clientCertificate)
+    : undefined;
+}
+
+function secretKey(ref: CredentialRef, namespace: string): string {
+  return `${ref.namespace ?? namespace}/${ref.name}`;
+}
+
 /** Name of the SDS resource with a Secret's roots. */
 export function rootsName(ref: CredentialRef): string {
   const name = credentialName(ref);
@@ -58,7 +72,7 @@ export function rootsName(ref: CredentialRef): string {
 }
 
 /** The gateways that these pods serve, oldest first. */
-export function gatewaysOver(model: GatewayModel, pods: GatewayPods): readonly Gateway[] {
+export function gatewaysOver(model: GatewayModel, pods: Omit<GatewayPods, "ports">): readonly Gateway[] {
   return (model.gateways ?? []).filter((gateway) => selectsProxy(gateway, pods));
 }
 
@@ -75,6 +89,10 @@ export function planGateway(model: GatewayModel, pods: GatewayPods): GatewayPlan
   const listeners = new Map<string, PlannedListener & { servers: BoundServer[] }>();
   const services = servicesOver(model.services, pods.namespace, pods.labels);
   for (const gateway of gatewaysOver(model, pods)) {
+    const { clientCertificate } = gateway;
+    const client = clientCertificate && model.credentials?.get(secretKey(clientCertificate, pods.namespace));
+    if (clientCertificate !== undefined && client !== undefined && credentialFault(client) === undefined)
+      credentials.set(credentialName(clientCertificate), client);
     for (const server of gateway.servers) {
       const problem = (field: string, message: string) =>
         problems.push({ resource: gateway.source, field: `${pointerOf(gateway, server)}/${field}`, message });
@@ -142,8 +160,8 @@ function useCredentials(
   tell: (field: string, message: string) => void,
 ): Fault | undefined {
   const found = new Map<string, Credential>();
-  const find = (ref: CredentialRef) => credentials?.get(`${ref.namespace ?? namespace}/${ref.name}`);
-  const where = (ref: CredentialRef) => `\`${ref.namespace ?? namespace}/${ref.name}\``;
+  const find = (ref: CredentialRef) => credentials?.get(secretKey(ref, namespace));
+  const where = (ref: CredentialRef) => `\`${secretKey(ref, namespace)}\``;
   for (const ref of tls.credentials) {
     const credential = find(ref);
     const field = "tls/credentialName";

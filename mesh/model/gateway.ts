@@ -14,6 +14,8 @@ export interface Gateway {
   /** Only pods of its own namespace. */
   readonly ownNamespaceOnly: boolean;
   readonly servers: readonly GatewayServer[];
+  /** What its proxies show to backends that are reached by TLS; undefined: nothing. */
+  readonly clientCertificate?: CredentialRef | undefined;
   readonly createdAt: string;
 }
 

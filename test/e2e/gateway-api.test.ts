@@ -546,4 +546,53 @@ describe.skipIf(envoyMissing !== undefined)("the Gateway API", () => {
       world.mesh.gatewayApi().statuses.policies[0]?.ancestors[0]?.conditions.map(({ reason }) => reason),
     ).toEqual(["Accepted", "ResolvedRefs"]);
   });
+
+  test("backends that ask for a certificate are shown the Gateway's own", async () => {
+    const client = makeCertificate("edge.example.com");
+    const guarded = makeCertificate("guarded.example.com");
+    await world.tlsBackend("guarded", guarded, client.root);
+    const configMap = (name: string, root: string): Manifest => ({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name, namespace: "demo" },
+      data: { "ca.crt": root },
+    });
+    const withClient = (clientCertificateRef: object): Manifest => ({
+      ...gateway,
+      spec: { ...Object(gateway.spec), tls: { backend: { clientCertificateRef } } },
+    });
+    const resolved = () => world.mesh.gatewayApi().statuses.gateways[0]?.resolved;
+    world.put(
+      configMap("guarded-roots", guarded.root),
+      object("BackendTLSPolicy", "guarded", {
+        targetRefs: [{ group: "", kind: "Service", name: "guarded" }],
+        validation: {
+          hostname: "guarded.example.com",
+          caCertificateRefs: [{ group: "", kind: "ConfigMap", name: "guarded-roots" }],
+        },
+      }),
+    );
+    await serve(
+      route("guarded", ["guarded.example.com"], [{ backendRefs: [{ name: "guarded", port: 443 }] }]),
+    );
+    const asked = async () => ask(ip, "guarded.example.com");
+    await until("who shows nothing is turned away", async () => (await asked()).status === 503);
+    world.put(tlsSecret("edge-client", client), withClient({ name: "edge-client" }));
+    await until("the certificate is taken", async () => (await asked()).body === "guarded");
+    expect(resolved()).toMatchObject({ status: "True" });
+    // A broken one does not take its place, and another namespace's needs a grant.
+    world.put(tlsSecret("edge-client", { cert: client.cert, key: guarded.key }));
+    await until("it is told", () => resolved()?.status === "False");
+    expect(resolved()).toMatchObject({
+      reason: "InvalidClientCertificateRef",
+      message: "Secret `edge-client` has a key that is not its certificate's: what it held before stays",
+    });
+    await world.settled();
+    expect((await asked()).body).toBe("guarded");
+    world.put(withClient({ name: "edge-client", namespace: "elsewhere" }));
+    await until("it is told", () => resolved()?.reason === "RefNotPermitted");
+    await until("nothing is shown any more", async () => (await asked()).status === 503);
+    world.put(gateway);
+    await until("nothing is named", () => resolved()?.status === "True");
+  });
 });

@@ -57,6 +57,8 @@ export interface GatewayStatus {
   readonly gateway: ResourceRef;
   /** Whether any listener can be served: else nothing is deployed. */
   readonly accepted: WantedCondition;
+  /** Of what the Gateway names beside its listeners. */
+  readonly resolved: WantedCondition;
   readonly listeners: readonly ListenerStatus[];
 }
 

@@ -28,6 +28,8 @@ export interface ReadGateway {
   readonly object: GatewayObject;
   readonly listeners: readonly ReadListener[];
   readonly gateway: Gateway;
+  /** Whether all that it names beside its listeners can be used. */
+  readonly resolved: WantedCondition;
 }
 
 export interface GatewaySurroundings {
@@ -52,6 +54,7 @@ export function readGateway(object: GatewayObject, around: GatewaySurroundings):
   const listeners = object.spec.listeners.map((listener, position) =>
     readListener(object, listener, position, conflicts.get(listener.name), around),
   );
+  const faults: Unresolved[] = [];
   const gateway: Gateway = {
     source: refOf(object),
     id: `gateway-api/${namespace}/${name}`,
@@ -61,9 +64,31 @@ export function readGateway(object: GatewayObject, around: GatewaySurroundings):
     selector: { [gatewayNameLabel]: name },
     ownNamespaceOnly: true,
     servers: listeners.flatMap(({ server }) => server ?? []),
+    clientCertificate: readClientCertificate(object, around, faults),
     createdAt: creationTimestamp,
   };
-  return { source: refOf(object), object, listeners, gateway };
+  return { source: refOf(object), object, listeners, gateway, resolved: resolvedRefs(faults) };
+}
+
+/** What its proxies show to backends. Where it cannot be used they show nothing, and who asks for it turns them away. */
+function readClientCertificate(
+  object: GatewayObject,
+  around: GatewaySurroundings,
+  faults: Unresolved[],
+): CredentialRef | undefined {
+  const ref = object.spec.tls?.backend?.clientCertificateRef;
+  if (ref === undefined) return undefined;
+  const found = findCredential(object, ref, "Secret", around);
+  const reason = "InvalidClientCertificateRef";
+  if ("fault" in found) {
+    const { fault } = found;
+    faults.push({ ...fault, reason: fault.reason.replace("InvalidCertificateRef", reason) });
+    return undefined;
+  }
+  const fault = credentialFault(found.credential);
+  const said = fault ?? refusal(found.credential);
+  if (said !== undefined) faults.push({ reason, message: `Secret \`${ref.name}\` ${said}` });
+  return fault === undefined ? found.ref : undefined;
 }
 
 /** Listeners that cannot stand beside another: neither is served. */

@@ -109,11 +109,12 @@ export function translateGatewayApi(snapshot: Snapshot, inputs: GatewayApiInputs
     policies: backendTls.policies,
     credentials: rooted,
     statuses: {
-      gateways: gateways.map(({ source, listeners }): GatewayStatus => {
+      gateways: gateways.map(({ source, listeners, resolved }): GatewayStatus => {
         const served = listeners.some(({ server }) => server !== undefined);
         const allFine = listeners.every(({ server }) => server !== undefined);
         return {
           gateway: source,
+          resolved,
           accepted: condition(
             "Accepted",
             served,

@@ -209,10 +209,15 @@ export async function startGatewayWorld(net: number, options: Partial<MeshOption
       return ip;
     },
     /** The same over TLS with a certificate of its own, on port 8443. @param requireClient PEM of the clients' root */
-    async tlsBackend(name: string, pair: { readonly cert: string; readonly key: string }): Promise<string> {
+    async tlsBackend(
+      name: string,
+      pair: { readonly cert: string; readonly key: string },
+      requireClient?: string,
+    ): Promise<string> {
       next += 1;
       const ip = `127.${net}.2.${next}`;
-      const server = createTlsServer(pair, (socket) => {
+      const asking = { requestCert: true, rejectUnauthorized: true, ca: requireClient };
+      const server = createTlsServer({ ...pair, ...(requireClient && asking) }, (socket) => {
         socket.on("error", () => socket.destroy());
         socket.once("data", () => socket.end(`HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${name}`));
       });
