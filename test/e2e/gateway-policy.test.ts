@@ -12,14 +12,22 @@ const net = 170 + (process.pid % 20);
 const labels = {
   istio: "ingressgateway",
   "gateway.networking.k8s.io/gateway-name": "front",
+  "gateway.networking.k8s.io/gateway-class-name": "fairlead",
 };
 const issuer = "https://issuer.example.com";
 const keys = new KeyRing();
-const istio = (api: string, kind: string, name: string, spec: object): Manifest => ({
+const istio = (api: string, kind: string, name: string, spec: object, namespace = "demo"): Manifest => ({
   apiVersion: `${api}.istio.io/v1`,
   kind,
-  metadata: { name, namespace: "demo" },
+  metadata: { name, namespace },
   spec,
+});
+const targeting = (kind: string, name: string) => ({
+  targetRefs: [{ group: kind === "Service" ? "" : "gateway.networking.k8s.io", kind, name }],
+});
+const denying = (path: string) => ({
+  action: "DENY",
+  rules: [{ to: [{ operation: { paths: [path] } }] }],
 });
 const claim = (name: string, match: object, destination: string) => ({
   match: [{ headers: { [`@request.auth.claims${name}`]: match } }],
@@ -109,6 +117,79 @@ describe.skipIf(envoyMissing !== undefined)("policies at a gateway", () => {
     expect(await ask("/other")).toBe("200 everybody");
     await until("the denial is in the log", () => world.log().includes('"path":"/admin/x"'));
     expect(world.log()).toContain("ns[demo]-policy[no-admin]-rule[0]");
+  });
+
+  test("a GatewayClass is meant from the root namespace alone, and a Service is no gateway", async () => {
+    const byClass = istio(
+      "security",
+      "AuthorizationPolicy",
+      "class-wide",
+      { ...targeting("GatewayClass", "fairlead"), ...denying("/class") },
+      "istio-system",
+    );
+    const others = [
+      istio("security", "AuthorizationPolicy", "class-here", {
+        ...targeting("GatewayClass", "fairlead"),
+        ...denying("/here"),
+      }),
+      istio("security", "AuthorizationPolicy", "service", {
+        ...targeting("Service", "everybody"),
+        ...denying("/service"),
+      }),
+      istio(
+        "security",
+        "AuthorizationPolicy",
+        "another-class",
+        { ...targeting("GatewayClass", "another"), ...denying("/another") },
+        "istio-system",
+      ),
+    ];
+    world.put(...others, byClass);
+    await until("the class's policy is in force", async () => (await ask("/class")) === "403");
+    for (const path of ["/here", "/service", "/another"]) expect(await ask(path)).toBe("200 everybody");
+    for (const policy of [byClass, ...others]) world.informers.remove(policy);
+    await until("it is gone", async () => (await ask("/class")).startsWith("200"));
+  });
+
+  test("a policy that allows closes all else at the Gateway that it names", async () => {
+    const allowing = (name: string, gateway: string) =>
+      istio("security", "AuthorizationPolicy", name, {
+        ...targeting("Gateway", gateway),
+        action: "ALLOW",
+        rules: [{ to: [{ operation: { paths: ["/open"] } }] }],
+      });
+    const [here, elsewhere] = [allowing("open", "front"), allowing("open-elsewhere", "back")];
+    world.put(elsewhere);
+    await world.settled();
+    expect(await ask("/closed")).toBe("200 everybody");
+    world.put(here);
+    await until("it is in force", async () => (await ask("/closed")) === "403");
+    expect(await ask("/open")).toBe("200 everybody");
+    world.informers.remove(here);
+    await until("it is gone", async () => (await ask("/closed")).startsWith("200"));
+    world.informers.remove(elsewhere);
+  });
+
+  test("tokens are judged by a RequestAuthentication whose `targetRefs` name the Gateway", async () => {
+    const jwks = JSON.stringify({ keys: [keys.jwk({ ref: "ec", kid: "1" })] });
+    const judging = (name: string, gateway: string) =>
+      istio("security", "RequestAuthentication", name, {
+        ...targeting("Gateway", gateway),
+        jwtRules: [
+          { issuer: `https://${gateway}.example.com`, jwks, fromHeaders: [{ name: `x-${gateway}` }] },
+        ],
+      });
+    const token = (gateway: string, sign = (text: string) => text) => ({
+      [`x-${gateway}`]: sign(bearer({ iss: `https://${gateway}.example.com` }).slice("Bearer ".length)),
+    });
+    const broken = (text: string) => text.replace(/[^.]{20}$/, "A".repeat(20));
+    const policies = [judging("at-front", "front"), judging("at-back", "back")];
+    world.put(...policies);
+    await until("it is in force", async () => (await ask("/", token("front", broken))) === "401");
+    expect(await ask("/", token("front"))).toBe("200 everybody");
+    expect(await ask("/", token("back", broken))).toBe("200 everybody");
+    for (const policy of policies) world.informers.remove(policy);
+    await until("it is gone", async () => (await ask("/", token("front", broken))).startsWith("200"));
   });
 
   test("a route is chosen by claims, as text or in a list, of verified tokens alone", async () => {
