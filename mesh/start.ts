@@ -14,7 +14,7 @@ import { refusalProblems } from "./refusals.ts";
 import { findRule, weightKinds } from "./route-kinds.ts";
 import { type Changes, createChanges } from "./translate/changes.ts";
 import { createTranslator, translatedKinds } from "./translate/translate.ts";
-import { createAds } from "./xds/ads.ts";
+import { type Connected, createAds } from "./xds/ads.ts";
 import { createCuts } from "./xds/cuts.ts";
 import { adsDefinition } from "./xds/definition.ts";
 import { recogniseProxy } from "./xds/recognise.ts";
@@ -111,12 +111,9 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     return cut.model;
   }
 
-  function connectedProxies(): ProxyStatus[] {
-    return [...ads.connections()].map(({ proxy, stream, since }) => ({
-      proxy,
-      since,
-      synced: stream.holds("cluster", "endpoint", "listener", "route", "runtime"),
-    }));
+  function statusOf({ proxy, stream, since }: Connected<Proxy>): ProxyStatus {
+    const synced = stream.holds("cluster", "endpoint", "listener", "route", "runtime");
+    return { proxy, since, synced };
   }
 
   /** An object that has changed since the last refresh is held by nobody yet. */
@@ -128,8 +125,9 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
 
   function programmedGateway({ namespace, name }: ResourceRef): Holding {
     const object = informers.snapshot().get(IstioGatewayKind, namespace, name);
+    const routers = [...ads.connections()].filter(({ proxy }) => proxy.kind === "router");
     const { held, of } = gatewayHolding(
-      connectedProxies(),
+      routers.map(statusOf),
       model.gateways?.find(
         (one) => one.className === undefined && one.namespace === namespace && one.name === name,
       ),
@@ -187,7 +185,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       },
       list: cuts.list,
     },
-    connectedProxies,
+    connectedProxies: () => [...ads.connections()].map(statusOf),
     inspect: () =>
       Array.from(ads.connections(), ({ proxy, stream, since }) => ({
         proxy,

@@ -162,6 +162,20 @@ describe.skipIf(envoyMissing !== undefined)(
       await world.remove(...objects);
     });
 
+    test("a Gateway says how many of its proxies hold it", async () => {
+      const edge = istioObject("networking", "Gateway", "edge", {
+        selector: { istio: "ingressgateway" },
+        servers: [{ port: { number: 8080, name: "http", protocol: "HTTP" }, hosts: ["*"] }],
+      });
+      await world.apply(edge);
+      const programmed = () => world.conditions("Gateway", "edge").find(({ type }) => type === "Programmed");
+      await until("nobody serves it", () => programmed()?.reason === "NoProxies");
+      await world.gateway({ istio: "ingressgateway" });
+      await until("its proxy holds it", () => programmed()?.message === "Programmed 1/1");
+      expect(programmed()?.status).toBe("True");
+      await world.remove(edge);
+    });
+
     test("a VirtualService of 5,000 routes is served whole", async () => {
       const http = Array.from({ length: 5000 }, (_, index) => ({
         match: [{ uri: { exact: `/item/${index}` }, headers: { "x-kind": { exact: `kind-${index % 7}` } } }],
