@@ -140,7 +140,8 @@ describe.skipIf(envoyMissing !== undefined)("traffic through a real Envoy", () =
     expect(await as("jason")).toMatchObject({ status: 500, body: "fault filter abort" });
     const slow = await as("slow");
     expect(slow).toMatchObject({ status: 200, body: "one" });
-    expect(slow.milliseconds).toBeGreaterThanOrEqual(600);
+    // Envoy counts by a clock of its own, in milliseconds.
+    expect(slow.milliseconds).toBeGreaterThanOrEqual(590);
     expect(await as("anyone")).toMatchObject({ status: 200, body: "one" });
     await world.remove(faults);
   });
@@ -191,7 +192,7 @@ describe.skipIf(envoyMissing !== undefined)("traffic through a real Envoy", () =
     await world.apply(timeout);
     const whole = await world.ask("sleepy");
     expect(whole.status).toBe(504);
-    expect(whole.milliseconds).toBeGreaterThanOrEqual(300);
+    expect(whole.milliseconds).toBeGreaterThanOrEqual(290);
     expect(whole.milliseconds).toBeLessThan(2000);
     tries = 0;
     const perTry = { attempts: 2, perTryTimeout: "0.2s", retryOn: "5xx" };
