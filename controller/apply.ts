@@ -33,6 +33,7 @@ import {
 import type { Rollbacks } from "./rollback.ts";
 import { givenBack } from "./routers/ownership.ts";
 import { isOwned } from "./routers/services.ts";
+import { pauseWrite, scaledObjectOf } from "./scalers/scaled-object.ts";
 import { buildStatus, type StatusInput } from "./status/write.ts";
 import { runMark, type Subject, targetRevision } from "./subject.ts";
 import { annotationOperations, type Write } from "./write.ts";
@@ -124,7 +125,8 @@ export async function applyEffect(effect: Effect, task: Task, options: ApplyOpti
     case "restore-primary":
       return writeAll(restorePrimaryWrites(subject, effect.run, effect.mark));
     case "scale-target":
-      return writeAll([scaleWrite(subject, effect.replicas)]);
+      // KEDA must let go of the target before its replicas are set, or it would set them back.
+      return writeAll([scalerWrite(subject, effect.replicas === 0), scaleWrite(subject, effect.replicas)]);
     case "event":
       options.recorder.event(canary.object, effect.type, effect.reason, effect.message);
       options.eventHooks.tell(canary, subject.uid, task.decision.next, effect);
@@ -144,7 +146,11 @@ export async function applyEffect(effect: Effect, task: Task, options: ApplyOpti
     case "clear-action":
       return writeAll([clearActionWrite(subject, effect.pause)]);
     case "revert":
-      return writeAll([...apexRevert(subject), ...router.revert(canary, subject.owner, snapshot)]);
+      return writeAll([
+        scalerWrite(subject, false),
+        ...apexRevert(subject),
+        ...router.revert(canary, subject.owner, snapshot),
+      ]);
     case "remove-finalizer":
       return writeAll([finalizerWrite(subject, false)]);
   }
@@ -233,6 +239,11 @@ function formerPrimaryWrite({ canary, snapshot, primary, owner }: Subject, run: 
     of: ControllerRevisionKind,
     object: buildRevision(name, canary.namespace, template, owner, order),
   };
+}
+
+/** Pauses the target's ScaledObject at 0 pods, or lets it scale again. */
+function scalerWrite({ canary, snapshot }: Subject, paused: boolean): Write | undefined {
+  return pauseWrite(scaledObjectOf(canary, snapshot), paused);
 }
 
 function scaleWrite({ canary, kind, target }: Subject, replicas: number): Write | undefined {

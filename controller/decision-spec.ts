@@ -34,19 +34,11 @@ function cookieNames({ cookieName, primaryCookieName }: SessionAffinity): Cookie
 }
 
 /** Why a Canary is accepted and yet not driven; undefined where it is. */
-export function notDriven({
-  provider,
-  target,
-  autoscaler,
-  analysis,
-  service,
-}: ReadCanary): string | undefined {
+export function notDriven({ provider, target, analysis, service }: ReadCanary): string | undefined {
   if (!drivenProviders.includes(provider))
     return `provider \`${provider}\` is not driven yet: allowed are ${quoteAll(drivenProviders)}`;
   if (!drivenTargets.includes(target.kind))
     return `targets of kind \`${target.kind}\` are not driven yet: allowed are ${quoteAll(drivenTargets)}`;
-  if (autoscaler?.kind === "ScaledObject")
-    return "autoscalers of kind `ScaledObject` are not driven yet: allowed is `HorizontalPodAutoscaler`";
   const { strategy, sessionAffinity, preview } = analysis;
   const asked: readonly (readonly [string, boolean])[] = [
     ["mirror", strategy.kind !== "ab-testing" && strategy.mirror !== undefined],

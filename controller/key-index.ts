@@ -64,9 +64,7 @@ export function dependenciesOf(canary: ReadCanary, configs: readonly string[]): 
       ? ["", "-canary"].map((end) => dependency("Ingress", namespace, `${ingressRef.name}${end}`))
       : []),
     ...(autoscaler
-      ? ["", "-primary"].map((end) =>
-          dependency("HorizontalPodAutoscaler", namespace, `${autoscaler.name}${end}`),
-        )
+      ? ["", "-primary"].map((end) => dependency(autoscaler.kind, namespace, `${autoscaler.name}${end}`))
       : []),
     ...configs.map((config) => {
       const [kind = "", name = ""] = config.split("/");

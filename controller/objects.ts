@@ -6,6 +6,7 @@ import type { Traffic } from "./decide/traffic.ts";
 import { digestOf } from "./revision.ts";
 import { buildServices, serviceWrite } from "./routers/services.ts";
 import { primaryAutoscalerWrite } from "./scalers/hpa.ts";
+import { pauseWrite, primaryScaledObjectWrite, scaledObjectOf } from "./scalers/scaled-object.ts";
 import { routeSource, type Subject } from "./subject.ts";
 import type { Write } from "./write.ts";
 
@@ -63,6 +64,7 @@ function findWrites(subject: Subject, apex: boolean, wanted: Traffic): readonly 
     ...generated.flatMap((service) => serviceWrite(service, source, snapshot) ?? []),
     ...(apex ? router.objects(canary, owner, wanted, snapshot) : []),
     ...autoscalerWrites(subject, wanted.primaryReplicas),
+    ...scaledObjectWrites(subject, wanted),
   ];
 }
 
@@ -88,4 +90,18 @@ function autoscalerWrites(
   if (source === undefined) return [];
   const aimedAt = { kind: canary.target.kind, name: canary.names.primaryWorkload };
   return primaryAutoscalerWrite(source, autoscaler, aimedAt, owner, snapshot, least) ?? [];
+}
+
+/** Between runs KEDA leaves the target at 0; in them the target's ScaledObject is as its author wrote it. */
+function scaledObjectWrites(
+  { canary, owner, snapshot, primary }: Subject,
+  { primaryReplicas, targetRests }: Traffic,
+): readonly Write[] {
+  const source = scaledObjectOf(canary, snapshot);
+  if (primary === undefined || source === undefined) return [];
+  const pause = targetRests === undefined ? undefined : pauseWrite(source, true);
+  return [
+    ...primaryScaledObjectWrite(source, canary, owner, snapshot, primaryReplicas),
+    ...(pause ? [pause] : []),
+  ];
 }

@@ -15,6 +15,7 @@ import type { Traffic } from "./decide/traffic.ts";
 import { objectWrites } from "./objects.ts";
 import { canonicalJson, fenceOf, isRevision, type Revision } from "./revision.ts";
 import { parseMark } from "./routers/marks.ts";
+import { mostByDefault, scaledObjectOf } from "./scalers/scaled-object.ts";
 import { primarySource, type Subject, targetRevision } from "./subject.ts";
 import { hasRevision, replicasForRun } from "./targets/primary-workload.ts";
 import { primaryValue } from "./targets/selector.ts";
@@ -41,6 +42,7 @@ export function observe(subject: Subject, state: State, wanted: Traffic, memory:
   const action = readAction(annotations);
   const run = liveRun(state)?.run;
   const harm = memory.harm;
+  const bounds = autoscalerBounds(subject);
   return {
     now: memory.now,
     freshRun: memory.freshRun,
@@ -61,8 +63,8 @@ export function observe(subject: Subject, state: State, wanted: Traffic, memory:
     paused: isPaused(annotations),
     suspended: canary.suspend,
     ...(memory.queued !== undefined && { queued: memory.queued }),
-    autoscaled:
-      canary.autoscaler?.kind === "HorizontalPodAutoscaler" && subject.kind.kind.kind !== "DaemonSet",
+    ...(bounds?.most !== undefined && { mostPrimaryPods: bounds.most }),
+    autoscaled: canary.autoscaler !== undefined && subject.kind.kind.kind !== "DaemonSet",
     deleted: deletionTimestamp !== undefined,
   };
 }
@@ -85,20 +87,39 @@ function observeTarget(subject: Subject, state: State, now: number): TargetObser
   const revision = targetRevision(subject, template);
   const compare =
     state.applied !== revision || state.promoted === undefined || state.phase === "Initializing";
-  const autoscaler =
-    canary.autoscaler && snapshot.get(HorizontalPodAutoscalerKind, canary.namespace, canary.autoscaler.name);
   return {
     kind: "present",
     revision,
     fence: fenceOf(target.metadata),
     trackedConfigs: checksums(configs.tracked),
     replicas,
-    replicasForRun: replicasForRun(kind, target, primary, canary.autoscaler && (autoscaler?.spec ?? {})),
+    replicasForRun: replicasForRun(kind, target, primary, autoscalerBounds(subject)?.least),
     readiness: kind.readiness(target, canary.analysis.canaryReadyThreshold, canary.progressDeadline, now),
     pods: kind.pods(target, snapshot),
     knownGood: isKnownGood(canary, state, revision),
     sameAsPrimary: compare && isSameAsPrimary(subject, template),
   };
+}
+
+/** The least pods that the target's autoscaler wants, and the most that the primary's may have; undefined where there is none. */
+function autoscalerBounds({ canary, snapshot }: Subject) {
+  const { autoscaler, namespace } = canary;
+  const most = autoscaler?.primaryScalerReplicas?.maxReplicas;
+  switch (autoscaler?.kind) {
+    case undefined:
+      return undefined;
+    case "HorizontalPodAutoscaler": {
+      const found = snapshot.get(HorizontalPodAutoscalerKind, namespace, autoscaler.name);
+      return { least: found?.spec?.minReplicas ?? 1, most: most ?? found?.spec?.maxReplicas };
+    }
+    case "ScaledObject": {
+      const found = scaledObjectOf(canary, snapshot);
+      return {
+        least: found?.spec?.minReplicaCount ?? 1,
+        most: most ?? found?.spec?.maxReplicaCount ?? mostByDefault,
+      };
+    }
+  }
 }
 
 /** Whether a revision is among the last that were promoted, within the Canary's window. */

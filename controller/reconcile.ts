@@ -2,6 +2,7 @@ import { advanceSettings, readRunSettings } from "../analysis/settings.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
 import { type Canary, CanaryKind } from "../api/kinds.ts";
 import { describeProblem, hasErrors } from "../api/read.ts";
+import type { Kind } from "../api/resource.ts";
 import type { Snapshot } from "../kube/contract.ts";
 import { applyDecision, applyEffect, finalizerWrite, lowersOnly, storeStatus, type Task } from "./apply.ts";
 import { followAsk } from "./ask.ts";
@@ -16,6 +17,7 @@ import { dependenciesOf, dependency, keyOf } from "./key-index.ts";
 import { observe } from "./observe.ts";
 import { readOnce } from "./reading.ts";
 import { chooseRouter } from "./routers/choose.ts";
+import { ScaledObjectKind } from "./scalers/scaled-object.ts";
 import { readState } from "./status/read.ts";
 import { readSubject, routeVersion, type Subject, signalsRun } from "./subject.ts";
 import { followWeight } from "./weight.ts";
@@ -66,7 +68,7 @@ export async function reconcile(
   index.set(key, dependenciesOf(canary, []));
   const obstacle = inTheWay(canary, snapshot);
   if (obstacle !== undefined) return refuse(object, obstacle, options);
-  const { kinds } = chooseRouter(canary);
+  const kinds = [...chooseRouter(canary).kinds, ...scalerKinds(canary)];
   if (!options.watches(kinds)) {
     const plurals = kinds.map(({ plural, group }) => `${plural}.${group}`).join(", ");
     const message = `${plurals} are not listed yet: are their CRDs installed?`;
@@ -146,6 +148,11 @@ function prepare(entry: Entry, canary: ReadCanary, snapshot: Snapshot, options: 
   const judgement = entry.measurement?.judgement;
   const task: Task = { subject, last: state, decision, spec, ...(judgement && { judgement }) };
   return { subject, decision, task };
+}
+
+/** Kinds of scalers that few clusters have. */
+function scalerKinds({ autoscaler }: ReadCanary): readonly Kind[] {
+  return autoscaler?.kind === "ScaledObject" ? [ScaledObjectKind] : [];
 }
 
 function isLive(state: State): boolean {

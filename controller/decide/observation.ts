@@ -34,6 +34,8 @@ export interface Observation {
   readonly queued?: string;
   /** Whether something other than us keeps the primary's number of pods. */
   readonly autoscaled: boolean;
+  /** How many pods that may give the primary. */
+  readonly mostPrimaryPods?: number;
   readonly deleted: boolean;
 }
 

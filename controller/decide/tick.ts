@@ -259,10 +259,11 @@ export function promote(
 }
 
 /** The primary is about to take what both take now: it gets as many pods before any traffic moves. */
-function replicasForAll(before: number, { primary, target }: Observation): number {
+function replicasForAll(before: number, { primary, target, mostPrimaryPods }: Observation): number {
   const now = primary.kind === "present" ? primary.replicas : 0;
   const canary = target.kind === "present" ? target.replicas : 0;
-  return Math.max(before, now + canary);
+  // What its scaler never gives is not waited for.
+  return Math.min(Math.max(before, now + canary), mostPrimaryPods ?? Number.POSITIVE_INFINITY);
 }
 
 /** A closed gate holds without counting against the canary; it is told once. */

@@ -19,6 +19,8 @@ export interface Traffic {
   readonly expired?: string;
   /** How many pods the primary is kept at least meanwhile, whatever its scaler sees. */
   readonly primaryReplicas?: number;
+  /** The target needs no pods until the next run: what scales it is to leave it at none. */
+  readonly targetRests?: true;
 }
 
 /** Nothing for the canary, and nobody told apart. */
@@ -44,11 +46,13 @@ export function wantedTraffic(state: State, spec: Pick<DecisionSpec, "plan" | "c
         ...(sticky && { affinity: affinityOf(state.run.id, traffic.canaryWeight, plan.steps, cookies) }),
       };
     }
-    case "Initializing":
     case "Initialized":
     case "Succeeded":
     case "Failed":
+      return state.cleanup.includes("scale-down") ? idle : { ...idle, targetRests: true };
     case "Waiting":
+      return { ...idle, targetRests: true };
+    case "Initializing":
     case "Terminating":
       return idle;
     case "Finalising": {

@@ -105,12 +105,12 @@ export function replicasForRun(
   kind: TargetKind,
   target: Workload,
   primary: Workload | undefined,
-  autoscaler: { readonly minReplicas?: number } | undefined,
+  autoscalerMinimum: number | undefined,
 ): number {
   const now = kind.replicas(target);
   if (now > 0) return now;
-  if (autoscaler === undefined) return Math.max(primary ? kind.replicas(primary) : 1, 1);
-  return Math.max(autoscaler.minReplicas ?? 1, 1);
+  if (autoscalerMinimum === undefined) return Math.max(primary ? kind.replicas(primary) : 1, 1);
+  return Math.max(autoscalerMinimum, 1);
 }
 
 function given(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
