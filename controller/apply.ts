@@ -3,6 +3,7 @@ import {
   actionAnnotation,
   byAnnotation,
   pausedAnnotation,
+  type RollbackMark,
   reasonAnnotation,
   revisionAnnotation,
 } from "../api/annotations.ts";
@@ -19,6 +20,7 @@ import type { DecisionSpec } from "./decide/spec.ts";
 import type { State } from "./decide/state.ts";
 import { wantedTraffic } from "./decide/traffic.ts";
 import type { EventHooks } from "./event-hooks.ts";
+import { carryOutLeaving, formerRouter, leaveProvider } from "./former-provider.ts";
 import { keyOf } from "./key-index.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import { objectWrites } from "./objects.ts";
@@ -111,9 +113,13 @@ export async function applyEffect(effect: Effect, task: Task, options: ApplyOpti
       return writeAll([router.setTraffic(canary, wanted, mark, snapshot)]);
     }
     case "roll-back-route":
-      return options.rollbacks.rollBack(subject, effect.mark);
+      return rollBackRoutes(subject, effect.mark, options);
     case "clear-run-mark":
       return writeAll([router.clearRunMark(canary, snapshot)]);
+    case "leave-provider": {
+      const former = formerRouter(subject);
+      return former && carryOutLeaving(leaveProvider(subject, former), options);
+    }
     case "store-primary":
       return writeAll([formerPrimaryWrite(subject, effect.run.id)]);
     case "copy-to-primary": {
@@ -145,15 +151,31 @@ export async function applyEffect(effect: Effect, task: Task, options: ApplyOpti
       return prune(task, options);
     case "clear-action":
       return writeAll([clearActionWrite(subject, effect.pause)]);
-    case "revert":
+    case "revert": {
+      const former = formerRouter(subject);
+      if (former !== undefined) await carryOutLeaving(leaveProvider(subject, former), options);
       return writeAll([
         scalerWrite(subject, false),
         ...apexRevert(subject),
         ...router.revert(canary, subject.owner, snapshot),
       ]);
+    }
     case "remove-finalizer":
       return writeAll([finalizerWrite(subject, false)]);
   }
+}
+
+/** While the provider changes both routes may lead to the canary. */
+async function rollBackRoutes(
+  subject: Subject,
+  mark: RollbackMark,
+  { rollbacks }: ApplyOptions,
+): Promise<void> {
+  const former = formerRouter(subject);
+  await Promise.all([
+    rollbacks.rollBack(subject, mark),
+    ...(former ? [rollbacks.rollBack({ ...subject, router: former }, mark)] : []),
+  ]);
 }
 
 /** Replaces the status of the version that was decided on: a newer one is another decision's. */

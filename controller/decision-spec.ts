@@ -16,6 +16,7 @@ export function decisionSpec(canary: ReadCanary, advance: AdvanceSettings): Deci
     target: `${names.canaryWorkload}.${namespace}`,
     primary: `${names.primaryWorkload}.${namespace}`,
     targetKind: canary.target.kind,
+    provider: canary.provider,
     interval: analysis.interval,
     progressDeadline: canary.progressDeadline,
     skipAnalysis: canary.skipAnalysis,

@@ -12,6 +12,7 @@ import type {
 } from "./decide/observation.ts";
 import { liveRun, type State } from "./decide/state.ts";
 import type { Traffic } from "./decide/traffic.ts";
+import { formerRouter } from "./former-provider.ts";
 import { objectWrites } from "./objects.ts";
 import { canonicalJson, fenceOf, isRevision, type Revision } from "./revision.ts";
 import { parseMark } from "./routers/marks.ts";
@@ -29,6 +30,8 @@ export interface Memory {
   readonly drained: boolean;
   /** Whether a write would only repeat what was just written: the server then keeps less than was asked. */
   readonly isOwn: (write: Write) => boolean;
+  /** Whether the objects of a provider that the Canary has left are known. */
+  readonly formerIsListed: boolean;
   /** Why a new run has to wait for others. */
   readonly queued?: string;
   readonly measurement?: Measurement;
@@ -49,6 +52,9 @@ export function observe(subject: Subject, state: State, wanted: Traffic, memory:
     target: observeTarget(subject, state, memory.now),
     primary: observePrimary(subject, state, memory.now),
     route: router.observe(canary, wanted, snapshot),
+    ...(memory.formerIsListed &&
+      formerRouter(subject) &&
+      state.provider && { formerProvider: state.provider }),
     objects: {
       drifted: objectWrites(subject, leadsTraffic(subject, state, memory.now), wanted).some(
         (write) => !memory.isOwn(write),

@@ -13,6 +13,7 @@ import { liveRun, type State } from "./decide/state.ts";
 import { wantedTraffic } from "./decide/traffic.ts";
 import { decisionSpec, notDriven } from "./decision-spec.ts";
 import { closeEntry, type Entry, howEnded, isDrained } from "./entry.ts";
+import { formerRouter } from "./former-provider.ts";
 import { dependenciesOf, dependency, keyOf } from "./key-index.ts";
 import { observe } from "./observe.ts";
 import { readOnce } from "./reading.ts";
@@ -136,6 +137,7 @@ function prepare(entry: Entry, canary: ReadCanary, snapshot: Snapshot, options: 
   const observation = observe(subject, state, wanted, {
     now: clock.now(),
     freshRun: options.freshRun(),
+    formerIsListed: options.watches(formerRouter(subject)?.kinds ?? []),
     drained: isDrained(entry, route, held, clock),
     isOwn: (write) => options.writer.isOwn(write),
     ...(queued !== undefined && { queued }),

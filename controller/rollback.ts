@@ -102,10 +102,11 @@ export function createRollbacks(options: RollbackOptions): Rollbacks {
 
   return {
     rollBack(subject, mark) {
-      const known = underWay.get(mark.id);
+      const key = `${mark.id} ${subject.router.route(subject.canary).kind}`;
+      const known = underWay.get(key);
       if (known !== undefined) return known;
-      const job = run(subject, mark).finally(() => underWay.delete(mark.id));
-      underWay.set(mark.id, job);
+      const job = run(subject, mark).finally(() => underWay.delete(key));
+      underWay.set(key, job);
       return job;
     },
     close: () => stop.abort(),

@@ -3134,6 +3134,10 @@ const schema: Schema = {
      "type": "string",
      "format": "date-time"
     },
+    "provider": {
+     "type": "string",
+     "description": "Provider whose objects carry the traffic."
+    },
     "sessionAffinityCookie": {
      "type": "string"
     },

@@ -779,6 +779,10 @@ export interface CanaryStatus {
    */
   readonly lastTrackedRevision?: string;
   readonly lastTransitionTime?: string;
+  /**
+   * Provider whose objects carry the traffic.
+   */
+  readonly provider?: string;
   readonly sessionAffinityCookie?: string;
   readonly primarySessionAffinityCookie?: string;
   readonly previousSessionAffinityCookie?: string;

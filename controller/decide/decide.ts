@@ -23,7 +23,7 @@ import { decideWaiting } from "./waiting.ts";
 export function decide(state: State, seen: Observation, spec: DecisionSpec): Decision {
   if (seen.deleted) return decideTerminating(state, seen, spec);
   const decision = decideAction(state, seen, spec) ?? decidePhase(state, seen, spec);
-  return { ...decision, next: withPreviousCookie(state, decision.next, spec) };
+  return { ...decision, next: withProvider(withPreviousCookie(state, decision.next, spec), spec) };
 }
 
 function decidePhase(state: State, seen: Observation, spec: DecisionSpec): Decision {
@@ -46,6 +46,11 @@ function decidePhase(state: State, seen: Observation, spec: DecisionSpec): Decis
     case "Terminating":
       return decideTerminating(state, seen, spec);
   }
+}
+
+/** Remembered from the first status on: who left objects behind can be told when the Canary names another. */
+function withProvider(next: State, { provider }: DecisionSpec): State {
+  return next.provider === undefined ? { ...next, provider } : next;
 }
 
 /** Users of a canary that takes no more traffic keep its cookie: it is remembered, so that the route can take it back. */

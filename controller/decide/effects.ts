@@ -22,6 +22,8 @@ export type Effect =
   /** Weight 0 and the mark, in one write. Never waits for anything. */
   | { readonly kind: "roll-back-route"; readonly mark: RollbackMark }
   | { readonly kind: "clear-run-mark" }
+  /** Takes away what another provider carried the traffic with, or gives it back to the user. */
+  | { readonly kind: "leave-provider" }
   /** Keeps the primary's present template under the run's name, to restore it from. */
   | { readonly kind: "store-primary"; readonly run: RunState }
   | { readonly kind: "copy-to-primary"; readonly revision: Revision }

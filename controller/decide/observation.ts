@@ -17,6 +17,8 @@ export interface Observation {
   readonly target: TargetObservation;
   readonly primary: PrimaryObservation;
   readonly route: RouteObservation;
+  /** The provider whose objects stand although the Canary names another now, once they are known. */
+  readonly formerProvider?: string;
   /** Whether Services, rules and route are as the Canary wants them. */
   readonly objects: { readonly drifted: boolean; readonly apexSwitched: boolean };
   /** Whether every proxy has held weight 0 of the canary long enough for its pods to go. */

@@ -1,4 +1,5 @@
 import type { Decision } from "./effects.ts";
+import { leaveFormerProvider } from "./leave-provider.ts";
 import { restartRun } from "./new-run.ts";
 import { notReady, targetNotice } from "./notices.ts";
 import type { Observation } from "./observation.ts";
@@ -19,7 +20,7 @@ export function decideProgressing(state: Progressing, seen: Observation, spec: D
     endByHarm(state, seen, spec) ??
     followTarget(state, seen, spec) ??
     endByPods(state, seen, spec) ??
-    makeGood(state, seen) ??
+    makeGood(state, seen, spec) ??
     holdBack(state, seen, spec) ??
     tick(state, seen, spec)
   );
@@ -103,7 +104,7 @@ export function podTrouble(
 }
 
 /** What a crash, another writer or a person has left undone. The stored weight is the intent. */
-function makeGood(state: Progressing, seen: Observation): Decision | undefined {
+function makeGood(state: Progressing, seen: Observation, spec: DecisionSpec): Decision | undefined {
   const { target, primary, objects, route } = seen;
   if (target.kind !== "present") return undefined;
   if (primary.kind === "missing" && state.promoted !== undefined) {
@@ -122,7 +123,7 @@ function makeGood(state: Progressing, seen: Observation): Decision | undefined {
   if (target.replicas === 0) {
     return { next: state, effects: [{ kind: "scale-target", replicas: target.replicasForRun }] };
   }
-  return repairRoute(state, seen);
+  return repairRoute(state, seen) ?? leaveFormerProvider(state, seen, spec);
 }
 
 /** Puts the stored weight and the run's mark on the route, where they are not. */

@@ -1,5 +1,6 @@
 import type { Ask, Decision, Effect } from "./effects.ts";
 import { closedByHand, gateNotice } from "./gates.ts";
+import { leaveFormerProvider } from "./leave-provider.ts";
 import { adopted, askConfirmRollout, revisionNews, startRun } from "./new-run.ts";
 import { targetNotice } from "./notices.ts";
 import type { HookOutcome, Observation } from "./observation.ts";
@@ -77,7 +78,7 @@ export function keepObjects(
       notice: { reason: "RouteUnusable", message: route.message, stalled: true },
     };
   }
-  return undefined;
+  return leaveFormerProvider(state, seen, spec);
 }
 
 /** Other canaries' ends are no changes of this one. */

@@ -69,7 +69,9 @@ export function rollBack(
     seen,
     spec,
     cause,
-    seen.route.kind === "present" ? [{ kind: "roll-back-route", mark }] : [],
+    seen.route.kind === "present" || seen.formerProvider !== undefined
+      ? [{ kind: "roll-back-route", mark }]
+      : [],
   );
 }
 

@@ -18,6 +18,8 @@ export interface DecisionSpec {
   readonly primary: string;
   /** Kind of the target, e.g. `Deployment`. */
   readonly targetKind: string;
+  /** What carries the traffic. */
+  readonly provider: string;
   readonly interval: Milliseconds;
   readonly progressDeadline: Milliseconds;
   readonly skipAnalysis: boolean;

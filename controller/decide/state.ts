@@ -10,6 +10,8 @@ export interface Remembered {
   readonly promoted?: Revision;
   /** `<uid>/<generation>` of the target when `applied` was compared last. */
   readonly fence?: string;
+  /** Provider whose objects stand; undefined before it was stored for the first time. */
+  readonly provider?: string;
   readonly trackedConfigs: TrackedConfigs;
   /** The last failed run, until the next one begins. */
   readonly failure?: Failure;
@@ -119,11 +121,12 @@ export type State = Initializing | Resting | Waiting | Progressing | Promoting |
 
 /** The part of a state that outlives its phase. */
 export function remembered(state: State): Remembered {
-  const { applied, promoted, fence, trackedConfigs, failure, previousCookie, checks } = state;
+  const { applied, promoted, fence, provider, trackedConfigs, failure, previousCookie, checks } = state;
   return {
     ...(applied !== undefined && { applied }),
     ...(promoted !== undefined && { promoted }),
     ...(fence !== undefined && { fence }),
+    ...(provider !== undefined && { provider }),
     ...(failure !== undefined && { failure }),
     ...(previousCookie !== undefined && { previousCookie }),
     trackedConfigs,

@@ -19,6 +19,11 @@ const routers: Partial<Readonly<Record<ReadCanary["provider"], Router>>> = {
 /** Providers that are driven; all others are accepted with a condition that says so. */
 export const drivenProviders: readonly string[] = Object.keys(routers);
 
+/** The router of a provider by its name; undefined where it is not driven. */
+export function routerOf(provider: string): Router | undefined {
+  return new Map(Object.entries(routers)).get(provider);
+}
+
 /** What carries a Canary's traffic; Istio's objects where its provider is not driven, and so never asked. */
 export function chooseRouter({ provider }: Pick<ReadCanary, "provider">): Router {
   return routers[provider] ?? istioRouter;

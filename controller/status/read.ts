@@ -43,6 +43,7 @@ function readRemembered(status: CanaryStatus | undefined): Remembered {
     ...(status?.lastAppliedSpec && { applied: status.lastAppliedSpec }),
     ...(status?.lastPromotedSpec && { promoted: status.lastPromotedSpec }),
     ...(status?.lastTrackedRevision && { fence: status.lastTrackedRevision }),
+    ...(status?.provider && { provider: status.provider }),
     ...(failure && { failure }),
     ...(status?.previousSessionAffinityCookie && { previousCookie: status.previousSessionAffinityCookie }),
     trackedConfigs: status?.trackedConfigs ?? {},

@@ -51,6 +51,7 @@ export function buildStatus(input: StatusInput): CanaryStatus | undefined {
     ...(next.applied !== undefined && { lastAppliedSpec: next.applied }),
     ...(next.promoted !== undefined && { lastPromotedSpec: next.promoted }),
     ...(next.fence !== undefined && { lastTrackedRevision: next.fence }),
+    ...(next.provider !== undefined && { provider: next.provider }),
     trackedConfigs: next.trackedConfigs,
     conditions: buildConditions(before?.conditions ?? [], { ...input, state: next }),
     ...(next.failure && { failure: { ...next.failure, at: iso(next.failure.at) } }),

@@ -96,6 +96,7 @@ export function simulate(world: World, script: Script): Simulation {
     const observation = observe(subject, state, wantedTraffic(state, spec), {
       now,
       freshRun: `run${turns}`,
+      formerIsListed: true,
       drained: true,
       isOwn: (write) => options.writer.isOwn(write),
       ...(measurement && { measurement }),
