@@ -11,7 +11,7 @@ export type Arm = "primary" | "canary";
 export interface ArmTarget {
   /** Fully qualified, e.g. `shop-canary.demo.svc.cluster.local`. */
   readonly host: string;
-  /** Name of the Deployment (or DaemonSet) whose pods serve it. */
+  /** Name of the Deployment (or DaemonSet) whose pods serve it; empty where nobody knows. */
   readonly workload: string;
 }
 

@@ -2,11 +2,13 @@ import type { ReadCanary } from "../api/canary/types.ts";
 import type { Alert } from "../api/hooks.ts";
 import type { State } from "./decide/state.ts";
 import type { Subject } from "./subject.ts";
+import { isService } from "./targets/service.ts";
 
 /** Flagger's facts of an alert, and what it leaves out: image, revision, and the check that ended the run. */
 export function alertFields({ canary, target }: Subject, state: State): Alert["fields"] {
   const { analysis, progressDeadline, namespace } = canary;
-  const images = (target?.spec?.template.spec?.containers ?? []).flatMap(({ image }) => image ?? []);
+  const { containers = [] } = (target && !isService(target) && target.spec?.template.spec) || {};
+  const images = containers.flatMap(({ image }) => image ?? []);
   const { failure, applied } = state;
   const check = state.checks.find(({ name }) => name === failure?.check);
   const fields = {

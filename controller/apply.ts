@@ -24,7 +24,12 @@ import { carryOutLeaving, formerRouter, leaveProvider } from "./former-provider.
 import { keyOf } from "./key-index.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import { objectWrites } from "./objects.ts";
-import { copyToPrimaryWrites, createPrimaryWrites, restorePrimaryWrites } from "./primary.ts";
+import {
+  copyToPrimaryWrites,
+  createPrimaryWrites,
+  presentTemplate,
+  restorePrimaryWrites,
+} from "./primary.ts";
 import {
   buildRevision,
   formerPrimaryName,
@@ -252,7 +257,7 @@ function revisionWrite(subject: Subject, revision: string): Write | undefined {
 
 function formerPrimaryWrite({ canary, snapshot, primary, owner }: Subject, run: string): Write | undefined {
   const name = formerPrimaryName(canary.name, run);
-  const template = primary?.spec?.template;
+  const template = primary && presentTemplate(primary);
   if (template === undefined || readRevision(snapshot, canary.namespace, name) !== undefined)
     return undefined;
   const order = primary?.metadata.generation ?? 0;
@@ -308,6 +313,7 @@ function clearActionWrite({ canary }: Subject, pause: boolean | undefined): Writ
 /** An apex Service that was there before the Canary leads to the target again; one of ours goes with the Canary. */
 function apexRevert({ canary, snapshot, selector, owner }: Subject): readonly Write[] {
   const apex = snapshot.get(ServiceKind, canary.namespace, canary.names.apexService);
+  // Without a selector label the target is a Service, which nobody has written.
   if (apex === undefined || selector === undefined || isOwned(apex, owner)) return [];
   const selecting = { ...apex, spec: { ...apex.spec, selector: { [selector.name]: selector.value } } };
   // What the server chose (cluster address, node ports) stands in both.

@@ -40,6 +40,8 @@ export function notDriven({ provider, target, analysis, service }: ReadCanary): 
     return `provider \`${provider}\` is not driven yet: allowed are ${quoteAll(drivenProviders)}`;
   if (!drivenTargets.includes(target.kind))
     return `targets of kind \`${target.kind}\` are not driven yet: allowed are ${quoteAll(drivenTargets)}`;
+  if (target.kind === "Service" && (provider === "kubernetes" || provider === "nginx"))
+    return `provider \`${provider}\` cannot lead users past a target of kind \`Service\`: use one with routes`;
   const { strategy, sessionAffinity, preview } = analysis;
   const asked: readonly (readonly [string, boolean])[] = [
     ["mirror", strategy.kind !== "ab-testing" && strategy.mirror !== undefined],

@@ -1,13 +1,14 @@
 import type { ReadService } from "../api/canary/types.ts";
-import { HorizontalPodAutoscalerKind } from "../api/core.ts";
+import { HorizontalPodAutoscalerKind, ServiceKind } from "../api/core.ts";
 import type { Kind, KubeObject } from "../api/resource.ts";
 import type { Snapshot } from "../kube/contract.ts";
 import type { Traffic } from "./decide/traffic.ts";
 import { digestOf } from "./revision.ts";
-import { buildServices, serviceWrite } from "./routers/services.ts";
+import { buildServices, isOwned, serviceWrite } from "./routers/services.ts";
 import { primaryAutoscalerWrite } from "./scalers/hpa.ts";
 import { pauseWrite, primaryScaledObjectWrite, scaledObjectOf } from "./scalers/scaled-object.ts";
 import { routeSource, type Subject } from "./subject.ts";
+import { buildServiceCopy, changedCopy, isService, isServiceTemplate } from "./targets/service.ts";
 import type { Write } from "./write.ts";
 
 /** What was written last time, and all that it depended on. */
@@ -40,7 +41,7 @@ export function objectWrites(subject: Subject, apex: boolean, wanted: Traffic): 
     selector,
     wanted,
     primary !== undefined,
-    template && (canary.service.portDiscovery ? digestOf(template) : true),
+    template && (canary.service.portDiscovery || isServiceTemplate(template) ? digestOf(template) : true),
   ]);
   const byApex = known.get(canary.service) ?? new Map<boolean, Known>();
   known.set(canary.service, byApex);
@@ -55,6 +56,8 @@ export function objectWrites(subject: Subject, apex: boolean, wanted: Traffic): 
 
 function findWrites(subject: Subject, apex: boolean, wanted: Traffic): readonly Write[] {
   const { canary, owner, snapshot, router } = subject;
+  const routes = apex ? router.objects(canary, owner, wanted, snapshot) : [];
+  if (subject.kind.kind.kind === "Service") return [...canaryServiceWrites(subject, wanted), ...routes];
   const source = routeSource(subject);
   if (source === undefined) return [];
   const apexToCanary = router.apexLeadsToCanary?.(wanted) === true;
@@ -62,10 +65,28 @@ function findWrites(subject: Subject, apex: boolean, wanted: Traffic): readonly 
   const generated = [services.canary, services.primary, ...(apex ? [services.apex] : [])];
   return [
     ...generated.flatMap((service) => serviceWrite(service, source, snapshot) ?? []),
-    ...(apex ? router.objects(canary, owner, wanted, snapshot) : []),
+    ...routes,
     ...autoscalerWrites(subject, wanted.primaryReplicas),
     ...scaledObjectWrites(subject, wanted),
   ];
+}
+
+/** The canary's Service follows the target, but never while it takes traffic: what is analysed stays where it is. */
+function canaryServiceWrites(
+  { canary, owner, snapshot, target, template }: Subject,
+  { canaryWeight, mirror, preview }: Traffic,
+): readonly Write[] {
+  const { namespace, names, service } = canary;
+  if (target === undefined || !isService(target) || template === undefined || !isServiceTemplate(template))
+    return [];
+  const existing = snapshot.get(ServiceKind, namespace, names.canaryService);
+  if (existing === undefined) {
+    const object = buildServiceCopy(target, names.canaryService, template, owner, service.canary);
+    return [{ kind: "create", of: ServiceKind, object }];
+  }
+  if (canaryWeight > 0 || mirror > 0 || preview || !isOwned(existing, owner)) return [];
+  const object = changedCopy(existing, template);
+  return object === undefined ? [] : [{ kind: "replace", of: ServiceKind, object }];
 }
 
 /** A snapshot that notes each object that is read of it. */

@@ -14,12 +14,14 @@ import { liveRun, type State } from "./decide/state.ts";
 import type { Traffic } from "./decide/traffic.ts";
 import { formerRouter } from "./former-provider.ts";
 import { objectWrites } from "./objects.ts";
-import { canonicalJson, fenceOf, isRevision, type Revision } from "./revision.ts";
+import { canonicalJson, fenceOf, isRevision, type Revision, shortRevision } from "./revision.ts";
 import { parseMark } from "./routers/marks.ts";
 import { mostByDefault, scaledObjectOf } from "./scalers/scaled-object.ts";
 import { primarySource, type Subject, targetRevision } from "./subject.ts";
+import type { Template } from "./targets/kind.ts";
 import { hasRevision, replicasForRun } from "./targets/primary-workload.ts";
 import { primaryValue } from "./targets/selector.ts";
+import { isService, isServiceTemplate, presentService, sameService } from "./targets/service.ts";
 import { primaryTemplate, promotionAnnotation } from "./targets/template.ts";
 import type { Write } from "./write.ts";
 
@@ -70,7 +72,7 @@ export function observe(subject: Subject, state: State, wanted: Traffic, memory:
     suspended: canary.suspend,
     ...(memory.queued !== undefined && { queued: memory.queued }),
     ...(bounds?.most !== undefined && { mostPrimaryPods: bounds.most }),
-    autoscaled: canary.autoscaler !== undefined && subject.kind.kind.kind !== "DaemonSet",
+    autoscaled: canary.autoscaler !== undefined && isReplicated(subject),
     deleted: deletionTimestamp !== undefined,
   };
 }
@@ -83,7 +85,7 @@ function observeTarget(subject: Subject, state: State, now: number): TargetObser
   const replicas = kind.replicas(target);
   const unusable = kind.unusable(target);
   if (unusable !== undefined) return { kind: "unusable", message: unusable, replicas };
-  if (selector === undefined) {
+  if (selector === undefined && !isServiceTemplate(template)) {
     const names = settings.selectorLabels.map((name) => `\`${name}\``).join(", ");
     return { kind: "unusable", message: `spec.selector.matchLabels must contain one of ${names}`, replicas };
   }
@@ -96,7 +98,10 @@ function observeTarget(subject: Subject, state: State, now: number): TargetObser
   return {
     kind: "present",
     revision,
-    fence: fenceOf(target.metadata),
+    // A Service has no generation.
+    fence: fenceOf(
+      isService(target) ? { ...target.metadata, generation: shortRevision(revision) } : target.metadata,
+    ),
     trackedConfigs: checksums(configs.tracked),
     replicas,
     replicasForRun: replicasForRun(kind, target, primary, autoscalerBounds(subject)?.least),
@@ -147,7 +152,7 @@ function observePrimary(subject: Subject, state: State, now: number): PrimaryObs
     liveRun(state)?.run.revision,
     state.promoted,
     state.applied,
-    template && subject.selector && targetRevision(subject, template),
+    template && targetRevision(subject, template),
   ];
   const revision = candidates.find((candidate) => isRevision(candidate) && hasRevision(primary, candidate));
   const restored = parseMark(primary.metadata.annotations?.[rollbackAnnotation]);
@@ -161,8 +166,12 @@ function observePrimary(subject: Subject, state: State, now: number): PrimaryObs
 }
 
 /** Whether the primary runs the target's template, apart from the id of its promotion. */
-function isSameAsPrimary(subject: Subject, template: PodTemplateSpec): boolean {
-  const present = subject.primary?.spec?.template;
+function isSameAsPrimary(subject: Subject, template: Template): boolean {
+  const { primary } = subject;
+  if (primary === undefined) return false;
+  if (isServiceTemplate(template))
+    return isService(primary) && sameService(presentService(primary), template);
+  const present = isService(primary) ? undefined : primary.spec?.template;
   const source = primarySource(subject, template, "");
   if (present === undefined || source === undefined) return false;
   return canonicalJson(withoutId(primaryTemplate(source))) === canonicalJson(withoutId(present));
@@ -189,7 +198,14 @@ function isPrimaryReady({ primary, canary, kind }: Subject, now: number): boolea
   return readiness.kind === "ready";
 }
 
-function isApexSwitched({ canary, selector, snapshot }: Subject): boolean {
+/** Whether the number of its pods is a field. */
+function isReplicated({ kind }: Subject): boolean {
+  return kind.kind.kind !== "DaemonSet" && kind.kind.kind !== "Service";
+}
+
+function isApexSwitched({ canary, selector, snapshot, kind }: Subject): boolean {
+  // A target Service is what clients call: the route alone leads them elsewhere.
+  if (kind.kind.kind === "Service") return true;
   if (selector === undefined) return false;
   const apex = snapshot.get(ServiceKind, canary.namespace, canary.names.apexService);
   return apex?.spec?.selector?.[selector.name] === primaryValue(selector);

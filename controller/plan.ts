@@ -10,6 +10,7 @@ import { createPrimaryWrites } from "./primary.ts";
 import type { Router } from "./routers/router.ts";
 import type { ControllerSettings } from "./settings.ts";
 import { readSubject, targetRevision } from "./subject.ts";
+import { isServiceTemplate } from "./targets/service.ts";
 import type { Write } from "./write.ts";
 
 /** What a Canary would do, before it does it. */
@@ -59,7 +60,7 @@ export function planCanary(
       obstacles: [...obstacles, `${kind} \`${name}\` not found`],
     };
   }
-  if (subject.selector === undefined) {
+  if (subject.selector === undefined && !isServiceTemplate(template)) {
     const names = settings.selectorLabels.map((name) => `\`${name}\``).join(", ");
     return {
       objects: [],

@@ -1,17 +1,32 @@
 import { type RollbackMark, rollbackAnnotation } from "../api/annotations.ts";
-import { ConfigMapKind, type PodTemplateSpec, SecretKind } from "../api/core.ts";
+import { ConfigMapKind, type PodTemplateSpec, SecretKind, type Service, ServiceKind } from "../api/core.ts";
 import type { OwnerReference } from "../api/resource.ts";
+import type { JsonPatchOperation } from "../kube/contract.ts";
 import { buildConfigCopy, readConfigs, type TrackedConfig } from "./configs/copies.ts";
 import type { RunState } from "./decide/state.ts";
-import { canonicalJson, type Revision, type TrackedConfigs } from "./revision.ts";
+import { canonicalJson, promotionId, type Revision, type TrackedConfigs } from "./revision.ts";
 import { formerPrimaryName, readRevision, revisionName } from "./revisions.ts";
 import { primarySource, type Subject, targetRevision } from "./subject.ts";
-import { buildPrimary, copiedKeys, promotePatch } from "./targets/primary-workload.ts";
+import { copiedKeys } from "./targets/copied-keys.ts";
+import type { Target, Template } from "./targets/kind.ts";
+import { buildPrimary, promotePatch } from "./targets/primary-workload.ts";
+import {
+  buildServiceCopy,
+  isService,
+  isServiceTemplate,
+  presentService,
+  serviceOperations,
+} from "./targets/service.ts";
 import { primaryTemplate } from "./targets/template.ts";
 import { annotationOperations, type Write } from "./write.ts";
 
+/** What a primary serves as it stands. */
+export function presentTemplate(primary: Target): Template | undefined {
+  return isService(primary) ? presentService(primary) : primary.spec?.template;
+}
+
 /** The target's template as it was analysed: the stored one, or the present one where that is the same revision. */
-function templateOf(subject: Subject, revision: Revision): PodTemplateSpec | undefined {
+function templateOf(subject: Subject, revision: Revision): Template | undefined {
   const { canary, snapshot, template: present } = subject;
   const stored = readRevision(snapshot, canary.namespace, revisionName(canary.name, revision));
   if (stored !== undefined) return stored;
@@ -22,8 +37,11 @@ function templateOf(subject: Subject, revision: Revision): PodTemplateSpec | und
 export function createPrimaryWrites(subject: Subject, revision: Revision): readonly Write[] {
   const { target, owner, settings, primary, kind, canary } = subject;
   const template = templateOf(subject, revision) ?? subject.template;
-  const source = template && primarySource(subject, template, revision);
-  if (target === undefined || source === undefined || primary !== undefined) return [];
+  if (target === undefined || template === undefined || primary !== undefined) return [];
+  if (isService(target)) return primaryServiceWrites(subject, target, template, revision);
+  if (isServiceTemplate(template)) return [];
+  const source = primarySource(subject, template, revision);
+  if (source === undefined) return [];
   return [
     ...configWrites(subject, source.template, {}),
     {
@@ -55,20 +73,27 @@ export function copyToPrimaryWrites(
 ): readonly Write[] | undefined {
   const { canary, target, primary, kind } = subject;
   const template = templateOf(subject, revision);
-  const source = template && primarySource(subject, template, revision);
-  if (primary === undefined || source === undefined) return undefined;
+  if (primary === undefined || template === undefined) return undefined;
+  const { namespace } = canary;
+  const { name, annotations } = primary.metadata;
+  const unmarked = annotationOperations(annotations, { [rollbackAnnotation]: undefined });
+  if (isServiceTemplate(template)) {
+    const promoted = { ...template, promotion: promotionId(revision) };
+    const operations = isService(primary) ? [...serviceOperations(primary, promoted), ...unmarked] : [];
+    return [{ kind: "patch", of: kind.kind, namespace, name, operations }];
+  }
+  const source = primarySource(subject, template, revision);
+  if (source === undefined) return undefined;
+  const workload = target && !isService(target) ? target : undefined;
   const replicas = canary.autoscaler === undefined && target ? kind.replicas(target) || undefined : undefined;
   return [
     ...configWrites(subject, source.template, analysed),
     {
       kind: "patch",
       of: kind.kind,
-      namespace: canary.namespace,
-      name: primary.metadata.name,
-      operations: [
-        ...promotePatch(kind, target, source, replicas),
-        ...annotationOperations(primary.metadata.annotations, { [rollbackAnnotation]: undefined }),
-      ],
+      namespace,
+      name,
+      operations: [...promotePatch(kind, workload, source, replicas), ...unmarked],
     },
   ];
 }
@@ -86,16 +111,36 @@ export function restorePrimaryWrites(subject: Subject, run: RunState, mark: Roll
       namespace: canary.namespace,
       name: primary.metadata.name,
       operations: [
-        ...(template ? [{ op: "add", path: "/spec/template", value: template } as const] : []),
+        ...(template ? templateOperations(primary, template) : []),
         ...annotationOperations(primary.metadata.annotations, { [rollbackAnnotation]: JSON.stringify(mark) }),
       ],
     },
   ];
 }
 
-function promotedTemplate(subject: Subject, { primaryRevision }: RunState): PodTemplateSpec | undefined {
+function templateOperations(primary: Target, template: Template): readonly JsonPatchOperation[] {
+  if (!isServiceTemplate(template)) return [{ op: "add", path: "/spec/template", value: template }];
+  return isService(primary) ? serviceOperations(primary, template) : [];
+}
+
+function primaryServiceWrites(
+  { canary, owner }: Subject,
+  target: Service,
+  template: Template,
+  revision: Revision,
+): readonly Write[] {
+  if (!isServiceTemplate(template)) return [];
+  const promoted = { ...template, promotion: promotionId(revision) };
+  const { names, service } = canary;
+  const object = buildServiceCopy(target, names.primaryService, promoted, owner, service.primary);
+  return [{ kind: "create", of: ServiceKind, object }];
+}
+
+function promotedTemplate(subject: Subject, { primaryRevision }: RunState): Template | undefined {
   const template = primaryRevision === undefined ? undefined : templateOf(subject, primaryRevision);
-  const source = template && primaryRevision && primarySource(subject, template, primaryRevision);
+  if (template === undefined || primaryRevision === undefined) return undefined;
+  if (isServiceTemplate(template)) return { ...template, promotion: promotionId(primaryRevision) };
+  const source = primarySource(subject, template, primaryRevision);
   return source ? primaryTemplate(source) : undefined;
 }
 

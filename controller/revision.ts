@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import type { PodTemplateSpec } from "../api/core.ts";
 
 /** What a target is to run: `v2:` and the SHA-256 of the canonical JSON of its pod template and tracked configs. */
 export type Revision = string;
@@ -35,12 +34,12 @@ export function digestOf(value: object): string {
 }
 
 /**
- * The revision of a pod template together with the configs that it reads.
+ * The revision of a pod template (or of where a Service leads) together with the configs that it reads.
  *
  * Without tracked configs it is the hash of the template alone. Flagger's own hash cannot be computed
  * outside Go (it hashes a dump of Go structs), so a status without `v2:` is adopted, never compared.
  */
-export function revisionOf(template: PodTemplateSpec, configs: TrackedConfigs): Revision {
+export function revisionOf(template: object, configs: TrackedConfigs): Revision {
   const templateHash = sha256(canonicalJson(template));
   if (Object.keys(configs).length === 0) return `v2:${templateHash}`;
   return `v2:${sha256(canonicalJson({ template: templateHash, configs }))}`;
@@ -76,7 +75,7 @@ export function promotionId(revision: Revision): string {
  * The generation fence, `<uid>/<generation>`: as long as a target shows the stored one, its spec has not
  * been edited, whatever hash a newer program or API server makes of it.
  */
-export function fenceOf(meta: { readonly uid?: string; readonly generation?: number }): string {
+export function fenceOf(meta: { readonly uid?: string; readonly generation?: number | string }): string {
   return `${meta.uid ?? ""}/${meta.generation ?? 0}`;
 }
 

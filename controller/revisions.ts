@@ -1,7 +1,8 @@
-import { type ControllerRevision, ControllerRevisionKind, type PodTemplateSpec } from "../api/core.ts";
+import { type ControllerRevision, ControllerRevisionKind } from "../api/core.ts";
 import type { OwnerReference } from "../api/resource.ts";
 import type { Snapshot } from "../kube/contract.ts";
 import { type Revision, shortRevision } from "./revision.ts";
+import type { Template } from "./targets/kind.ts";
 
 /** Stored templates kept beside those in use, for people who look what a revision was. */
 const kept = 5;
@@ -17,14 +18,14 @@ export function formerPrimaryName(canary: string, run: string): string {
 }
 
 /**
- * A pod template, kept in the cluster: what was analysed is what is promoted, and what served before can be restored.
+ * What is released, kept in the cluster: what was analysed is what is promoted, and what served before can be restored.
  *
  * Kubernetes' own kind for this; its data never changes.
  */
 export function buildRevision(
   name: string,
   namespace: string,
-  template: PodTemplateSpec,
+  template: Template,
   owner: OwnerReference,
   order: number,
 ): ControllerRevision {
@@ -39,15 +40,11 @@ export function buildRevision(
 }
 
 /** The template that was kept under `name`; undefined where there is none. */
-export function readRevision(
-  snapshot: Snapshot,
-  namespace: string,
-  name: string,
-): PodTemplateSpec | undefined {
+export function readRevision(snapshot: Snapshot, namespace: string, name: string): Template | undefined {
   const data: unknown = snapshot.get(ControllerRevisionKind, namespace, name)?.data;
   if (typeof data !== "object" || data === null || !("template" in data)) return undefined;
   // Written by `buildRevision` alone.
-  return data.template as PodTemplateSpec;
+  return data.template as Template;
 }
 
 /** Which stored templates of a Canary are no longer needed: all but those in use and the newest few. */

@@ -11,8 +11,9 @@ import { type Revision, revisionOf } from "./revision.ts";
 import type { Router } from "./routers/router.ts";
 import type { RouteSource } from "./routers/services.ts";
 import type { ControllerSettings } from "./settings.ts";
-import { type TargetKind, targetKind, type Workload } from "./targets/kind.ts";
+import { type Target, type TargetKind, type Template, targetKind } from "./targets/kind.ts";
 import { type SelectorLabel, selectorLabel } from "./targets/selector.ts";
+import { isService, isServiceTemplate } from "./targets/service.ts";
 import type { PrimarySource } from "./targets/template.ts";
 
 /** One canary with everything that stands around it at one moment: what is observed and what is written are made of it. */
@@ -24,10 +25,11 @@ export interface Subject {
   readonly settings: ControllerSettings;
   readonly router: Router;
   readonly kind: TargetKind;
-  readonly target: Workload | undefined;
-  /** What the target's pods are made of, as the user wrote it. */
-  readonly template: PodTemplateSpec | undefined;
-  readonly primary: Workload | undefined;
+  readonly target: Target | undefined;
+  /** What the target's pods are made of, as the user wrote it, or where a Service leads. */
+  readonly template: Template | undefined;
+  readonly primary: Target | undefined;
+  /** None of a Service's. */
   readonly selector: SelectorLabel | undefined;
   readonly configs: Configs;
 }
@@ -61,20 +63,24 @@ export function readSubject(
     target,
     template,
     primary: snapshot.get(kind.kind, namespace, names.primaryWorkload),
-    selector: target && selectorLabel(target, settings.selectorLabels),
-    configs: template ? readConfigs(template, namespace, snapshot) : { tracked: [], missing: [] },
+    selector: target && !isService(target) ? selectorLabel(target, settings.selectorLabels) : undefined,
+    configs:
+      template && !isServiceTemplate(template)
+        ? readConfigs(template, namespace, snapshot)
+        : { tracked: [], missing: [] },
   };
 }
 
-/** What routes are made of; undefined while there is no target to read ports and selector from. */
+/** What Services are made of; undefined while there is no target to read ports and selector from, and of a Service. */
 export function routeSource({ canary, owner, template, selector }: Subject): RouteSource | undefined {
-  return template && selector && { canary, owner, selector, template };
+  if (template === undefined || selector === undefined || isServiceTemplate(template)) return undefined;
+  return { canary, owner, selector, template };
 }
 
-const revisions = new WeakMap<PodTemplateSpec, { readonly configs: string; readonly revision: Revision }>();
+const revisions = new WeakMap<Template, { readonly configs: string; readonly revision: Revision }>();
 
 /** The target's present revision. Hashed once per template and set of configs. */
-export function targetRevision({ configs }: Subject, template: PodTemplateSpec): Revision {
+export function targetRevision({ configs }: Subject, template: Template): Revision {
   const tracked = checksums(configs.tracked);
   const key = Object.entries(tracked).flat().join(" ");
   const known = revisions.get(template);
@@ -118,16 +124,17 @@ export function runMark(subject: Subject, run: RunState): RunMark {
   };
 }
 
-/** The run as the mesh and the judge know it. */
+/** The run as the mesh and the judge know it. A Service's workloads are not known: its callers' side alone speaks. */
 export function signalsRun(subject: Subject, run: RunState): Run {
-  const { canary, router, uid } = subject;
+  const { canary, router, uid, kind } = subject;
   const { primaryHost, canaryHost } = hostsOf(subject);
+  const workload = (name: string) => (kind.kind.kind === "Service" ? "" : name);
   return {
     route: router.route(canary),
     canaryUid: uid,
     namespace: canary.namespace,
-    primary: { host: primaryHost, workload: canary.names.primaryWorkload },
-    canary: { host: canaryHost, workload: canary.names.canaryWorkload },
+    primary: { host: primaryHost, workload: workload(canary.names.primaryWorkload) },
+    canary: { host: canaryHost, workload: workload(canary.names.canaryWorkload) },
     run: run.id,
     revision: run.revision,
   };

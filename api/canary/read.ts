@@ -55,7 +55,7 @@ function readSpec(canary: Canary, defaults: CanaryDefaults, report: Report): Rea
     namespace,
     provider,
     target: spec.targetRef,
-    ...(spec.autoscalerRef && { autoscaler: spec.autoscalerRef }),
+    ...(spec.autoscalerRef && spec.targetRef.kind !== "Service" && { autoscaler: spec.autoscalerRef }),
     ...(spec.metricsServer && { metricsServer: spec.metricsServer }),
     progressDeadline:
       1000 *

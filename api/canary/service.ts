@@ -59,7 +59,8 @@ function checkTimeout(value: string | undefined, field: string, report: Report):
 /** Names of everything that is generated, as Flagger makes them. */
 export function nameAll(target: TargetRef, service: ReadService, report: Report): CanaryNames {
   const names: CanaryNames = {
-    primaryWorkload: `${target.name}-primary`,
+    // A Service's primary is the very Service that routes lead to.
+    primaryWorkload: `${target.kind === "Service" ? service.name : target.name}-primary`,
     canaryWorkload: target.name,
     apexService: service.name,
     primaryService: `${service.name}-primary`,

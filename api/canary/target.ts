@@ -38,6 +38,8 @@ export function checkTarget(
   }
   if (knative && autoscalerRef)
     report("/spec/autoscalerRef", "must be absent: Knative scales its Services itself");
+  if (targetRef.kind === "Service" && !knative && autoscalerRef)
+    report("/spec/autoscalerRef", "is ignored: a Service has no pods of its own", "warning");
   const { minReplicas, maxReplicas } = autoscalerRef?.primaryScalerReplicas ?? {};
   if (minReplicas !== undefined && maxReplicas !== undefined && minReplicas > maxReplicas) {
     report(

@@ -3,7 +3,7 @@ import type { AutoscalerRef } from "../../api/generated/canaries.ts";
 import type { Kind, KubeObject, OwnerReference } from "../../api/resource.ts";
 import type { Snapshot } from "../../kube/contract.ts";
 import { canonicalJson } from "../revision.ts";
-import { copiedKeys } from "../targets/primary-workload.ts";
+import { copiedKeys } from "../targets/copied-keys.ts";
 import { annotationOperations, type Write } from "../write.ts";
 
 /** KEDA's ScaledObject (keda.sh/v1alpha1), as far as the controller reads it; what it does not is copied as it stands. */

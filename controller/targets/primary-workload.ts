@@ -1,23 +1,11 @@
 import type { OwnerReference } from "../../api/resource.ts";
 import type { JsonPatchOperation } from "../../kube/contract.ts";
 import { promotionId, type Revision } from "../revision.ts";
-import type { TargetKind, Workload } from "./kind.ts";
+import { copiedKeys } from "./copied-keys.ts";
+import type { Target, TargetKind, Workload } from "./kind.ts";
 import { primaryValue } from "./selector.ts";
+import { isService, presentService } from "./service.ts";
 import { type PrimarySource, primaryTemplate, promotionAnnotation } from "./template.ts";
-
-/** Labels or annotations of a target that are copied: keys that begin with one of `prefixes` (`*` = all), never Flux's own. */
-export function copiedKeys(
-  map: Readonly<Record<string, string>> | undefined,
-  prefixes: readonly string[],
-): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(map ?? {}).filter(
-      ([key]) =>
-        !key.includes("toolkit.fluxcd.io") &&
-        prefixes.some((prefix) => prefix === "*" || key.startsWith(prefix)),
-    ),
-  );
-}
 
 /** Written by `kubectl apply` and by the Deployment controller about the target itself: they would lie on the primary. */
 const ownAnnotations = [
@@ -93,8 +81,11 @@ export function promotePatch(
 }
 
 /** Whether a primary's template was made from `revision`. */
-export function hasRevision(primary: Workload, revision: Revision): boolean {
-  return primary.spec?.template.metadata?.annotations?.[promotionAnnotation] === promotionId(revision);
+export function hasRevision(primary: Target, revision: Revision): boolean {
+  const promotion = isService(primary)
+    ? presentService(primary).promotion
+    : primary.spec?.template.metadata?.annotations?.[promotionAnnotation];
+  return promotion === promotionId(revision);
 }
 
 /**
@@ -103,8 +94,8 @@ export function hasRevision(primary: Workload, revision: Revision): boolean {
  */
 export function replicasForRun(
   kind: TargetKind,
-  target: Workload,
-  primary: Workload | undefined,
+  target: Target,
+  primary: Target | undefined,
   autoscalerMinimum: number | undefined,
 ): number {
   const now = kind.replicas(target);

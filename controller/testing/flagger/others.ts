@@ -201,6 +201,35 @@ export const otherCases: FlaggerCases = {
     expect(followed?.spec?.metrics?.[0]?.resource?.target.averageUtilization).toBe(50);
   },
 
+  async "S1 istio/service: a Service as target is released by its selector"(bed) {
+    const selecting = (version: string) => ({ app: "podinfo", version });
+    const { spec, ...service } = existingService("podinfo");
+    await bed.put(ServiceKind, { ...service, spec: { ...spec, selector: selecting("1") } });
+    const targetRef = { apiVersion: "v1", kind: "Service", name: "podinfo" } as const;
+    const analysis = { stepWeights: [20, 60], threshold: 1, metrics: [success] };
+    await bed.put(CanaryKind, canaryOf({ targetRef, revertOnDeletion: true }, analysis));
+    await bed.until(phase("Initialized"));
+    const leadsTo = async (name: string) => (await bed.get(ServiceKind, name))?.spec?.selector?.version;
+    expect([await leadsTo("podinfo-primary"), await leadsTo("podinfo-canary")]).toEqual(["1", "1"]);
+    await bed.edit(ServiceKind, "podinfo", (object) => ({
+      ...object,
+      spec: { ...object.spec, selector: selecting("2") },
+    }));
+    await bed.until(({ status }) => status?.canaryWeight === 20);
+    expect([await leadsTo("podinfo-primary"), await leadsTo("podinfo-canary")]).toEqual(["1", "2"]);
+    await bed.until(ended("Succeeded"));
+    expect([await leadsTo("podinfo-primary"), await leadsTo("podinfo-canary")]).toEqual(["2", "2"]);
+    bed.failing = true;
+    await bed.edit(ServiceKind, "podinfo", (object) => ({
+      ...object,
+      spec: { ...object.spec, selector: selecting("3") },
+    }));
+    await bed.until(ended("Failed"));
+    expect([await leadsTo("podinfo"), await leadsTo("podinfo-primary")]).toEqual(["3", "2"]);
+    await bed.deleteCanary();
+    expect(await leadsTo("podinfo")).toBe("3");
+  },
+
   async "N1 nginx/lifecycle: rolled back, back at the old, tried again, mended"(bed) {
     await bed.put(IngressKind, {
       apiVersion: "networking.k8s.io/v1",
