@@ -5,13 +5,14 @@ import type { Subject } from "./subject.ts";
 import { isService } from "./targets/service.ts";
 
 /** Flagger's facts of an alert, and what it leaves out: image, revision, and the check that ended the run. */
-export function alertFields({ canary, target }: Subject, state: State): Alert["fields"] {
+export function alertFields({ canary, target, settings }: Subject, state: State): Alert["fields"] {
   const { analysis, progressDeadline, namespace } = canary;
   const { containers = [] } = (target && !isService(target) && target.spec?.template.spec) || {};
   const images = containers.flatMap(({ image }) => image ?? []);
   const { failure, applied } = state;
   const check = state.checks.find(({ name }) => name === failure?.check);
   const fields = {
+    Cluster: settings.clusterName ?? "",
     Target: `${canary.target.kind}/${canary.target.name}.${namespace}`,
     Image: images.join(", "),
     Revision: applied ?? "",

@@ -15,7 +15,7 @@ import type { Shards } from "../kube/shards.ts";
 import type { Clock } from "../lib/clock.ts";
 import { alertFields } from "./alert-fields.ts";
 import type { Writer } from "./carry-out.ts";
-import type { Decision, Effect } from "./decide/effects.ts";
+import type { Decision, Effect, Notice } from "./decide/effects.ts";
 import type { DecisionSpec } from "./decide/spec.ts";
 import type { State } from "./decide/state.ts";
 import { wantedTraffic } from "./decide/traffic.ts";
@@ -202,9 +202,9 @@ async function store(
     options,
   );
   if (stored === "told" && notice !== undefined)
-    options.eventHooks.tell(canary, subject.uid, next, { type: "Warning", message: notice.message });
+    options.eventHooks.tell(canary, subject.uid, next, { type: noticeType(notice), message: notice.message });
   if (stored === "same") return;
-  options.metrics.state(canary, decision.next);
+  options.metrics.state(canary, decision.next, wantedTraffic(next, spec));
   options.metrics.checks(canary, decision.next.checks);
   if (judgement !== undefined) options.metrics.judged(canary, judgement);
 }
@@ -238,8 +238,13 @@ export async function storeStatus(
     ({ type, message }) => type === "Ready" && message === notice?.message,
   );
   if (notice === undefined || told === true) return "written";
-  options.recorder.event(object, "Warning", notice.reason, notice.message);
+  options.recorder.event(object, noticeType(notice), notice.reason, notice.message);
   return "told";
+}
+
+/** What somebody asked for is no fault. */
+function noticeType({ reason }: Notice): "Normal" | "Warning" {
+  return ["Suspended", "Paused", "Queued"].includes(reason) ? "Normal" : "Warning";
 }
 
 function revisionWrite(subject: Subject, revision: string): Write | undefined {

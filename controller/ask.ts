@@ -13,20 +13,22 @@ export function followAsk(
   entry: Entry,
   { canary, uid }: Subject,
   ask: Ask | undefined,
-  options: Pick<ReconcileOptions, "hooks" | "clock" | "enqueue" | "logger">,
+  options: Pick<ReconcileOptions, "hooks" | "clock" | "enqueue" | "logger" | "metrics">,
 ): void {
   if (ask === undefined) return;
   const name = askName(ask);
   if (entry.asked?.about === name) return;
   entry.asked?.stop();
-  const { clock, hooks, enqueue, logger } = options;
+  const { clock, hooks, enqueue, logger, metrics } = options;
   const stop = new AbortController();
   const delay = Math.min(Math.max(ask.notBefore - clock.now(), 0), canary.analysis.interval);
   const cancel = clock.after(delay, () => {
+    const started = clock.monotonic();
     const ref = { namespace: canary.namespace, name: canary.name, uid };
     measure(ask, { hooks, clock, canary: ref, analysis: entry.analysis, signal: stop.signal })
       .then((measurement) => {
         if (stop.signal.aborted) return;
+        metrics.ticked(canary, clock.monotonic() - started);
         entry.measurement = measurement;
         delete entry.asked;
         enqueue(entry.key);

@@ -2,11 +2,14 @@ import type { Check } from "../analysis/checks/types.ts";
 import type { Judgement } from "../analysis/judge/types.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
 import type { Registry } from "../lib/metrics.ts";
-import { liveRun, type RunState, type State } from "./decide/state.ts";
+import type { RunState, State } from "./decide/state.ts";
+import type { Traffic } from "./decide/traffic.ts";
 
 /** The controller's own numbers: Flagger's names and labels, and what they leave out. */
 export interface ControllerMetrics {
-  state(canary: ReadCanary, state: State): void;
+  state(canary: ReadCanary, state: State, traffic: Pick<Traffic, "canaryWeight">): void;
+  /** Milliseconds that one tick's hooks and checks took. */
+  ticked(canary: ReadCanary, duration: number): void;
   checks(canary: ReadCanary, checks: readonly Check[]): void;
   /** What the judge said, for each of its tests. */
   judged(canary: ReadCanary, judgement: Judgement): void;
@@ -15,7 +18,8 @@ export interface ControllerMetrics {
   rolledBack(canary: ReadCanary, latency: number): void;
   /** Takes a deleted canary's series away. */
   forget(namespace: string, target: string): void;
-  total(byNamespace: ReadonlyMap<string, number>): void;
+  total(namespace: string, canaries: number): void;
+  info(version: string, meshProvider: string): void;
 }
 
 export function createControllerMetrics(registry: Registry): ControllerMetrics {
@@ -58,11 +62,18 @@ export function createControllerMetrics(registry: Registry): ControllerMetrics {
     [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   );
 
+  const info = registry.gauge("flagger_info", "Version and mesh provider information");
+  const tick = registry.histogram(
+    "flagger_canary_duration_seconds",
+    "Seconds spent performing canary analysis",
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  );
+
   /** The phase that was told last, by namespace and target. */
   const phases = new Map<string, string>();
 
   return {
-    state(canary, state) {
+    state(canary, state, { canaryWeight }) {
       const { namespace, names } = canary;
       const name = names.canaryWorkload;
       status.set({ name, namespace }, statusNumber(state));
@@ -71,7 +82,6 @@ export function createControllerMetrics(registry: Registry): ControllerMetrics {
       if (before !== undefined && before !== state.phase) phase.set({ ...labels, phase: before }, 0);
       phases.set(`${namespace}/${name}`, state.phase);
       phase.set({ ...labels, phase: state.phase }, 1);
-      const canaryWeight = liveRun(state)?.canaryWeight ?? 0;
       weight.set({ workload: name, namespace }, canaryWeight);
       weight.set({ workload: names.primaryWorkload, namespace }, 100 - canaryWeight);
     },
@@ -113,9 +123,11 @@ export function createControllerMetrics(registry: Registry): ControllerMetrics {
       registry.remove({ namespace, workload: target });
       registry.remove({ namespace, workload: `${target}-primary` });
     },
-    total(byNamespace) {
-      for (const [namespace, count] of byNamespace) total.set({ namespace }, count);
+    ticked({ namespace, names }, milliseconds) {
+      tick.observe({ name: names.canaryWorkload, namespace }, milliseconds / 1000);
     },
+    total: (namespace, canaries) => total.set({ namespace }, canaries),
+    info: (version, meshProvider) => info.set({ version, mesh_provider: meshProvider }, 1),
   };
 }
 

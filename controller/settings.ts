@@ -22,6 +22,8 @@ export interface ControllerSettings {
   readonly namespace?: string;
   /** Rollouts under way at the same time at most; no limit where absent. */
   readonly maxRollouts?: number;
+  /** Named in alerts, where several clusters tell one channel. */
+  readonly clusterName?: string;
   /** DNS suffix of Services. */
   readonly clusterDomain: string;
 }

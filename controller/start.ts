@@ -58,6 +58,8 @@ export interface ControllerOptions {
   readonly settings?: Partial<ControllerSettings>;
   /** Who answers the queries of metrics; shared by all canaries. */
   readonly providers?: Providers;
+  /** Told in `flagger_info`. */
+  readonly version?: string;
   /** Where the controller's numbers go. */
   readonly registry?: Registry;
   /** Called when a burst of work (a start, a wave of new Canaries) is over: the moment to tidy up. */
@@ -88,6 +90,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   const overlay = createOverlay(clock);
   const writer = createWriter(client, overlay);
   const metrics = createControllerMetrics(options.registry ?? createRegistry());
+  metrics.info(options.version ?? "unknown", settings.meshProvider);
   const index = createKeyIndex();
   const entries = new Map<string, Entry>();
   const flaggers = createFlaggers(settings.flaggerNamespaces);
@@ -189,8 +192,11 @@ export async function startController(options: ControllerOptions): Promise<Contr
         overlay.seen(kind, change.object, change.kind === "deleted");
       }),
     ),
-    informers.onChange(CanaryKind, ({ object }) => {
-      if (isOurs(object.metadata.namespace)) queue.add(keyOf(object));
+    informers.onChange(CanaryKind, ({ object, kind }) => {
+      const { namespace = "default" } = object.metadata;
+      if (!isOurs(namespace)) return;
+      queue.add(keyOf(object));
+      if (kind !== "modified") count(namespace, kind === "added" ? 1 : -1);
     }),
     ...watched.map((kind) => informers.onChange(kind, ({ object }) => wakeFor(object))),
     informers.onChange(ReplicaSetKind, ({ object }) => wakeDeployment(object)),
@@ -225,6 +231,14 @@ export async function startController(options: ControllerOptions): Promise<Contr
     return kinds.every((kind) => asked.get(nameOf(kind)) === true);
   }
 
+  /** Canaries by namespace. */
+  const totals = new Map<string, number>();
+  function count(namespace: string, more: number): void {
+    const now = (totals.get(namespace) ?? 0) + more;
+    totals.set(namespace, now);
+    metrics.total(namespace, now);
+  }
+
   function wakeFor({ kind, metadata }: KubeObject): void {
     wake(kind, metadata.namespace, metadata.name);
   }
@@ -235,16 +249,15 @@ export async function startController(options: ControllerOptions): Promise<Contr
   }
 
   function resync(): void {
-    const byNamespace = new Map<string, number>();
+    for (const namespace of totals.keys()) totals.set(namespace, 0);
     for (const object of informers.snapshot().list(CanaryKind)) {
       const namespace = object.metadata.namespace ?? "default";
       if (!isOurs(namespace)) continue;
       // All are known before the first may begin another.
       all.runs.set(keyOf(object), liveRun(readState(object.status)) !== undefined);
-      byNamespace.set(namespace, (byNamespace.get(namespace) ?? 0) + 1);
+      count(namespace, 1);
       queue.add(keyOf(object));
     }
-    metrics.total(byNamespace);
   }
 
   resync();

@@ -36,3 +36,15 @@ export function parseDuration(text: string): Milliseconds | undefined {
   }
   return text.startsWith("-") ? -total : total;
 }
+
+/** A duration as Go writes it, e.g. `1m0.5s`, `500ms`; fractions of a millisecond are left out. */
+export function formatDuration(duration: Milliseconds): string {
+  const whole = Math.trunc(duration);
+  if (Math.abs(whole) < 1000) return whole === 0 ? "0s" : `${whole}ms`;
+  const sign = whole < 0 ? "-" : "";
+  const seconds = Math.abs(whole) / 1000;
+  const [hours, minutes] = [Math.trunc(seconds / 3600), Math.trunc(seconds / 60) % 60];
+  const rest = `${Number((seconds % 60).toFixed(3))}s`;
+  if (hours > 0) return `${sign}${hours}h${minutes}m${rest}`;
+  return minutes > 0 ? `${sign}${minutes}m${rest}` : `${sign}${rest}`;
+}

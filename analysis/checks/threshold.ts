@@ -1,3 +1,4 @@
+import { formatDuration } from "../../lib/units.ts";
 import type { ThresholdRange } from "./metric.ts";
 import type { Check } from "./types.ts";
 
@@ -16,12 +17,12 @@ export function checkValue(name: string, value: number, range: ThresholdRange, q
     return noData(name, range, `no values found for metric ${name}: ${value}`, query);
   const { min, max } = range;
   if (min !== undefined && value < min) {
-    return { ...base, kind: "failed", value, reason: `${name} ${rounded(value)} < ${min}` };
+    return { ...base, kind: "failed", value, reason: `${inWords(name, value)} < ${limit(name, min)}` };
   }
   if (max !== undefined && value > max) {
-    return { ...base, kind: "failed", value, reason: `${name} ${rounded(value)} > ${max}` };
+    return { ...base, kind: "failed", value, reason: `${inWords(name, value)} > ${limit(name, max)}` };
   }
-  return { ...base, kind: "passed", value, reason: `${name} ${rounded(value)}` };
+  return { ...base, kind: "passed", value, reason: inWords(name, value) };
 }
 
 /** A check that found nothing to judge. */
@@ -45,4 +46,19 @@ function inconclusive(
   return query === undefined ? base : { ...base, query };
 }
 
-const rounded = (value: number): number => Number(value.toFixed(2));
+/** A value in Flagger's words: its events are read by tools. */
+function inWords(name: string, value: number): string {
+  switch (name) {
+    case "request-success-rate":
+      return `success rate ${value.toFixed(2)}%`;
+    case "request-duration":
+      return `request duration ${formatDuration(value)}`;
+    default:
+      return `${name} ${value.toFixed(2)}`;
+  }
+}
+
+function limit(name: string, value: number): string {
+  if (name === "request-duration") return formatDuration(value);
+  return name === "request-success-rate" ? `${value}%` : String(value);
+}

@@ -28,6 +28,7 @@ interface ServeOptions {
   readonly interception: "NONE" | "REDIRECT";
   readonly records?: string;
   readonly slackUrl?: string;
+  readonly clusterName?: string;
   readonly slackChannel: string;
   readonly slackUser: string;
   readonly msteamsUrl?: string;
@@ -121,6 +122,7 @@ export function addServe(program: Command): void {
       "--slack-url <url>",
       "for the controller: Slack webhook for Canaries without alerts of their own ($SLACK_URL wins)",
     )
+    .option("--cluster-name <name>", "for the controller: named in alerts")
     .option("--slack-channel <name>", "for the controller: its channel", "general")
     .option("--slack-user <name>", "for the controller: its sender", "flagger")
     .option("--msteams-url <url>", "for the controller: the same for Microsoft Teams ($MSTEAMS_URL wins)")
@@ -234,6 +236,7 @@ function positiveNumber(text: string): number {
 
 function settingsOf(options: ServeOptions): Partial<ControllerSettings> {
   const { meshProvider, metricsServer, maxRollouts, namespace, selectorLabels, includeLabelPrefix } = options;
+  const { clusterName } = options;
   const eventWebhook = process.env.EVENT_WEBHOOK_URL || options.eventWebhook;
   return {
     crossNamespaceRefs: options.crossNamespaceRefs,
@@ -241,6 +244,7 @@ function settingsOf(options: ServeOptions): Partial<ControllerSettings> {
     meshProvider,
     ...(metricsServer !== undefined && { metricsServer }),
     ...(maxRollouts !== undefined && { maxRollouts }),
+    ...(clusterName !== undefined && { clusterName }),
     ...(namespace !== undefined && { namespace }),
     ...(selectorLabels !== undefined && { selectorLabels: selectorLabels.split(",") }),
     ...(includeLabelPrefix !== undefined && { includeLabelPrefixes: includeLabelPrefix.split(",") }),

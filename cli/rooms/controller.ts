@@ -21,6 +21,7 @@ import { createHooks } from "../../webhooks/hooks/call.ts";
 import { serveGates } from "../../webhooks/hooks/gates.ts";
 import { homeNamespace } from "../up/install.ts";
 import { trimHeap } from "../up/trim-heap.ts";
+import { version } from "../version.ts";
 import { type Ends, endInOrder } from "./ends.ts";
 import { isGone, ownHolder } from "./holder.ts";
 import { ports } from "./ports.ts";
@@ -113,6 +114,7 @@ async function start(options: ControllerRoomOptions, atEnd: Ends): Promise<Omit<
     analyst,
     hooks,
     registry,
+    version,
     acknowledged,
     settings,
     providers: createProviders({

@@ -56,6 +56,11 @@ export function describePosition(
   canary: string,
 ): string {
   if (plan.kind === "weights") return `Advance ${canary} canary weight ${canaryWeight}`;
-  if (canaryWeight > 0) return "Routing all traffic to canary";
+  if (canaryWeight > 0) {
+    const isMirrored = plan.kind === "blue-green" && plan.mirror !== undefined;
+    return isMirrored
+      ? "Stop traffic mirroring and route all traffic to canary"
+      : "Routing all traffic to canary";
+  }
   return `Advance ${canary} canary iteration ${iterations}/${plan.iterations}`;
 }

@@ -190,7 +190,15 @@ function shiftToPrimary(state: Promoting, seen: Observation, spec: DecisionSpec)
     effects: [
       { kind: "store" },
       { kind: "set-traffic", run },
-      { kind: "event", type: "Normal", reason: "Finalising", message: "Routing all traffic to primary" },
+      {
+        kind: "event",
+        type: "Normal",
+        reason: "Finalising",
+        message:
+          spec.stepWeightPromotion > 0
+            ? `Advance ${spec.canary} primary weight 100`
+            : "Routing all traffic to primary",
+      },
     ],
   };
 }

@@ -182,7 +182,12 @@ function askPostRollout({ closed, phase }: Resting, seen: Observation, spec: Dec
 
 export function hookEvents(
   outcomes: NonNullable<Observation["measurement"]>["hooks"],
-  title: "Pre-rollout" | "Post-rollout" | "Confirm-rollout" | "Confirm-promotion",
+  title:
+    | "Pre-rollout"
+    | "Post-rollout"
+    | "Confirm-rollout"
+    | "Confirm-traffic-increase"
+    | "Confirm-promotion",
 ): readonly Effect[] {
   return outcomes.map(({ name, answer }) =>
     answer.kind === "passed"
@@ -191,7 +196,7 @@ export function hookEvents(
           kind: "event",
           type: "Warning",
           reason: "HookFailed",
-          message: `${title} hook ${name} failed: ${answer.text}`,
+          message: `${title} hook ${name} failed ${answer.text}`,
         },
   );
 }

@@ -104,6 +104,16 @@ function closeFailed(
     effects: [
       ...first,
       { kind: "store" },
+      ...(cause.reason === "Hook" && cause.check
+        ? [
+            {
+              kind: "event",
+              type: "Warning",
+              reason: "HookPassed",
+              message: `Rollback check ${cause.check} passed`,
+            } as const,
+          ]
+        : []),
       { kind: "event", type: "Warning", reason: "RolledBack", message: rollingBack(state, spec, cause) },
       {
         kind: "event",
@@ -122,9 +132,22 @@ function rollingBack(
   spec: DecisionSpec,
   { reason, message }: Cause,
 ): string {
-  if (reason === "Threshold")
-    return `Rolling back ${spec.canary} failed checks threshold reached ${failedChecks}: ${message}`;
-  return `Rolling back ${spec.canary} ${message}`;
+  const begin = `Rolling back ${spec.canary}`;
+  switch (reason) {
+    case "Threshold":
+      return `${begin} failed checks threshold reached ${failedChecks}: ${evidence(message)}`;
+    case "Deadline":
+      return `${begin} progress deadline exceeded ${message}`;
+    case "Hook":
+      return `${begin} manual webhook invoked: ${message}`;
+    default:
+      return `${begin} ${message}`;
+  }
+}
+
+/** The rule that ended the run says so itself; what it ended it for follows. */
+function evidence(message: string): string {
+  return message.replace(/^failed checks threshold reached \d+: /, "");
 }
 
 /** What a person or a hook asked for is no fault. */
@@ -135,7 +158,7 @@ function severityOf({ reason }: Cause): "warn" | "error" {
 function alertText({ failedChecks }: Progressing | Promoting, { reason, message }: Cause): string {
   switch (reason) {
     case "Threshold":
-      return `Failed checks threshold reached ${failedChecks}: ${message}`;
+      return `Failed checks threshold reached ${failedChecks}: ${evidence(message)}`;
     case "Deadline":
       return `Progress deadline exceeded ${message}`;
     case "Promotion":

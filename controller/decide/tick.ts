@@ -115,6 +115,7 @@ function carryOut(
     "Pre-rollout",
   );
   const before = [...started, ...passed];
+  const opened = openedGates(measurement);
   const left = advice.kind === "step" || advice.kind === "promote" ? heldFor(state, seen, spec) : 0;
   if (left > 0) {
     const message = `Halt ${spec.canary} advancement held at weight ${state.canaryWeight} for ${Math.ceil(left / 1000)} s more`;
@@ -126,11 +127,7 @@ function carryOut(
     case "hold":
       return {
         next: counted,
-        effects: [
-          { kind: "store" },
-          ...before,
-          event("Warning", "Halt", `Halt ${spec.canary} advancement ${advice.reason}`),
-        ],
+        effects: [{ kind: "store" }, ...before, event("Warning", "Halt", haltText(advice, spec))],
         ...(advice.stalled && { notice: { reason: "Inconclusive", message: advice.reason, stalled: true } }),
       };
     case "step": {
@@ -162,6 +159,7 @@ function carryOut(
           { kind: "store" },
           { kind: "set-traffic", run: next.run },
           ...before,
+          ...opened,
           event("Normal", "Advance", describePosition(spec.plan, next, spec.canary)),
         ],
       };
@@ -170,9 +168,29 @@ function carryOut(
       const closed = closedGate(measurement, seen, spec, "confirm-promotion");
       if (closed !== undefined)
         return waitAtGate(state, { ...counted, phase: "WaitingPromotion" }, spec, closed, before);
-      return promote(counted, seen, spec, before);
+      return promote(counted, seen, spec, [...before, ...opened]);
     }
   }
+}
+
+/** Flagger's words for a tick that does not advance; it tells missing values apart from bad ones. */
+function haltText({ reason, checks }: Advice, spec: DecisionSpec): string {
+  const missing = checks.find((check) => check.reason === reason && check.cause === "no-data");
+  if (missing === undefined) return `Halt ${spec.canary} advancement ${reason}`;
+  const { name } = missing;
+  const metric = name.startsWith("request-") ? `${spec.provider} metric ${name}` : `metric ${name}`;
+  const found = `no values found for ${metric} probably ${spec.target} is not receiving traffic`;
+  return `Halt advancement ${found}: ${reason.slice(reason.indexOf(": ") + 2)}`;
+}
+
+/** The gates that were asked and let the canary go on. */
+function openedGates(measurement: Measurement | undefined): readonly Effect[] {
+  const open = (type: GateType) =>
+    (measurement?.hooks ?? []).filter((hook) => hook.type === type && hook.answer.kind === "passed");
+  return [
+    ...hookEvents(open("confirm-traffic-increase"), "Confirm-traffic-increase"),
+    ...hookEvents(open("confirm-promotion"), "Confirm-promotion"),
+  ];
 }
 
 /** Milliseconds for which the weight is to be held yet. */

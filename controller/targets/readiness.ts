@@ -50,7 +50,8 @@ function unreadyReason({ spec, status }: Deployment, threshold: Percent): string
   if (updated < desired) return `${updated} out of ${desired} new replicas have been updated`;
   if (replicas > updated) return `${replicas - updated} old replicas are pending termination`;
   const needed = Math.floor((updated * threshold) / 100);
-  if (available < needed) return `${available} of ${updated} updated replicas are available`;
+  if (available < needed)
+    return `${available} of ${updated} (readyThreshold ${threshold}%) updated replicas are available`;
   return undefined;
 }
 
