@@ -1,4 +1,4 @@
-/** Rollouts that somebody disturbs (3.11 of the reliability goals): each row ends in the state that its author meant. */
+/** Rollouts that somebody disturbs (3.11 of the reliability goals): each row ends in the state that its author meant. Scalers and deletion in every phase: controller/disturbed.test.ts. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Deployment, DeploymentKind, ServiceKind } from "../../api/core.ts";
 import { CanaryKind, DestinationRuleKind, VirtualServiceKind } from "../../api/kinds.ts";
