@@ -25,6 +25,8 @@ export interface Hook {
   readonly retries: number;
   readonly disableTLS: boolean;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Secret of the Canary's namespace that proves who calls. */
+  readonly secret?: string;
 }
 
 export interface CanaryRef {

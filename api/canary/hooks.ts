@@ -17,6 +17,7 @@ export function readHooks(webhooks: readonly CanaryWebhook[], field: string, rep
       disableTLS: webhook.disableTLS ?? false,
       muteAlert: webhook.muteAlert ?? false,
       metadata: webhook.metadata ?? {},
+      ...(webhook.secretRef && { secret: webhook.secretRef.name }),
     };
   });
 }

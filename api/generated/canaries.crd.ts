@@ -2242,6 +2242,20 @@ const schema: Schema = {
           "type": "boolean",
           "description": "Sends no alerts about this webhook."
          },
+         "secretRef": {
+          "title": "WebhookSecretRef",
+          "description": "Secret of type fairlead.dev/hook in the Canary's namespace. Its key hmac-key signs the call, every other key is sent as a header.",
+          "type": "object",
+          "required": [
+           "name"
+          ],
+          "properties": {
+           "name": {
+            "type": "string",
+            "minLength": 1
+           }
+          }
+         },
          "metadata": {
           "type": "object",
           "additionalProperties": {
@@ -2923,6 +2937,20 @@ const schema: Schema = {
          "muteAlert": {
           "type": "boolean",
           "description": "Sends no alerts about this webhook."
+         },
+         "secretRef": {
+          "title": "WebhookSecretRef",
+          "description": "Secret of type fairlead.dev/hook in the Canary's namespace. Its key hmac-key signs the call, every other key is sent as a header.",
+          "type": "object",
+          "required": [
+           "name"
+          ],
+          "properties": {
+           "name": {
+            "type": "string",
+            "minLength": 1
+           }
+          }
          },
          "metadata": {
           "type": "object",

@@ -678,9 +678,16 @@ export interface CanaryWebhook {
    * Sends no alerts about this webhook.
    */
   readonly muteAlert?: boolean;
+  readonly secretRef?: WebhookSecretRef;
   readonly metadata?: {
     readonly [k: string]: string;
   };
+}
+/**
+ * Secret of type fairlead.dev/hook in the Canary's namespace. Its key hmac-key signs the call, every other key is sent as a header.
+ */
+export interface WebhookSecretRef {
+  readonly name: string;
 }
 /**
  * Keeps a user on the version that answered first.

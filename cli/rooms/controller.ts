@@ -102,7 +102,10 @@ async function start(options: ControllerRoomOptions, atEnd: Ends): Promise<Omit<
     ...(options.alerts && { fallback: options.alerts }),
   });
   atEnd(() => alerts.close());
-  const hooks = createHooks({ clock, guard, alerts });
+  const hooks = createHooks({
+    ...{ clock, guard, alerts },
+    secret: (namespace, name) => informers.snapshot().get(SecretKind, namespace, name),
+  });
   atEnd(() => hooks.close());
   const gates = await serveGates({ host: options.host, port: ports.gates, client, logger: hooksLogger });
   atEnd(() => gates.close());

@@ -1,14 +1,18 @@
 import { Agent, request } from "undici";
+import type { Secret } from "../../api/core.ts";
 import type { Hook, HookAnswer, Hooks, RunId } from "../../api/hooks.ts";
 import type { AddressGuard } from "../../lib/address-guard.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { redact } from "../../lib/redaction.ts";
 import type { Alerts } from "../alerts/send.ts";
+import { type Credentials, readCredentials, sign, withoutSecrets } from "./authenticate.ts";
 
 export interface HooksOptions {
   readonly clock: Clock;
   /** Which addresses may be called: users name them. */
   readonly guard: AddressGuard;
+  /** A Secret of a namespace; none are known where absent. */
+  readonly secret?: (namespace: string, name: string) => Secret | undefined;
   /** Where alerts go. */
   readonly alerts: Pick<Alerts, "send">;
 }
@@ -21,11 +25,17 @@ const longestText = 512;
 
 /**
  * Calls a Canary's webhooks as Flagger does: POST of `{name, namespace, phase, checksum, metadata}`, `timeout` for each
- * attempt, `retries` after connection errors, 429 and 5xx (not 501). Any 2xx passes; redirects are not followed.
+ * attempt, `retries` after connection errors, 429 and 5xx (not 501). Any 2xx passes; redirects are not followed. A hook's
+ * Secret adds headers and a signature to each attempt; it is read anew at each call.
  *
  * Gates and rollbacks by push are not served yet.
  */
-export function createHooks({ clock, guard, alerts }: HooksOptions): Hooks & { close(): Promise<void> } {
+export function createHooks({
+  clock,
+  guard,
+  alerts,
+  secret,
+}: HooksOptions): Hooks & { close(): Promise<void> } {
   const { lookup } = guard;
   const trusting = new Agent({ connect: { lookup, rejectUnauthorized: false } });
   const strict = new Agent({ connect: { lookup } });
@@ -33,13 +43,22 @@ export function createHooks({ clock, guard, alerts }: HooksOptions): Hooks & { c
     async call(hook, phase, run, idempotencyId, signal) {
       const refusal = guard.refusal(hook.url);
       if (refusal !== undefined) return { kind: "failed", text: refusal };
-      const body = JSON.stringify(payload(hook, phase, run));
+      const credentials =
+        hook.secret === undefined
+          ? { headers: {}, hidden: [] }
+          : readCredentials(secret?.(run.canary.namespace, hook.secret), hook.secret);
+      if ("problem" in credentials) return { kind: "failed", text: credentials.problem };
+      const call: Call = {
+        ...{ hook, credentials, signal, id: idempotencyId, clock },
+        body: JSON.stringify(payload(hook, phase, run)),
+        dispatcher: hook.disableTLS ? trusting : strict,
+      };
       let answer: HookAnswer = { kind: "inconclusive", text: "not asked" };
       for (let attempt = 0; attempt <= hook.retries; attempt++) {
         if (attempt > 0) await pause(clock, Math.min(firstPause * 2 ** (attempt - 1), longestPause), signal);
         if (signal.aborted) return answer;
-        const tried = await post(hook, body, idempotencyId, signal, hook.disableTLS ? trusting : strict);
-        answer = tried.answer;
+        const tried = await post(call);
+        answer = { ...tried.answer, text: withoutSecrets(tried.answer.text, credentials.hidden) };
         if (!tried.again) return answer;
       }
       return answer;
@@ -58,18 +77,36 @@ function payload({ metadata }: Hook, phase: string, { canary, checksum }: RunId)
   return { name: canary.name, namespace: canary.namespace, phase, checksum, metadata };
 }
 
-async function post(
-  hook: Hook,
-  body: string,
-  idempotencyId: string,
-  signal: AbortSignal,
-  dispatcher: Agent,
-): Promise<{ readonly answer: HookAnswer; readonly again: boolean }> {
+/** What all attempts of one call have in common. */
+interface Call {
+  readonly hook: Hook;
+  readonly body: string;
+  readonly id: string;
+  readonly credentials: Exclude<Credentials, { readonly problem: string }>;
+  readonly signal: AbortSignal;
+  readonly dispatcher: Agent;
+  readonly clock: Pick<Clock, "now">;
+}
+
+async function post({
+  hook,
+  body,
+  id,
+  credentials: { headers, key },
+  signal,
+  dispatcher,
+  clock,
+}: Call): Promise<{ readonly answer: HookAnswer; readonly again: boolean }> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(hook.timeout)]);
   try {
     const { statusCode: status, body: answered } = await request(hook.url, {
       method: "POST",
-      headers: { "content-type": "application/json", "idempotency-key": idempotencyId },
+      headers: {
+        ...headers,
+        "content-type": "application/json",
+        "idempotency-key": id,
+        ...(key && sign(key, id, body, clock.now())),
+      },
       body,
       signal: limit,
       dispatcher,
