@@ -190,8 +190,10 @@ export const otherCases: FlaggerCases = {
     await setImage(bed, "6.0.1");
     await bed.until(phase("Promoting"));
     // The primary is to have the pods for all traffic first. The cluster's autoscaler, which no bed runs, follows its floor.
-    const least = (await bed.get(HorizontalPodAutoscalerKind, names.primary))?.spec?.minReplicas ?? 0;
-    expect(least).toBeGreaterThanOrEqual(2);
+    const floor = async () =>
+      (await bed.get(HorizontalPodAutoscalerKind, names.primary))?.spec?.minReplicas ?? 0;
+    await bed.until(async () => (await floor()) > 2);
+    const least = await floor();
     await bed.edit(DeploymentKind, names.primary, (object) => ({
       ...object,
       ...(object.spec && { spec: { ...object.spec, replicas: least } }),
