@@ -108,6 +108,8 @@ async function release(name: string, webhooks: readonly CanaryWebhook[]): Promis
     }),
   );
   await waitFor(cluster, name, ({ status }) => status?.phase === "Initialized");
+  // Alerts wait for nobody: the first one may come after the phase.
+  await expect.poll(() => calls.some(({ path }) => path === "/alert"), { timeout: 10_000 }).toBe(true);
   calls.length = 0;
   await cluster.client.patch(DeploymentKind, "default", name, {
     kind: "json",
@@ -151,11 +153,13 @@ test("all eight hooks are called in Flagger's order with its payload and phases"
   expect(events[0]?.metadata).toMatchObject({ eventType: "Normal", user: "own" });
   expect(Number(events[0]?.metadata.timestamp)).toBeGreaterThan(Date.now() - 60_000);
 
-  const alerts = calls.filter(({ path }) => path === "/alert");
-  expect(alerts.map(({ severity, message }) => `${severity} ${message}`)).toEqual([
-    "info New revision detected, progressing canary analysis.",
-    "info Canary analysis completed successfully, promotion finished.",
-  ]);
+  const alerts = () => calls.filter(({ path }) => path === "/alert");
+  await expect
+    .poll(() => alerts().map(({ severity, message }) => `${severity} ${message}`), { timeout: 10_000 })
+    .toEqual([
+      "info New revision detected, progressing canary analysis.",
+      "info Canary analysis completed successfully, promotion finished.",
+    ]);
 });
 
 test("a gate is closed until it is opened, is told once, and outlives its server; the switch takes a canary back", async () => {
