@@ -15,7 +15,10 @@ const clusterRole: Kind = { ...rbac, kind: "ClusterRole", plural: "clusterroles"
 const clusterRoleBinding: Kind = { ...rbac, kind: "ClusterRoleBinding", plural: "clusterrolebindings" };
 const rbacVersion = `${rbac.group}/${rbac.version}`;
 
-/** Brings the API server our kinds the control plane's namespace and the right to look into the mesh; what is there already is brought up to date. */
+/**
+ * Brings the API server our kinds, the control plane's namespace and the right to look into the mesh; what is there
+ * already is brought up to date.
+ */
 export async function install(client: Client): Promise<void> {
   for (const crd of crds) await put(client, CustomResourceDefinitionKind, crd);
   await put(client, NamespaceKind, {

@@ -122,8 +122,8 @@ export function createDeltaStream(first: View, options: StreamOptions): DeltaStr
   }
 
   function flushType(type: ResourceType, subscription: Subscription): void {
-    // Weights are small and never wait behind what is large.
     if (subscription.inFlight.length >= inFlightLimit) return;
+    // Weights are small and never wait behind what is large.
     if (type !== "runtime" && !isOpen()) return;
     const target = targetOf(type);
     const waits = waitsForOthers(type);

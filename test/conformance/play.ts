@@ -47,10 +47,9 @@ export async function play(scenario: Scenario, server: Server, webhook: Webhook)
   for (const [name, content] of Object.entries(scenario.files)) await shell?.write(name, content);
   const answers: Answer[] = [];
   const watches: Promise<Answer>[] = [];
-  const stop = new AbortController();
   for (const step of scenario.steps) {
     if (step.events !== undefined) {
-      watches.push((await follow(running, step, step.events, stop.signal)).answer);
+      watches.push((await follow(running, step, step.events)).answer);
       continue;
     }
     if (step.run !== undefined) {
@@ -67,7 +66,6 @@ export async function play(scenario: Scenario, server: Server, webhook: Webhook)
     });
   }
   answers.push(...(await Promise.all(watches)));
-  stop.abort();
   await shell?.close();
   return answers;
 }
@@ -201,7 +199,6 @@ async function follow(
   running: Running,
   step: Step,
   count: number,
-  end: AbortSignal,
 ): Promise<{ readonly answer: Promise<Answer> }> {
   const { body, statusCode } = await open(running, step);
   let ended = false;
@@ -209,8 +206,6 @@ async function follow(
     ended = true;
     body.destroy();
   };
-  if (end.aborted) stop();
-  end.addEventListener("abort", stop, { once: true });
   const read = async (): Promise<Answer> => {
     const events: unknown[] = [];
     const timer = setTimeout(stop, 15_000);
@@ -229,7 +224,6 @@ async function follow(
       if (!ended) throw error;
     } finally {
       clearTimeout(timer);
-      end.removeEventListener("abort", stop);
       stop();
     }
     const value = normalise({ status: statusCode, events: events.slice(0, count) }, running.own);

@@ -229,9 +229,12 @@ describe.skipIf(envoyMissing)("on a real Envoy", () => {
     for (const bytes of raw) answers.push(await status(bytes));
     expect(answers.filter((answer) => ![200, 400].includes(answer))).toEqual([]);
     await fetch(`http://${envoy?.admin}/reopen_logs`, { method: "POST" });
-    const lines = readFileSync(join(folder, "access.log"), "utf8").trim().split("\n");
-    expect(lines.length).toBe(answers.length);
-    expect(lines.map((line) => Object.keys(JSON.parse(line) as object).length)).toEqual(answers.map(() => 4));
+    const lines = () => readFileSync(join(folder, "access.log"), "utf8").trim().split("\n");
+    // Envoy writes its log by a thread of its own, after it has answered.
+    await expect.poll(() => lines().length, { timeout: 10_000 }).toBe(answers.length);
+    expect(lines().map((line) => Object.keys(JSON.parse(line) as object).length)).toEqual(
+      answers.map(() => 4),
+    );
   });
 
   test("S24: a place that a token names is never connected to", async () => {
