@@ -1,6 +1,15 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { emptyMap, getKey, mapOf, type SortedMap, valuesOf, withKey, withoutKey } from "./sorted-map.ts";
+import {
+  changedBetween,
+  emptyMap,
+  getKey,
+  mapOf,
+  type SortedMap,
+  valuesOf,
+  withKey,
+  withoutKey,
+} from "./sorted-map.ts";
 
 const key = fc.string({ minLength: 1, maxLength: 3, unit: fc.constantFrom("a", "b", "c", "\0") });
 const step = fc.record({ key, remove: fc.boolean(), value: fc.nat() });
@@ -26,6 +35,32 @@ test("holds what a Map holds, in key order, and old versions stay as they were",
         sorted.filter(([key]) => key.startsWith("ab")).map(([, value]) => value),
       );
       expect(valuesOf(mapOf(reference))).toEqual(valuesOf(map));
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test("tells the keys that differ between two versions, and between two that have nothing in common", () => {
+  const wide = fc.record({ key: fc.integer({ min: 0, max: 400 }), remove: fc.boolean(), value: fc.nat(2) });
+  const apply = (
+    from: SortedMap<number>,
+    steps: readonly { key: number; remove: boolean; value: number }[],
+  ) =>
+    steps.reduce(
+      (map, { key, remove, value }) => (remove ? withoutKey(map, `k${key}`) : withKey(map, `k${key}`, value)),
+      from,
+    );
+  const steps = (maxLength: number) => fc.array(wide, { maxLength });
+  fc.assert(
+    fc.property(steps(300), steps(300), steps(20), (first, other, more) => {
+      const base = apply(mapOf(Array.from({ length: 200 }, (_, index) => [`k${index}`, 0] as const)), first);
+      for (const after of [apply(base, more), apply(emptyMap(), other), emptyMap<number>()]) {
+        const expected = Array.from({ length: 401 }, (_, key) => `k${key}`).filter(
+          (key) => getKey(base, key) !== getKey(after, key),
+        );
+        expect(changedBetween(base, after).sort()).toEqual(expected.sort());
+        expect(changedBetween(after, base).sort()).toEqual(expected.sort());
+      }
     }),
     { numRuns: 100 },
   );

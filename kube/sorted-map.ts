@@ -87,6 +87,46 @@ export function valuesOf<V>(map: SortedMap<V>, prefix = ""): readonly V[] {
   return found;
 }
 
+/**
+ * Keys that one of two maps has and the other has not, or has with another value.
+ *
+ * One of which the other is a changed copy costs little beside the change: chunks that both share at the beginning and at
+ * the end are passed by.
+ */
+export function changedBetween<V>(before: SortedMap<V>, after: SortedMap<V>): string[] {
+  const [old, now] = [before.chunks, after.chunks];
+  const shorter = Math.min(old.length, now.length);
+  let start = 0;
+  while (start < shorter && old[start] === now[start]) start += 1;
+  let end = 0;
+  while (end < shorter - start && old[old.length - 1 - end] === now[now.length - 1 - end]) end += 1;
+  const changed: string[] = [];
+  let [at, from] = [start, 0];
+  /** Passes by what the old map has below `key`: it is gone. @returns the old value of `key` */
+  const passTo = (key: string | undefined): V | undefined => {
+    for (let chunk = old[at]; chunk !== undefined && at < old.length - end; chunk = old[at]) {
+      for (let name = chunk.keys[from]; name !== undefined; name = chunk.keys[from]) {
+        if (key !== undefined && name > key) return undefined;
+        from += 1;
+        if (name === key) return chunk.values[from - 1];
+        changed.push(name);
+      }
+      [at, from] = [at + 1, 0];
+    }
+    return undefined;
+  };
+  for (const chunk of now.slice(start, now.length - end)) {
+    if (from === 0 && chunk === old[at]) {
+      at += 1;
+      continue;
+    }
+    for (const [index, key] of chunk.keys.entries())
+      if (passTo(key) !== chunk.values[index]) changed.push(key);
+  }
+  passTo(undefined);
+  return changed;
+}
+
 /** The first chunk that may hold `key`: whose last key is not below it. The number of chunks where none may. */
 function chunkIndex<V>({ chunks }: SortedMap<V>, key: string): number {
   let low = 0;

@@ -1,8 +1,8 @@
 import { type Caller, isVisible, routesFor } from "../model/caller.ts";
-import type { ServiceEndpoints } from "../model/endpoint.ts";
 import { blackHoleCluster, passthroughCluster } from "../model/names.ts";
 import type { RouteTable } from "../model/route.ts";
 import { isHttp, type Service } from "../model/service.ts";
+import { changedKeys } from "../model/shared-map.ts";
 import {
   type ConnectionChain,
   type ConnectionModel,
@@ -36,9 +36,9 @@ interface Known {
   readonly policies: ConnectionModel["policies"];
   readonly egress: ConnectionModel["egress"];
   readonly tables: readonly RouteTable[];
-  /** Of the Services without an address, on whose endpoints the ports depend. */
-  readonly endpoints: readonly (ServiceEndpoints | undefined)[];
-  readonly headless: readonly string[];
+  readonly endpoints: ConnectionModel["endpoints"];
+  /** Hosts of the Services without an address, on whose endpoints the ports depend. */
+  readonly headless: ReadonlySet<string>;
   readonly fingerprint: string;
   readonly ports: readonly RedirectPort[];
 }
@@ -56,14 +56,17 @@ export function createRedirectPorts() {
     const tables = connectionTables(routesFor(model.routes, caller));
     const sameServices = before?.services === services;
     const headless = sameServices ? before.headless : headlessHosts(services);
-    const endpoints = headless.map((host) => model.endpoints.get(host));
+    const { endpoints } = model;
     const unchanged =
       sameServices &&
       before.egress === model.egress &&
       before.policies === policies &&
       isSameList(before.tables, tables) &&
-      isSameList(before.endpoints, endpoints);
-    if (unchanged) return before.ports;
+      !changedKeys(before.endpoints, endpoints).some((host) => headless.has(host));
+    if (unchanged) {
+      byCaller.set(key, { ...before, endpoints });
+      return before.ports;
+    }
     const collected = collect(model, caller, tables);
     const fingerprint = JSON.stringify(collected);
     const ports = before?.fingerprint === fingerprint ? before.ports : collected;
@@ -82,13 +85,14 @@ export function createRedirectPorts() {
 }
 
 /** Hosts whose connections go to their pods' own addresses. */
-function headlessHosts(services: ConnectionModel["services"]): string[] {
-  return Array.from(services.values())
+function headlessHosts(services: ConnectionModel["services"]): ReadonlySet<string> {
+  const found = services
+    .values()
     .filter(
       ({ addresses, ports, resolution }) =>
         resolution === undefined && addresses.length === 0 && ports.some(isConnectionPort),
-    )
-    .map(({ host }) => host);
+    );
+  return new Set(found.map(({ host }) => host));
 }
 
 function isConnectionPort({ protocol }: Service["ports"][number]): boolean {

@@ -1,4 +1,5 @@
 import {
+  changedBetween,
   emptyMap,
   getKey,
   mapOf,
@@ -48,14 +49,7 @@ export class SharedMap<Value> implements ReadonlyMap<string, Value> {
 
   /** Keys that one of the two has and the other has not, or has with another value. */
   changedSince(before: SharedMap<Value>): string[] {
-    if (before.#sorted === this.#sorted) return [];
-    const kept = new Set(before.#sorted.chunks);
-    const suspects = new Set<string>();
-    for (const chunk of this.#sorted.chunks) {
-      if (!kept.delete(chunk)) for (const key of chunk.keys) suspects.add(key);
-    }
-    for (const { keys } of kept) for (const key of keys) suspects.add(key);
-    return [...suspects].filter((key) => before.get(key) !== this.get(key));
+    return before.#sorted === this.#sorted ? [] : changedBetween(before.#sorted, this.#sorted);
   }
 
   forEach(callback: (value: Value, key: string, map: ReadonlyMap<string, Value>) => void): void {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { EndpointSliceKind } from "../../api/core.ts";
+import { EndpointSliceKind, ServiceKind } from "../../api/core.ts";
 import type { KubeObject } from "../../api/resource.ts";
-import { snapshotOf } from "../../kube/snapshot.ts";
+import { createSnapshot, kindKey, objectsOf, withObject } from "../../kube/snapshot.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { createBuilder } from "../../mesh/build/builder.ts";
 import { typeUrls } from "../../mesh/build/resource.ts";
@@ -15,7 +15,8 @@ import { createResponses } from "../../mesh/xds/response.ts";
 import { createDeltaStream } from "../../mesh/xds/stream.ts";
 
 /** The quickest counts: what the machine does beside is not the change's cost. */
-const rounds = 21;
+const rounds = 200;
+const attempts = 3;
 
 function service(index: number): KubeObject {
   return {
@@ -40,19 +41,32 @@ function slice(index: number, address: string): KubeObject {
   } as KubeObject;
 }
 
-/** What one changed endpoint costs where there are `count` services. */
-function costOf(count: number): { readonly pushes: number; readonly bytes: number; readonly ms: number } {
-  const objects = Array.from({ length: count }, (_, index) => [
-    service(index),
-    slice(index, "10.1.0.1"),
-  ]).flat();
+/** What one changed endpoint cost. */
+interface Cost {
+  readonly pushes: number;
+  readonly bytes: number;
+  readonly ms: number;
+}
+
+/** A mesh of `count` services with one proxy that holds everything: each call changes one endpoint. */
+function meshOf(count: number): () => Cost {
+  const numbers = Array.from({ length: count }, (_, index) => index);
+  const services = objectsOf(numbers.map(service));
+  let slices = objectsOf(numbers.map((index) => slice(index, "10.1.0.1")));
+  const snapshot = () =>
+    createSnapshot(
+      new Map([
+        [kindKey(ServiceKind), services],
+        [kindKey(EndpointSliceKind), slices],
+      ]),
+    );
   const translate = createTranslator(defaultSettings);
   const silent = { inboundAccessLogs: () => [], outboundAccessLogs: () => [], upstreamAttemptLogs: () => [] };
   const builder = createBuilder({ policyFilters: () => noPolicies, telemetry: silent });
   const proxy = readNode({ id: "sidecar~10.9.0.1~web-1.demo~demo.svc.cluster.local", metadata: {} });
   if ("refused" in proxy) throw new Error(proxy.refused);
   const written: Buffer[] = [];
-  let { model } = translate(snapshotOf(objects));
+  let { model } = translate(snapshot());
   const stream = createDeltaStream(builder.viewOf(model, proxy), {
     ...{ responses: createResponses(), nameSets: createNameSets(), clock: systemClock },
     ...{ isOpen: () => true, onAcknowledged() {}, onRejected() {} },
@@ -63,46 +77,53 @@ function costOf(count: number): { readonly pushes: number; readonly bytes: numbe
       ...{ node: undefined, typeUrl: typeUrls[type], unsubscribe: [], held: new Map(), error: undefined },
       ...{ subscribe, nonce },
     });
-  const names = Array.from(
-    { length: count },
-    (_, index) => `outbound|80||svc-${index}.demo.svc.cluster.local`,
-  );
   const nonceOf = (bytes: Buffer | undefined) =>
     /(cluster|endpoint) [0-9a-f]{16}/.exec(bytes?.toString("latin1") ?? "")?.[0] ?? "";
   ask("cluster", []);
   ask("cluster", [], nonceOf(written.at(-1)));
-  ask("endpoint", names);
+  ask(
+    "endpoint",
+    numbers.map((index) => `outbound|80||svc-${index}.demo.svc.cluster.local`),
+  );
   ask("endpoint", [], nonceOf(written.at(-1)));
-  const times: number[] = [];
-  let [pushes, bytes] = [0, 0];
-  for (let round = 0; round < rounds; round += 1) {
-    const changed = slice(7, `10.1.1.${round + 1}`);
-    objects[15] = changed;
-    const snapshot = snapshotOf(objects);
-    // The list of a kind is kept by the informers between two changes.
-    const changes = createChanges();
-    changes.add(EndpointSliceKind, changed);
+  let round = 0;
+  return () => {
+    round += 1;
+    const changed = slice(7, `10.1.${100 + (round >> 7)}.${100 + (round & 127)}`);
     written.length = 0;
     const start = performance.now();
-    ({ model } = translate(snapshot, changes));
+    // As the informers do it.
+    slices = withObject(slices, changed);
+    const changes = createChanges();
+    changes.add(EndpointSliceKind, changed);
+    ({ model } = translate(snapshot(), changes));
     stream.publish(builder.viewOf(model, proxy));
-    times.push(performance.now() - start);
-    pushes = written.length;
-    bytes = written.reduce((sum, one) => sum + one.length, 0);
+    const ms = performance.now() - start;
+    const bytes = written.reduce((sum, one) => sum + one.length, 0);
+    const cost = { pushes: written.length, bytes, ms };
     ask("endpoint", [], nonceOf(written.at(-1)));
-  }
-  times.sort((a, b) => a - b);
-  return { pushes, bytes, ms: times[0] ?? Number.NaN };
+    return cost;
+  };
 }
 
-test("one changed endpoint is one push of the same bytes among 100 services and among 5,000", {
+function quickest(costs: readonly Cost[]): number {
+  return Math.min(...costs.map(({ ms }) => ms));
+}
+
+test("one changed endpoint costs the same push, bytes and time among 100 services and among 5,000", {
   timeout: 60_000,
 }, () => {
-  const few = costOf(100);
-  const many = costOf(5000);
-  expect(few.pushes).toBe(1);
-  expect(many.pushes).toBe(1);
-  expect(many.bytes).toBe(few.bytes);
-  // Not the same: what looks through all names once is a tenth of a microsecond a service.
-  expect(many.ms - few.ms).toBeLessThan(2);
+  const [changeFew, changeMany] = [meshOf(100), meshOf(5000)];
+  const ratios: number[] = [];
+  for (let attempt = 0; attempt < attempts && !ratios.some((ratio) => ratio <= 1.2); attempt += 1) {
+    const costs = Array.from({ length: rounds }, () => ({ few: changeFew(), many: changeMany() }));
+    const [few, many] = [costs.map((cost) => cost.few), costs.map((cost) => cost.many)];
+    const [first] = few;
+    expect(first?.pushes).toBe(1);
+    for (const { pushes, bytes } of [...few, ...many])
+      expect({ pushes, bytes }).toEqual({ pushes: 1, bytes: first?.bytes });
+    ratios.push(quickest(many) / quickest(few));
+  }
+  // Best of three, as a machine that does other things beside is no change's cost.
+  expect(Math.min(...ratios)).toBeLessThanOrEqual(1.2);
 });
