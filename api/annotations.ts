@@ -28,6 +28,16 @@ export interface RunMark {
   /** Fully qualified hosts of the two destinations. */
   readonly primaryHost: string;
   readonly canaryHost: string;
+  /** The shield of `spec.analysis.shield`; absent: a canary's failures reach the users. */
+  readonly shield?: Shield;
+}
+
+/** Which of the canary's failed requests the primary answers in its place, inside the proxy. */
+export interface Shield {
+  /** HTTP methods, upper case, e.g. `GET`. Never empty. */
+  readonly methods: readonly string[];
+  /** An attempt without an answer for so long is a failed one, milliseconds. */
+  readonly hangAfter: number;
 }
 
 export interface RollbackMark {

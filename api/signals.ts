@@ -79,6 +79,10 @@ export interface Window {
   /** Cumulative counts per upper bound of {@link bucketBounds}, the last beyond all; same length + 1. */
   readonly buckets: readonly number[];
   readonly connections: number;
+  /** Of the canary's failed attempts on the client side, those whose users the primary answered; absent: no shield. */
+  readonly rescued?: number;
+  /** Likewise those whose users met a failure all the same: the primary failed as well, or could not be asked. */
+  readonly notRescued?: number;
 }
 
 /** Upper bounds of the latency buckets, milliseconds: Istio's, which are Envoy's default. */
