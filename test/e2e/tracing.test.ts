@@ -4,16 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { until } from "../../local/testing/until.ts";
 import { envoyMissing } from "../support/envoy.ts";
 import { type GatewayWorld, type Manifest, startGatewayWorld } from "./support/gateway-world.ts";
+import { startZipkin, type ZipkinSpan, zipkinMissing } from "./support/zipkin.ts";
 
 const net = 190 + (process.pid % 20);
-
-interface Span {
-  readonly traceId: string;
-  readonly id: string;
-  readonly parentId?: string;
-  readonly kind: string;
-  readonly tags: Readonly<Record<string, string>>;
-}
 
 function telemetry(name: string, spec: object): Manifest {
   return {
@@ -33,6 +26,8 @@ const meshConfig: Manifest = {
 extensionProviders:
   - name: zipkin
     zipkin: { service: zipkin.demo.svc.cluster.local, port: 80 }
+  - name: zipkin-server
+    zipkin: { service: zipkin-server.demo.svc.cluster.local, port: 80 }
   - name: otlp
     opentelemetry: { service: otlp.demo.svc.cluster.local, port: 80, http: { path: /v1/traces } }
 `,
@@ -43,7 +38,7 @@ describe.skipIf(envoyMissing !== undefined)("tracing", () => {
   let world: GatewayWorld;
   let client: string;
   const servers: Server[] = [];
-  const spans: Span[] = [];
+  const spans: ZipkinSpan[] = [];
   const exports: { readonly path: string; readonly body: Buffer }[] = [];
 
   /** A collector on an address of its own, with a Service in front. */
@@ -87,7 +82,7 @@ describe.skipIf(envoyMissing !== undefined)("tracing", () => {
     world = await startGatewayWorld(net);
     world.put(meshConfig);
     await collector("zipkin", `127.${net}.3.1`, (path, body) => {
-      if (path === "/api/v2/spans") spans.push(...(JSON.parse(body.toString()) as Span[]));
+      if (path === "/api/v2/spans") spans.push(...(JSON.parse(body.toString()) as ZipkinSpan[]));
     });
     await collector("otlp", `127.${net}.3.2`, (path, body) => exports.push({ path, body }));
     client = await world.sidecar("client");
@@ -132,8 +127,42 @@ describe.skipIf(envoyMissing !== undefined)("tracing", () => {
     );
     expect(pair.server.traceId).toBe(pair.caller.traceId);
     expect(pair.server.tags).toMatchObject({ stage: "test", who: "me" });
-    expect(pair.caller.tags.upstream_cluster).toContain("shop.demo.svc.cluster.local");
+    expect(pair.caller.tags?.upstream_cluster).toContain("shop.demo.svc.cluster.local");
   }, 30_000);
+
+  test.skipIf(zipkinMissing !== undefined)(
+    `a real Zipkin server shows one trace of both sidecars ${zipkinMissing ?? ""}`,
+    async () => {
+      const zipkin = await startZipkin();
+      try {
+        world.put(...world.service("zipkin-server", `127.${net}.3.3`, zipkin.port));
+        world.put(
+          telemetry("traces", {
+            tracing: [{ providers: [{ name: "zipkin-server" }], randomSamplingPercentage: 100 }],
+          }),
+        );
+        const { caller, server } = await until(
+          "Zipkin has a trace of both",
+          async () => {
+            await ask();
+            for (const trace of await zipkin.traces()) {
+              const server = trace.find(({ kind }) => kind === "SERVER");
+              const caller = trace.find(({ kind, id }) => kind === "CLIENT" && id === server?.parentId);
+              if (server !== undefined && caller !== undefined) return { caller, server };
+            }
+            return undefined;
+          },
+          20_000,
+        );
+        expect(server.traceId).toBe(caller.traceId);
+        expect(caller.localEndpoint?.serviceName).toBe("client.demo");
+        expect(server.localEndpoint?.serviceName).toBe("shop.demo");
+      } finally {
+        await zipkin.stop();
+      }
+    },
+    90_000,
+  );
 
   test("OTLP over HTTP: a trace that the caller began goes on in both sidecars", async () => {
     world.put(
