@@ -1,6 +1,7 @@
 /** The composition root of one machine: an API server, pods as processes, and the control plane's rooms. */
 import { loadConnection } from "../kube/kubeconfig.ts";
 import type { Logger } from "../lib/log.ts";
+import { askVersion } from "../local/envoy/version.ts";
 import { attachKubernetes, type LocalKubernetes, startKubernetes } from "../local/index.ts";
 import type { Images } from "../local/node/image.ts";
 import { hasUser, proxyUser } from "../local/node/network/available.ts";
@@ -73,6 +74,7 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<Con
       if (problem !== undefined) throw new Error(problem);
     }
     await install(kubernetes.client);
+    const envoyVersion = await askVersion(options.envoy);
     rooms = await startRooms({
       access: {
         controller: accessOf("controller"),
@@ -83,7 +85,9 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<Con
       host,
       addresses: [host],
       records: recordsFolder(options.dataDir),
+      settings: { envoyVersion },
       webhooks: {
+        defaults: { envoyVersion },
         at: { url: `https://${host}:${ports.webhooks}` },
         injection: {
           discoveryAddress: `${host}:${ports.tls}`,

@@ -14,7 +14,7 @@ import { createPrimaryWrites } from "./primary.ts";
 import { revisionOf } from "./revision.ts";
 import { istioRouter } from "./routers/istio.ts";
 import { defaultSettings } from "./settings.ts";
-import { readSubject, type Subject } from "./subject.ts";
+import { readSubject, runMark, type Subject } from "./subject.ts";
 import type { Write } from "./write.ts";
 
 const idle: Traffic = { canaryWeight: 0, mirror: 0, preview: false };
@@ -138,6 +138,16 @@ test("a route of the user's without both destinations is taken over, and given b
   const subject = subjectOf([...manifests(), taken as KubeObject]);
   const [back] = istioRouter.revert(subject.canary, subject.owner, subject.snapshot);
   expect(back?.kind === "replace" && (back.object as VirtualService).spec).toEqual(spec);
+});
+
+test("a run's mark says which requests are shielded, and only of a Canary that asks for it", () => {
+  const subject = subjectOf(manifests());
+  const run = { id: "r", revision: "v2:1", startedAt: 0, preRolloutPassed: true };
+  const shield = { methods: ["GET"], hangAfter: 300 };
+  const { canary } = subject;
+  const shielded = { ...subject, canary: { ...canary, analysis: { ...canary.analysis, shield } } };
+  expect(runMark(subject, run)).not.toHaveProperty("shield");
+  expect(runMark(shielded, run)).toEqual({ ...runMark(subject, run), shield });
 });
 
 test("the revision depends on values, not on their order, and on every config", () => {

@@ -56,8 +56,8 @@ export async function reconcile(
     );
     return undefined;
   }
-  const { meshProvider: provider, crossNamespaceRefs } = options.settings;
-  const defaults = { provider, crossNamespaceRefs };
+  const { meshProvider: provider, crossNamespaceRefs, envoyVersion } = options.settings;
+  const defaults = { provider, crossNamespaceRefs, ...(envoyVersion !== undefined && { envoyVersion }) };
   entry.reading = readOnce(object, entry.reading, defaults);
   const { reading } = entry.reading;
   const error = reading.problems.find((problem) => hasErrors([problem]));

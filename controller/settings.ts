@@ -24,6 +24,8 @@ export interface ControllerSettings {
   readonly maxRollouts?: number;
   /** Named in alerts, where several clusters tell one channel. */
   readonly clusterName?: string;
+  /** Version of the proxies, where all have the same and it is known. */
+  readonly envoyVersion?: string;
   /** DNS suffix of Services. */
   readonly clusterDomain: string;
 }

@@ -115,12 +115,13 @@ export function hostsOf({ canary, settings }: Pick<Subject, "canary" | "settings
 }
 
 export function runMark(subject: Subject, run: RunState): RunMark {
-  const { namespace, name } = subject.canary;
+  const { namespace, name, analysis } = subject.canary;
   return {
     canary: { namespace, name, uid: subject.uid },
     run: run.id,
     revision: run.revision,
     ...hostsOf(subject),
+    ...(analysis.shield && { shield: analysis.shield }),
   };
 }
 

@@ -218,6 +218,87 @@ const mistakes: readonly (readonly [string, UnreadObject, string, string])[] = [
     "is `a`, must differ from `cookieName`",
   ],
   [
+    "shield of no method",
+    analysed({ stepWeight: 5, shield: { methods: [] } }),
+    "/spec/analysis/shield/methods",
+    "is empty, must hold at least one method: leave `shield` out",
+  ],
+  [
+    "shield of an empty method",
+    analysed({ stepWeight: 5, shield: { methods: ["GET", ""] } }),
+    "/spec/analysis/shield/methods/1",
+    "is empty, must be an HTTP method in upper case such as `GET`",
+  ],
+  [
+    "shield of a lower-case method",
+    analysed({ stepWeight: 5, shield: { methods: ["get"] } }),
+    "/spec/analysis/shield/methods/0",
+    "is `get`, must be an HTTP method in upper case such as `GET`",
+  ],
+  [
+    "shield of a tunnel",
+    analysed({ stepWeight: 5, shield: { methods: ["CONNECT"] } }),
+    "/spec/analysis/shield/methods/0",
+    "is `CONNECT`, which opens a tunnel: it cannot be sent twice",
+  ],
+  [
+    "shield that waits too long",
+    canary(
+      { service: { port: 80, timeout: "1s" } },
+      { interval: "10s", threshold: 5, stepWeight: 5, shield: { hangAfter: "500ms" } },
+    ),
+    "/spec/analysis/shield/hangAfter",
+    "is `500ms`, must be under half of `spec.service.timeout` (`1s`): the primary needs as long again",
+  ],
+  [
+    "shield whose default waits too long",
+    canary(
+      { service: { port: 80, timeout: "500ms" } },
+      { interval: "10s", threshold: 5, stepWeight: 5, shield: {} },
+    ),
+    "/spec/analysis/shield/hangAfter",
+    "is `300ms`, must be under half of `spec.service.timeout` (`500ms`): the primary needs as long again",
+  ],
+  [
+    "shield of no time",
+    analysed({ stepWeight: 5, shield: { hangAfter: "0ms" } }),
+    "/spec/analysis/shield/hangAfter",
+    "is `0ms`, must be at least `0.001s`",
+  ],
+  [
+    "shield of blue/green",
+    analysed({ iterations: 5, shield: {} }),
+    "/spec/analysis/shield",
+    "cannot stand with `iterations` (blue/green): give weights, so that the primary takes users' traffic beside the canary",
+  ],
+  [
+    "shield of A/B testing",
+    analysed({ iterations: 5, match: [{ headers: { a: { exact: "b" } } }], shield: {} }),
+    "/spec/analysis/shield",
+    "cannot stand with `iterations` (A/B testing): give weights, so that the primary takes users' traffic beside the canary",
+  ],
+  [
+    "shield that promotes what nobody judged",
+    analysed({ stepWeight: 5, onInconclusive: "promote", shield: {} }),
+    "/spec/analysis/shield",
+    "cannot stand with `onInconclusive: promote`: what nobody could judge would meet all users without it",
+  ],
+  [
+    "shield without HTTP",
+    canary(
+      { service: { port: 80, appProtocol: "tcp" } },
+      { interval: "10s", threshold: 5, stepWeight: 5, shield: {} },
+    ),
+    "/spec/analysis/shield",
+    "needs HTTP: the service's appProtocol is `tcp`",
+  ],
+  [
+    "shield by another mesh",
+    canary({ provider: "linkerd" }, { interval: "10s", threshold: 5, stepWeight: 5, shield: {} }),
+    "/spec/analysis/shield",
+    "needs the embedded mesh, which provider `linkerd` goes without: allowed are `istio`, `gatewayapi:v1`, `gatewayapi:v1beta1`",
+  ],
+  [
     "Knative without its provider",
     canary({ targetRef: { apiVersion: "serving.knative.dev/v1", kind: "Service", name: "a" } }),
     "/spec/provider",

@@ -10,6 +10,7 @@ import { readMetrics } from "./metrics.ts";
 import { checkReferences } from "./references.ts";
 import { readSequential } from "./sequential.ts";
 import { nameAll, readService } from "./service.ts";
+import { readShield } from "./shield.ts";
 import { readStrategy } from "./strategy.ts";
 import { checkTarget } from "./target.ts";
 import type { Provider, ReadAnalysis, ReadCanary } from "./types.ts";
@@ -19,6 +20,8 @@ export interface CanaryDefaults {
   readonly provider?: Provider;
   /** Whether it may name metric templates and alert providers of other namespaces; it may where this is absent. */
   readonly crossNamespaceRefs?: boolean;
+  /** Version of the proxies, e.g. `1.40.0`; not checked where it is not known. */
+  readonly envoyVersion?: string;
 }
 
 /**
@@ -48,7 +51,7 @@ function readSpec(canary: Canary, defaults: CanaryDefaults, report: Report): Rea
   if (!spec.service && provider !== "knative")
     report("/spec/service", "is required: say at least which `port` clients call");
   const service = readService(spec.service ?? { port: 80 }, spec.targetRef, "/spec/service", report);
-  const analysis = readAnalysis(spec, provider, namespace, report);
+  const analysis = readAnalysis(spec, { provider, namespace, envoyVersion: defaults.envoyVersion }, report);
   return {
     object: canary,
     name: canary.metadata.name,
@@ -85,8 +88,15 @@ function readDependsOn({ metadata, spec }: Canary, report: Report): readonly str
   return spec.dependsOn ?? [];
 }
 
+/** What an analysis is read with, beside itself. */
+interface Surroundings {
+  readonly provider: Provider;
+  readonly namespace: string;
+  readonly envoyVersion: string | undefined;
+}
+
 /** `analysis`, else its old name `canaryAnalysis`; neither is needed where the analysis is skipped. */
-function readAnalysis(spec: CanarySpec, provider: Provider, namespace: string, report: Report): ReadAnalysis {
+function readAnalysis(spec: CanarySpec, surroundings: Surroundings, report: Report): ReadAnalysis {
   const field = spec.analysis || !spec.canaryAnalysis ? "/spec/analysis" : "/spec/canaryAnalysis";
   const analysis = spec.analysis ?? spec.canaryAnalysis;
   if (analysis && spec.canaryAnalysis) {
@@ -103,11 +113,7 @@ function readAnalysis(spec: CanarySpec, provider: Provider, namespace: string, r
     );
   }
   if (analysis && !spec.skipAnalysis) checkRequired(analysis, field, report);
-  return readAnalysisFields(
-    analysis ?? { stepWeight: 100 },
-    { field, provider, namespace, skipped: spec.skipAnalysis === true },
-    report,
-  );
+  return readAnalysisFields(analysis ?? { stepWeight: 100 }, { ...surroundings, spec, field }, report);
 }
 
 function checkRequired(analysis: CanaryAnalysis, field: string, report: Report): void {
@@ -121,22 +127,20 @@ function readAnalysisFields(
   analysis: CanaryAnalysis,
   {
     field,
+    spec,
     provider,
     namespace,
-    skipped,
-  }: {
-    readonly field: string;
-    readonly provider: Provider;
-    readonly namespace: string;
-    readonly skipped: boolean;
-  },
+    envoyVersion,
+  }: Surroundings & { readonly spec: CanarySpec; readonly field: string },
   report: Report,
 ): ReadAnalysis {
   const at = (name: keyof CanaryAnalysis) => below(field, name);
   const percent = { least: 0, most: 100 };
   const sequential = analysis.sequential && readSequential(analysis.sequential, at("sequential"), report);
-  const { stepWeight, stepWeights, steps, iterations, sessionAffinity } = analysis;
-  const planless = skipped && [stepWeight, stepWeights, steps, iterations].every((one) => one === undefined);
+  const { stepWeight, stepWeights, steps, iterations, sessionAffinity, shield } = analysis;
+  const planless =
+    spec.skipAnalysis === true &&
+    [stepWeight, stepWeights, steps, iterations].every((one) => one === undefined);
   if (sessionAffinity && sessionAffinity.cookieName === sessionAffinity.primaryCookieName) {
     report(
       `${at("sessionAffinity")}/primaryCookieName`,
@@ -173,6 +177,9 @@ function readAnalysisFields(
     }),
     preview: analysis.preview ?? [],
     guard: readGuard(analysis.guard, at("guard"), report),
+    ...(shield && {
+      shield: readShield(shield, at("shield"), { spec, analysis, provider, envoyVersion }, report),
+    }),
     ...(sequential && { sequential }),
     noData: analysis.noData ?? "hold",
     providerErrors: analysis.providerErrors ?? "hold",

@@ -1,5 +1,6 @@
 /** A Canary as the rooms work with it: every default filled in, durations in milliseconds, one union for the strategy. */
 import type { Fraction, Milliseconds, Percent } from "../../lib/units.ts";
+import type { Shield } from "../annotations.ts";
 import type {
   AnalysisMatch,
   AutoscalerRef,
@@ -89,6 +90,8 @@ export interface ReadAnalysis {
   /** Not empty: these requests reach the canary at any weight, from the first step on. */
   readonly preview: readonly AnalysisMatch[];
   readonly guard: ReadGuard;
+  /** Absent: a canary's failures reach the users. */
+  readonly shield?: Shield;
   /** Absent: steps follow Flagger's rule. */
   readonly sequential?: ReadSequential;
   readonly noData: "hold" | "fail";

@@ -2313,6 +2313,25 @@ const schema: Schema = {
        "description": "The guard that may roll back between two steps: on (default), off, or {tripWire, errors, latency: on or off, alpha, warmup}.",
        "x-kubernetes-preserve-unknown-fields": true
       },
+      "shield": {
+       "title": "ShieldFields",
+       "description": "A failed request to the canary is tried once more on the primary, inside the proxy, and counts as the canary's failure all the same. Off where absent.",
+       "type": "object",
+       "properties": {
+        "methods": {
+         "type": "array",
+         "items": {
+          "type": "string"
+         },
+         "description": "Methods of the requests that may be sent twice. Default GET, HEAD and OPTIONS."
+        },
+        "hangAfter": {
+         "type": "string",
+         "pattern": "^([0-9]+(\\.[0-9]+)?(ms|h|m|s))+$",
+         "description": "An attempt without an answer for so long is a failed one; under half the route's timeout. Default 300ms."
+        }
+       }
+      },
       "sequential": {
        "title": "Sequential",
        "description": "Steps and promotes by a sequential test against the primary.",
@@ -3008,6 +3027,25 @@ const schema: Schema = {
       "guard": {
        "description": "The guard that may roll back between two steps: on (default), off, or {tripWire, errors, latency: on or off, alpha, warmup}.",
        "x-kubernetes-preserve-unknown-fields": true
+      },
+      "shield": {
+       "title": "ShieldFields",
+       "description": "A failed request to the canary is tried once more on the primary, inside the proxy, and counts as the canary's failure all the same. Off where absent.",
+       "type": "object",
+       "properties": {
+        "methods": {
+         "type": "array",
+         "items": {
+          "type": "string"
+         },
+         "description": "Methods of the requests that may be sent twice. Default GET, HEAD and OPTIONS."
+        },
+        "hangAfter": {
+         "type": "string",
+         "pattern": "^([0-9]+(\\.[0-9]+)?(ms|h|m|s))+$",
+         "description": "An attempt without an answer for so long is a failed one; under half the route's timeout. Default 300ms."
+        }
+       }
       },
       "sequential": {
        "title": "Sequential",

@@ -500,6 +500,7 @@ export interface CanaryAnalysis {
     | "on"
     | "off"
     | {readonly [setting in "tripWire" | "errors" | "latency" | "alpha" | "warmup"]?: boolean | number | string};
+  readonly shield?: ShieldFields;
   readonly sequential?: Sequential;
   /**
    * What a check without data does: hold the weight (default) or count as failed.
@@ -705,6 +706,19 @@ export interface SessionAffinity {
   readonly path?: string;
   readonly sameSite?: "Strict" | "Lax" | "None";
   readonly secure?: boolean;
+}
+/**
+ * A failed request to the canary is tried once more on the primary, inside the proxy, and counts as the canary's failure all the same. Off where absent.
+ */
+export interface ShieldFields {
+  /**
+   * Methods of the requests that may be sent twice. Default GET, HEAD and OPTIONS.
+   */
+  readonly methods?: readonly string[];
+  /**
+   * An attempt without an answer for so long is a failed one; under half the route's timeout. Default 300ms.
+   */
+  readonly hangAfter?: string;
 }
 /**
  * Steps and promotes by a sequential test against the primary.
