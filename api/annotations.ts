@@ -14,6 +14,9 @@ export const pausedAnnotation = "fairlead.dev/paused";
 /** Before the name of a confirm-* hook, or of its type where it has no hook: `open` or `closed` by hand, whatever the hook says. */
 export const gatePrefix = "gate.fairlead.dev/";
 
+/** On a namespace or a pod: `learned` makes sidecars that are injected from then on get what they need, `all` is the default. */
+export const scopeAnnotation = "fairlead.dev/scope";
+
 /** On ConfigMaps that hold a recorded run: no room watches them. */
 export const recordLabel = "fairlead.dev/record";
 /** State of the gate and of the rollback switch that `/gate/*` and `/rollback/*` open and close: `open`, else closed. */

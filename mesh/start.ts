@@ -69,6 +69,12 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       if (builder.hasLingering()) schedule.urgent();
       tell();
     },
+    onAsked: (proxy, stream, type, names) => {
+      if (type !== "cluster" || proxy.scope !== "learned") return;
+      // The other pods of its workload get it too; this one at once, also where another has just taught it.
+      if (builder.learn(model, proxy, names)) schedule.soon();
+      stream.publish(builder.viewOf(model, proxy));
+    },
     onRejected: (proxy, rejection) => {
       const { type, error } = rejection;
       logger.error({ proxy: proxy.id, type, error }, "a proxy refused a resource");

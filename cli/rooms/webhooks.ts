@@ -56,6 +56,8 @@ export async function startWebhooks(options: WebhooksOptions): Promise<{ close()
     certificate,
     injection: injectionConfig(version, injection),
     namespaceLabels: (namespace) => snapshot().get(NamespaceKind, undefined, namespace)?.metadata.labels,
+    namespaceAnnotations: (namespace) =>
+      snapshot().get(NamespaceKind, undefined, namespace)?.metadata.annotations,
     validate: (review) =>
       validate(review, (namespace) => snapshot().list(CanaryKind, namespace), checkIfPolicy, defaults),
     logger,

@@ -2,7 +2,9 @@ import { RuntimeSchema } from "../../envoy/generated/envoy/service/runtime/v3/rt
 import { type Caller, callerOf } from "../model/caller.ts";
 import { clientSecretOf } from "../model/gateway-plan.ts";
 import { workloadOf } from "../model/inbound.ts";
+import { createLearnedHosts } from "../model/learned.ts";
 import type { Model } from "../model/model.ts";
+import { hostOfCluster } from "../model/names.ts";
 import type { Interception, Proxy } from "../model/proxy.ts";
 import { createSidecarScopes, sidecarFor } from "../model/sidecar.ts";
 import { createAdmission } from "./admission.ts";
@@ -10,6 +12,7 @@ import { createClientSecrets } from "./client-secrets.ts";
 import { createGatewayBuilder } from "./gateway.ts";
 import { createGatewayTablesBuilder } from "./gateway-tables.ts";
 import { grpcView } from "./grpc-view.ts";
+import { createLearnedClusters, learningScope } from "./learned-clusters.ts";
 import { createOutboundBuilder, type Outbound } from "./outbound.ts";
 import { createOwnBuilder } from "./own.ts";
 import { encodeResource, type Resource } from "./resource.ts";
@@ -87,6 +90,8 @@ export function createBuilder({
   const admission = createAdmission(withdrawals);
   const views = new Map<string, Known>();
   const clientSecrets = createClientSecrets();
+  const learned = createLearnedHosts();
+  const learnedClusters = createLearnedClusters(learned);
   const scopes = new Map<string, Scope>();
   const scopeOf = new Map<string, Scope>();
   let current: Model | undefined;
@@ -99,7 +104,7 @@ export function createBuilder({
     return sidecarScopes(model, sidecarFor(model, { namespace, labels }), namespace);
   }
 
-  function sharedOf(model: Model, proxy: Proxy): Shared {
+  function sharedOf(model: Model, proxy: Proxy, listeners: ResourceSet): Shared {
     const { interception } = proxy;
     const { labels, locality } = workloadOf(model, proxy) ?? proxy;
     const asSidecar = callerOf(model, { namespace: proxy.namespace, labels, locality });
@@ -119,14 +124,18 @@ export function createBuilder({
       : rule === undefined
         ? asSidecar
         : { ...asSidecar, key: `${asSidecar.key} sidecar ${rule.source.namespace}/${rule.source.name}` };
-    const name = `${caller.key} ${interception}`;
+    const learning = learningScope(proxy);
+    const shared = `${caller.key} ${interception}`;
+    const name = learning === undefined ? shared : `${shared} learned ${learning}`;
     const scope = scopes.get(name) ?? createScope(name, caller, interception);
     scopes.set(name, scope);
     join(scope, proxy);
     const { before } = scope;
-    if (scope.model === model && before?.generation === generation) return before;
+    const settled = scope.model === model && before?.generation === generation;
+    if (settled && learning === undefined) return before;
     scope.model = model;
-    const ways = outbound.build(seen, caller, interception);
+    const all = outbound.build(seen, caller, interception);
+    const ways = learning === undefined ? all : learnedClusters.narrow(name, all, seen, proxy, listeners);
     const routed = isRouter
       ? gatewayTables.build(model, caller, gateways.build(model, proxy).plan)
       : tables.build(seen, caller, interception);
@@ -174,8 +183,18 @@ export function createBuilder({
     scope?.users.delete(id);
     if (scope === undefined || scope.users.size > 0) return;
     scopes.delete(scope.name);
-    tables.forget(scope.caller, scope.interception);
-    outbound.forget(scope.caller, scope.interception);
+    learnedClusters.forget(scope.name);
+    if (
+      !scopes
+        .values()
+        .some(
+          ({ caller, interception }) =>
+            caller.key === scope.caller.key && interception === scope.interception,
+        )
+    ) {
+      tables.forget(scope.caller, scope.interception);
+      outbound.forget(scope.caller, scope.interception);
+    }
     for (const key of sharedKeys) admission.forget(`${scope.name} ${key}`);
   }
 
@@ -188,9 +207,9 @@ export function createBuilder({
         withdrawals.sweep();
         current = model;
       }
-      const common = sharedOf(model, proxy);
       const router = proxy.kind === "router" ? gateways.build(model, proxy) : undefined;
       const built = router ?? own.build(model, proxy, seenBy(model, proxy));
+      const common = sharedOf(model, proxy, built.listeners);
       const secrets = router?.secrets ?? clientSecrets(model, proxy, common.caller);
       const clusters = admission.admit(`${proxy.id} cluster`, built.clusters);
       const listeners = admission.admit(`${proxy.id} listener`, built.listeners);
@@ -206,6 +225,20 @@ export function createBuilder({
       const view = proxy.generator === "grpc" ? grpcView(full) : full;
       views.set(proxy.id, { proxy, shared: common, clusters, listeners, secrets, view });
       return view;
+    },
+    /**
+     * Takes note of clusters that a proxy asks for or holds already; names of nothing that it may see count for nothing.
+     *
+     * @returns whether the views of its workload's proxies have changed by that
+     */
+    learn(model: Model, proxy: Proxy, clusterNames: readonly string[]): boolean {
+      if (learningScope(proxy) === undefined) return false;
+      const { services } = seenBy(model, proxy);
+      const hosts = clusterNames.flatMap((name) => {
+        const service = services.get(hostOfCluster(name) ?? "");
+        return service !== undefined && service.namespace !== proxy.namespace ? [service.host] : [];
+      });
+      return learned.learn(proxy, hosts);
     },
     /** Builds what belongs to single proxies anew, e.g. after a change of policies, which the model does not show. */
     invalidateOwn: () => own.invalidate(),

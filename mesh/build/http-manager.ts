@@ -6,6 +6,7 @@ import {
 } from "../../envoy/generated/envoy/config/listener/v3/listener_components_pb.js";
 import { CorsSchema } from "../../envoy/generated/envoy/extensions/filters/http/cors/v3/cors_pb.js";
 import { HTTPFaultSchema } from "../../envoy/generated/envoy/extensions/filters/http/fault/v3/fault_pb.js";
+import { OnDemandSchema } from "../../envoy/generated/envoy/extensions/filters/http/on_demand/v3/on_demand_pb.js";
 import { RouterSchema } from "../../envoy/generated/envoy/extensions/filters/http/router/v3/router_pb.js";
 import {
   HttpConnectionManager_ForwardClientCertDetails as ClientCertificate,
@@ -20,13 +21,15 @@ import { alpnFilter, noAlpn } from "./alpn.ts";
 import { typed } from "./any.ts";
 import { corsFilter } from "./cors.ts";
 import { faultFilter } from "./fault.ts";
-import { durationFromMs } from "./values.ts";
+import { durationFromMs, fromAds } from "./values.ts";
 import type { Telemetry } from "./workload-filters.ts";
 
 export interface HttpManagerInput {
   readonly direction: "inbound" | "outbound" | "gateway";
   readonly statPrefix: string;
   readonly routes: MessageInitShape<typeof HttpConnectionManagerSchema>["routeSpecifier"];
+  /** Whether clusters that the proxy has not got are asked for at the first request that a route sends there. */
+  readonly onDemand?: boolean;
   /** Before fault, cors and the router. */
   readonly filters: readonly HttpFilter[];
   /** Inbound: how paths are normalised before the filters see them, BASE by default. */
@@ -38,6 +41,9 @@ export interface HttpManagerInput {
   readonly attemptLogs: AccessLog[];
   readonly tracing?: Telemetry["tracing"];
 }
+
+/** @see envoy.extensions.filters.http.on_demand.v3.OnDemand: a request waits 5 s at most, which is its default */
+const onDemand = { odcds: { source: fromAds() } };
 
 /**
  * Builds the HTTP connection manager as a network filter, with Istio's settings: no idle timeout of streams, dot
@@ -55,6 +61,10 @@ export function httpManager(input: HttpManagerInput): Filter {
     statPrefix,
     ...(routes && { routeSpecifier: routes }),
     httpFilters: [
+      // The first: the request begins anew once the cluster is there.
+      ...(input.onDemand === true
+        ? [httpFilter("envoy.filters.http.on_demand", typed(OnDemandSchema, onDemand))]
+        : []),
       ...filters,
       httpFilter(faultFilter, typed(HTTPFaultSchema, {})),
       httpFilter(corsFilter, typed(CorsSchema, {})),

@@ -170,6 +170,7 @@ function outboundHttp(proxy: Proxy, telemetry: Telemetry, routes: string): Filte
     direction: "outbound",
     statPrefix: `outbound_${routes}`,
     routes: { case: "rds", value: { routeConfigName: routes, configSource: fromAds() } },
+    onDemand: proxy.scope === "learned",
     filters: [],
     lastFilters: proxy.interception === "NONE" ? [forward] : [],
     accessLogs: telemetry.outboundAccessLogs(proxy.facts).map(butTunnels),

@@ -98,7 +98,7 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
       ]);
     }
     const ports = redirectPorts(seen, callerOf(seen, proxy));
-    return redirect.get(JSON.stringify(proxy.facts), [ports, settings, recorded], () =>
+    return redirect.get(JSON.stringify([proxy.facts, proxy.scope]), [ports, settings, recorded], () =>
       buildRedirectListeners(proxy, ports, settings, recorded).map((listener) =>
         encodeResource("listener", listener.name, ListenerSchema, listener),
       ),

@@ -10,6 +10,14 @@ export function outboundCluster(host: string, port: number, subset = ""): string
   return `outbound|${port}|${subset}|${host}`;
 }
 
+/** Host of a cluster of {@link outboundCluster}'s naming; undefined for other clusters. */
+export function hostOfCluster(cluster: string): string | undefined {
+  if (!cluster.startsWith("outbound|")) return undefined;
+  const subset = cluster.indexOf("|", "outbound|".length);
+  const host = cluster.indexOf("|", subset + 1);
+  return subset > 0 && host > 0 && !cluster.includes("|", host + 1) ? cluster.slice(host + 1) : undefined;
+}
+
 /** Server name of a cluster's TLS connections, e.g. `outbound_.80_.v1_.shop.demo.svc.cluster.local` */
 export function outboundServerName(host: string, port: number, subset = ""): string {
   return `outbound_.${port}_.${subset}_.${host}`;

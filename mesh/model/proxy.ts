@@ -31,6 +31,8 @@ export interface Proxy {
   readonly locality?: Locality | undefined;
   /** A gRPC client that is its own proxy; undefined: an Envoy. */
   readonly generator?: "grpc" | undefined;
+  /** Gets the clusters of its own namespace and asks for others at their first request; undefined: gets all. */
+  readonly scope?: "learned" | undefined;
 }
 
 /** Whether pods share one loopback, on one machine: each then has addresses there for its own, and binds no others. */
@@ -47,7 +49,7 @@ const defaultHttpProxyPort = 15080;
  * Reads the node of a sidecar or a gateway (`router`) in Istio's form.
  *
  * Metadata: NAMESPACE, NAME, LABELS, WORKLOAD_NAME, SERVICE_ACCOUNT, CLUSTER_ID, INTERCEPTION_MODE,
- * HTTP_PROXY_PORT, POD_PORTS (JSON text), FAIRLEAD_APP_ADDRESS, GENERATOR (`grpc`).
+ * HTTP_PROXY_PORT, POD_PORTS (JSON text), FAIRLEAD_APP_ADDRESS, FAIRLEAD_SCOPE (`learned`), GENERATOR (`grpc`).
  *
  * @returns why it is none, where it is none
  */
@@ -67,6 +69,8 @@ export function readNode({
   const labels = textMap(facts.LABELS);
   const interception = text(facts.INTERCEPTION_MODE) === "NONE" ? "NONE" : "REDIRECT";
   const cluster = text(facts.CLUSTER_ID) ?? "Kubernetes";
+  const generator = text(facts.GENERATOR) === "grpc" ? "grpc" : undefined;
+  const learns = kind === "sidecar" && generator === undefined && text(facts.FAIRLEAD_SCOPE) === "learned";
   return {
     id,
     kind,
@@ -82,7 +86,8 @@ export function readNode({
     appAddress: text(facts.FAIRLEAD_APP_ADDRESS) ?? (interception === "NONE" ? "127.0.0.1" : ip),
     ports: readPorts(text(facts.POD_PORTS)),
     locality: localityOfLabels(labels) ?? readLocality(locality),
-    generator: text(facts.GENERATOR) === "grpc" ? "grpc" : undefined,
+    generator,
+    scope: learns ? "learned" : undefined,
   };
 }
 

@@ -14,14 +14,6 @@ export function isFailure(status: number, grpcStatus: number | undefined, flags:
   return flags.some((flag) => noAnswer.has(flag));
 }
 
-/** Host of a cluster in Istio's naming, `outbound|80|v1|shop.demo.svc.cluster.local`; undefined for other clusters. */
-export function hostOfCluster(cluster: string): string | undefined {
-  if (!cluster.startsWith("outbound|")) return undefined;
-  const subset = cluster.indexOf("|", "outbound|".length);
-  const host = cluster.indexOf("|", subset + 1);
-  return subset > 0 && host > 0 && !cluster.includes("|", host + 1) ? cluster.slice(host + 1) : undefined;
-}
-
 /** Which version a host stands for in a run. */
 export function armOfHost(run: Run, host: string): Arm | undefined {
   if (host === run.canary.host) return "canary";

@@ -6,7 +6,7 @@ import {
   exactMetric,
   exactStatuses,
 } from "../build/bootstrap-telemetry.ts";
-import { hostOfCluster } from "./attempt.ts";
+import { hostOfCluster } from "../model/names.ts";
 
 /** Whose traffic a count is: a host as its callers see it, or a workload as its own proxies see it. */
 export type Subject =

@@ -40,6 +40,13 @@ export interface AdsOptions<Proxy> {
   readonly onClosed?: (proxy: Proxy) => void;
   readonly onAcknowledged?: (proxy: Proxy, acknowledgement: Acknowledgement) => void;
   readonly onRejected?: (proxy: Proxy, rejection: Rejection) => void;
+  /** A proxy names what it wants or holds, before it is answered. */
+  readonly onAsked?: (
+    proxy: Proxy,
+    stream: ProxyStream,
+    type: ResourceType,
+    names: readonly string[],
+  ) => void;
   readonly removalDelay?: number;
   readonly patience?: number;
   /** Called when a crowd of proxies has got its first answers: much memory is garbage then. */
@@ -103,7 +110,7 @@ export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
       call.emit("error", { code: status.PERMISSION_DENIED, details: proxy.refused });
       return undefined;
     }
-    const stream = open(viewOf(proxy), {
+    const stream: ReturnType<typeof open> = open(viewOf(proxy), {
       responses,
       nameSets,
       clock,
@@ -111,6 +118,7 @@ export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
       write: outlet.write,
       onAcknowledged: (acknowledgement) => options.onAcknowledged?.(proxy, acknowledgement),
       onRejected: (rejection) => options.onRejected?.(proxy, rejection),
+      onAsked: (type, names) => options.onAsked?.(proxy, stream, type, names),
       ...(options.removalDelay !== undefined && { removalDelay: options.removalDelay }),
       ...(options.patience !== undefined && { patience: options.patience }),
     });

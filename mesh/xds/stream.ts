@@ -41,6 +41,8 @@ export interface StreamOptions {
   readonly write: (bytes: Buffer) => void;
   readonly onAcknowledged: (acknowledgement: Acknowledgement) => void;
   readonly onRejected: (rejection: Rejection) => void;
+  /** Names that the proxy asks for, and those that it says it holds, before they are answered: `publish` may be called. */
+  readonly onAsked?: (type: ResourceType, names: readonly string[]) => void;
   /** Milliseconds between the ACK of the routes that no longer use a cluster and its removal: requests end meanwhile. */
   readonly removalDelay?: number;
   /** Milliseconds after which routes go out although the proxy does not confirm what they need. */
@@ -259,6 +261,8 @@ export function createDeltaStream(first: View, options: StreamOptions): DeltaStr
         changeNames(subscription, request, nameSets);
         if (request.nonce !== "") acknowledge(type, subscription, request);
       }
+      const names = [...request.subscribe, ...request.held.keys()];
+      if (names.length > 0) options.onAsked?.(type, names);
       flush();
     },
     publish(next) {

@@ -27,6 +27,7 @@ beforeAll(async () => {
     certificate: serving.current,
     injection: injectionConfig("0.1.0", { discoveryAddress: "127.0.0.1:15012" }),
     namespaceLabels: () => ({ "istio-injection": "enabled" }),
+    namespaceAnnotations: () => ({}),
     validate: (review) => validate(review, () => []),
     logger: silent,
   });

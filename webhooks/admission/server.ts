@@ -14,6 +14,7 @@ export interface AdmissionOptions {
   readonly injection: InjectionConfig;
   /** undefined where they are not known (yet): the API server's own matching then decides. */
   readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>> | undefined;
+  readonly namespaceAnnotations: (namespace: string) => Readonly<Record<string, string>> | undefined;
   /** Answers `/validate`. */
   readonly validate: (review: AdmissionReview) => AdmissionAnswer;
   readonly logger: Logger;
@@ -116,14 +117,20 @@ function readReview(text: string): AdmissionReview | undefined {
 /** Turns what {@link inject} says into an AdmissionReview with `patchType: JSONPatch`. Anything but the creation of a pod is let through. */
 function answerInjection(
   { request }: AdmissionReview,
-  { injection, namespaceLabels, logger }: AdmissionOptions,
+  { injection, namespaceLabels, namespaceAnnotations, logger }: AdmissionOptions,
 ): object {
   const { uid, operation, object, subResource } = request;
   const envelope = { apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview" } as const;
   if (operation !== "CREATE" || subResource || !isPod(object))
     return { ...envelope, response: { uid, allowed: true } };
   const namespace = request.namespace ?? object.metadata.namespace ?? "default";
-  const result = inject(object, namespace, namespaceLabels(namespace), injection);
+  const result = inject(
+    object,
+    namespace,
+    namespaceLabels(namespace),
+    injection,
+    namespaceAnnotations(namespace),
+  );
   switch (result.kind) {
     case "unchanged":
       return { ...envelope, response: { uid, allowed: true } };

@@ -1,4 +1,5 @@
 import { parse } from "yaml";
+import { scopeAnnotation } from "../../../api/annotations.ts";
 import { AnnotationError } from "./annotation-error.ts";
 import type { InjectionConfig } from "./config.ts";
 import { readTrafficFlags } from "./traffic.ts";
@@ -17,6 +18,8 @@ export interface SidecarSettings {
     readonly failureThreshold: number;
   };
   readonly concurrency?: number;
+  /** `learned`: the sidecar gets its own namespace's Services and what its workload has called. */
+  readonly scope: "all" | "learned";
   readonly terminationDrainDuration?: string;
   /** Flags of the init container; undefined where the installation redirects nothing. */
   readonly trafficFlags?: readonly string[];
@@ -26,6 +29,7 @@ export interface SidecarSettings {
 
 const sidecar = "sidecar.istio.io/";
 const readiness = "readiness.status.sidecar.istio.io/";
+const scopes = /^(all|learned)$/;
 /** Prefixes under which Istio reads what shapes a sidecar. */
 const shaping = [
   sidecar,
@@ -44,11 +48,13 @@ const silent = new Set([`${sidecar}inject`, `${sidecar}status`]);
  * None can give the sidecar a privilege, a volume or a variable: those that do so in Istio (`userVolume`,
  * `userVolumeMount`, `bootstrapOverride`, `proxyMetadata`, `discoveryAddress`) have no effect.
  *
+ * @param namespaceScope `fairlead.dev/scope` of the namespace, which the pod's own overrules; a wrong one is warned of
  * @throws AnnotationError
  */
 export function readSettings(
   annotations: Readonly<Record<string, string>>,
   config: InjectionConfig,
+  namespaceScope?: string,
 ): SidecarSettings {
   const { image, allowedImages, interception } = config;
   const read = new Set<string>(silent);
@@ -76,6 +82,8 @@ export function readSettings(
   if (wantedImage !== undefined && wantedImage !== image && !allowedImages.includes(wantedImage)) {
     throw new AnnotationError(`${sidecar}proxyImage`, wantedImage, "an image that the installation allows");
   }
+  const ownScope = matching(scopeAnnotation, scopes, "all or learned");
+  const scope = ownScope ?? namespaceScope ?? "all";
   const proxyConfig = readProxyConfig(text("proxy.istio.io/config"));
   const settings = {
     image: wantedImage ?? image,
@@ -87,6 +95,7 @@ export function readSettings(
         /^(trace|debug|info|warning|error|critical|off)$/,
         "one of Envoy's log levels",
       ) ?? "warning",
+    scope: scope === "learned" ? ("learned" as const) : ("all" as const),
     rewriteProbes: flag(`${sidecar}rewriteAppHTTPProbers`, true),
     mergeMetrics: flag("prometheus.istio.io/merge-metrics", true),
     readiness: {
@@ -105,6 +114,10 @@ export function readSettings(
   const warnings = [...ignored.sort(), ...proxyConfig.ignored].map(
     (name) => `annotation \`${name}\` has no effect on this sidecar`,
   );
+  if (!scopes.test(scope))
+    warnings.push(
+      `annotation \`${scopeAnnotation}\` of the namespace is \`${scope.slice(0, 80)}\`, which is not all or learned: this sidecar gets all`,
+    );
   return { ...settings, warnings };
 }
 

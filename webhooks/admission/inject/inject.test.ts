@@ -44,6 +44,36 @@ function sidecarOf({ spec }: Pod): Container {
   return found;
 }
 
+describe("fairlead.dev/scope", () => {
+  const scoped = (own: Record<string, string>, ofNamespace: Record<string, string>) => {
+    const result = inject(podWith({ annotations: own }), "shop", enabled, config, ofNamespace);
+    if (result.kind !== "patch") return result;
+    const text = JSON.stringify(result.operations);
+    return [text.includes('{"name":"ISTIO_META_FAIRLEAD_SCOPE","value":"learned"}'), result.warnings];
+  };
+  const scope = (value: string) => ({ "fairlead.dev/scope": value });
+
+  test("of the namespace tells its sidecars to learn, and the pod's own counts before it", () => {
+    expect(scoped({}, {})).toEqual([false, []]);
+    expect(scoped({}, scope("learned"))).toEqual([true, []]);
+    expect(scoped(scope("all"), scope("learned"))).toEqual([false, []]);
+    expect(scoped(scope("learned"), {})).toEqual([true, []]);
+  });
+
+  test("of another value is refused on a pod, and warned of on a namespace", () => {
+    expect(scoped(scope("less"), {})).toEqual({
+      kind: "refused",
+      message: "annotation `fairlead.dev/scope` is `less`, which is not all or learned",
+    });
+    expect(scoped({}, scope("less"))).toEqual([
+      false,
+      [
+        "annotation `fairlead.dev/scope` of the namespace is `less`, which is not all or learned: this sidecar gets all",
+      ],
+    ]);
+  });
+});
+
 describe("goldens", () => {
   test.for(globSync(`${import.meta.dirname}/testdata/*.in.yaml`))("%s", async (input) => {
     const {

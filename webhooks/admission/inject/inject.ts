@@ -1,3 +1,4 @@
+import { scopeAnnotation } from "../../../api/annotations.ts";
 import type { Pod } from "../../../api/core.ts";
 import type { JsonPatchOperation } from "../../../kube/contract.ts";
 import { workloadName } from "../../../mesh/ca/workload-facts.ts";
@@ -30,12 +31,14 @@ export type Injection =
  *
  * @param namespace of the request; a pod in a review may lack it
  * @param namespaceLabels undefined where they are not known
+ * @param namespaceAnnotations of which `fairlead.dev/scope` counts, where the pod has none of its own
  */
 export function inject(
   pod: Pod,
   namespace: string,
   namespaceLabels: Readonly<Record<string, string>> | undefined,
   config: InjectionConfig,
+  namespaceAnnotations: Readonly<Record<string, string>> = {},
 ): Injection {
   const { metadata, spec } = pod;
   if (!spec || !wantsSidecar(pod, namespace, namespaceLabels, config)) return { kind: "unchanged" };
@@ -44,15 +47,21 @@ export function inject(
   const obstacle = findObstacle(spec, config);
   if (obstacle !== undefined) return { kind: "refused", message: obstacle };
   try {
-    return addSidecar(pod, spec, namespace, config);
+    return addSidecar(pod, spec, namespace, config, namespaceAnnotations[scopeAnnotation]);
   } catch (error) {
     if (error instanceof AnnotationError) return { kind: "refused", message: error.message };
     throw error;
   }
 }
 
-function addSidecar({ metadata }: Pod, spec: PodSpec, namespace: string, config: InjectionConfig): Injection {
-  const settings = readSettings(metadata.annotations ?? {}, config);
+function addSidecar(
+  { metadata }: Pod,
+  spec: PodSpec,
+  namespace: string,
+  config: InjectionConfig,
+  namespaceScope: string | undefined,
+): Injection {
+  const settings = readSettings(metadata.annotations ?? {}, config, namespaceScope);
   const name = workloadName(metadata);
   const owner = ownerPath(metadata, name);
   const { annotations, appMetrics } = injectedAnnotations(metadata.annotations ?? {}, {

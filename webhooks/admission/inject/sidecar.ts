@@ -87,6 +87,7 @@ function environment({
     ...(config.socketMark === undefined ? {} : { FAIRLEAD_SOCKET_MARK: String(config.socketMark) }),
     ...(config.interception === "NONE" ? { ISTIO_META_HTTP_PROXY_PORT: "15080" } : {}),
     ISTIO_META_WORKLOAD_NAME: workload.name,
+    ...(settings.scope === "all" ? {} : { ISTIO_META_FAIRLEAD_SCOPE: settings.scope }),
   };
   if (workload.owner)
     values.ISTIO_META_OWNER = `kubernetes://apis/${workload.owner.replace("NAMESPACE", namespace)}`;
