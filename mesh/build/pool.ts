@@ -35,6 +35,7 @@ export function buildLimits({
       retryBudget: {
         budgetPercent: { value: retryBudget.percent },
         minRetryConcurrency: retryBudget.minConcurrency,
+        ...(retryBudget.interval !== undefined && { budgetInterval: durationFromMs(retryBudget.interval) }),
       },
     }),
   });

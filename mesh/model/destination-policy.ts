@@ -132,11 +132,13 @@ export interface OutlierDetection {
   readonly errorCodes?: readonly number[];
 }
 
-/** Retries at once, as a share of the requests that are under way. */
+/** Retries at once, as a share of the requests that are under way or were begun within an interval. */
 export interface RetryBudget {
   /** 0-100. */
   readonly percent: number;
   readonly minConcurrency: number;
+  /** undefined: only what is under way counts. */
+  readonly interval: Milliseconds | undefined;
 }
 
 export interface Tunnel {

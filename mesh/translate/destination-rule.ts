@@ -5,6 +5,7 @@ import type { DestinationPolicy, TrafficPolicy } from "../model/destination-poli
 import { qualifiedHost } from "../model/names.ts";
 import { translateTls } from "./client-tls.ts";
 import { translateOutliers, translatePool } from "./connection-pool.ts";
+import { readDuration } from "./duration.ts";
 import { readExportTo } from "./export-to.ts";
 import { translateLoadBalancer } from "./load-balancer.ts";
 import { present } from "./present.ts";
@@ -72,6 +73,8 @@ function translatePolicy(written: WrittenPolicy, report: Report): TrafficPolicy 
     retryBudget: retryBudget && {
       percent: retryBudget.percent ?? defaultRetryPercent,
       minConcurrency: retryBudget.minRetryConcurrency ?? defaultRetryConcurrency,
+      interval:
+        readDuration(retryBudget.budgetInterval, "budgetInterval", report.at("retryBudget")) || undefined,
     },
     tunnel: tunnel && {
       method: tunnel.protocol === "POST" ? ("POST" as const) : ("CONNECT" as const),

@@ -55,6 +55,40 @@ describe.skipIf(envoyMissing !== undefined)("endpoints behind a real Envoy", () 
     await world.remove(limits);
   });
 
+  test("a retry budget: a share of what is under way, or of what began within its interval", async () => {
+    let tries = 0;
+    await world.pod("budget", "budget", {
+      answering: ({ url }, response) => {
+        tries += 1;
+        response.statusCode = url === "/fails" ? 503 : 200;
+        response.end();
+      },
+    });
+    await world.service("budget");
+    const retried = virtualService("budget", {
+      hosts: ["budget"],
+      http: [{ retries: { attempts: 1, retryOn: "503" }, route: [{ destination: { host: "budget" } }] }],
+    });
+    const budget = { percent: 20, minRetryConcurrency: 0 };
+    const rule = (interval: object) =>
+      destinationRule("budget", {
+        host: "budget",
+        trafficPolicy: { retryBudget: { ...budget, ...interval } },
+      });
+    const triesAfter = async (others: number) => {
+      for (let sent = 0; sent < others; sent += 1) await world.ask("budget");
+      tries = 0;
+      await world.ask("budget", { path: "/fails" });
+      return tries;
+    };
+    await world.apply(retried, rule({}));
+    // A fifth of the one that is under way is none.
+    expect(await triesAfter(20)).toBe(1);
+    await world.apply(rule({ budgetInterval: "60s" }));
+    expect(await triesAfter(20)).toBe(2);
+    await world.remove(retried, rule({}));
+  });
+
   test("outlier ejection: after 5 errors in a row an endpoint is left alone", async () => {
     let errors = 0;
     await world.pod("mixed", "mixed-good");
