@@ -52,6 +52,24 @@ export async function firstLineOf(client: Client, pod: string, container: string
   return text.split("\n")[0] ?? "";
 }
 
+/** Which container of the demo's pods does not stay up, and the words of its log that say why; undefined while all may. */
+export async function crashedPod(client: Client): Promise<string | undefined> {
+  const { items } = await client.list(PodKind, { namespace });
+  for (const { metadata, status } of items) {
+    const containers = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+    // A first try may come too early for what it needs.
+    const crashed = containers.find(
+      ({ state, restartCount }) => state?.waiting?.reason === "CrashLoopBackOff" && restartCount > 1,
+    );
+    if (crashed === undefined) continue;
+    const path = `/api/v1/namespaces/${namespace}/pods/${metadata.name}/log?container=${crashed.name}`;
+    const lines = (await client.text(path)).trimEnd().split("\n");
+    const words = lines.find((line) => /error/i.test(line)) ?? lines.at(-1) ?? "";
+    return `container ${crashed.name} of pod ${metadata.name} ended ${crashed.restartCount + 1} times: ${words}`;
+  }
+  return undefined;
+}
+
 /**
  * Waits until `ask` answers something.
  *

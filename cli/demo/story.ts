@@ -5,7 +5,7 @@ import { DeploymentKind, PodKind } from "../../api/core.ts";
 import type { Client } from "../../kube/contract.ts";
 import * as manifests from "./manifests.ts";
 import { type Figures, figuresOf, RecordTail, readRecord } from "./record.ts";
-import { apply, firstLineOf, readCanary, readEvents, until } from "./release.ts";
+import { apply, crashedPod, firstLineOf, readCanary, readEvents, until } from "./release.ts";
 import type { View } from "./view.ts";
 import type { World } from "./world.ts";
 
@@ -55,12 +55,13 @@ async function deploy(client: Client, view: View, signal: AbortSignal): Promise<
   view.step(
     "version 1 of `shop` deployed behind real Envoy sidecars, with a Canary and an AuthorizationPolicy",
   );
-  await until(
+  const came = await until(
     "the Canary to be initialized",
     60,
-    async () => ((await readCanary(client))?.status?.phase === "Initialized" ? true : undefined),
+    async () => ((await readCanary(client))?.status?.phase === "Initialized" ? "ready" : crashedPod(client)),
     signal,
   );
+  if (came !== "ready") throw new Error(came);
   return { token };
 }
 

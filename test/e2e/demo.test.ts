@@ -4,6 +4,9 @@ import { readFileSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
+import { namespace } from "../../cli/demo/manifests.ts";
+import { apply, crashedPod } from "../../cli/demo/release.ts";
+import { startWorld } from "../../cli/demo/world.ts";
 import { programFile } from "../../cli/up/program-file.ts";
 import { processesNaming } from "../../local/testing/processes.ts";
 import { until } from "../../local/testing/until.ts";
@@ -154,6 +157,27 @@ describe.skipIf(envoyMissing !== undefined)(`the demo${envoyMissing ? ` (${envoy
     expect(shareOf(lines.slice(-200), "2")).toBe(1);
   });
 });
+
+test.skipIf(envoyMissing !== undefined)(
+  "a pod that does not stay up is told, with the words of its log",
+  async () => {
+    const world = await startWorld({ yes: true });
+    try {
+      const command = ["sh", "-c", "echo starting; echo 'Error: no such module' >&2; exit 1"];
+      const spec = { containers: [{ name: "main", image: "process://sh", command }] };
+      const metadata = { name: "shop-1", namespace };
+      await apply(world.client, { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+      await apply(world.client, { apiVersion: "v1", kind: "Pod", metadata, spec });
+      expect(await crashedPod(world.client)).toBeUndefined();
+      await until("it is told", async () => (await crashedPod(world.client)) !== undefined, 50_000);
+      const words = "container main of pod shop-1 ended 3 times: Error: no such module";
+      expect(await crashedPod(world.client)).toBe(words);
+    } finally {
+      await world.stop();
+      rmSync(world.folder, { recursive: true, force: true });
+    }
+  },
+);
 
 describe.skipIf(envoyMissing !== undefined)("who leaves the demo early", () => {
   const says = (demo: ReturnType<typeof startDemo>, words: RegExp) => () => {

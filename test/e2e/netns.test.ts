@@ -1,8 +1,9 @@
 /** Pods in network namespaces: programs that know of no proxy, through both sidecars, by each traffic annotation. */
 import { spawnSync } from "node:child_process";
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { PodKind } from "../../api/core.ts";
 import type { UnreadObject } from "../../api/resource.ts";
 import { startWorld, type World } from "../../cli/demo/world.ts";
 import { programFile } from "../../cli/up/program-file.ts";
@@ -338,6 +339,22 @@ describe.skipIf(why !== undefined)(`pods in network namespaces ${why ?? ""}`, ()
       expect(await resolve("web.mesh.svc.cluster.local.")).toBe(webIp);
       expect(await resolve("web")).toBe("");
       expect(await resolve("example.com")).toBe("");
+    });
+
+    test("of another user find what they may open, in a folder of mode 0700 too", async () => {
+      const file = join(world.folder, "private", "data");
+      mkdirSync(dirname(file), { mode: 0o700 });
+      writeFileSync(file, "");
+      // `test -r` asks access(2), as many programs do before they open a file.
+      const command = ["sh", "-c", `id -u; [ -r ${file} ] && echo found`];
+      const [account, foreign] = pod(plain, "foreign", { command });
+      const spec = { ...(foreign?.spec as object), securityContext: { runAsUser: 1337 } };
+      await applyAll(world.client, [account, { ...foreign, spec }] as UnreadObject[]);
+      await until(
+        "it has ended",
+        async () => (await world.client.get(PodKind, plain, "foreign"))?.status?.phase === "Succeeded",
+      );
+      expect(await world.client.text(`/api/v1/namespaces/${plain}/pods/foreign/log`)).toBe("1337\nfound\n");
     });
 
     test("are reached from the machine too", async () => {

@@ -100,7 +100,8 @@ function placeOf({ pid }: Holder): PodPlace {
 
 /**
  * Another user keeps the right to read and write the machine's files: there is no image that would be its own, and the
- * pod's folders belong to whoever runs fairlead.
+ * pod's folders belong to whoever runs fairlead. `no_setuid_fixup`, since access(2) would else ask for another user as if
+ * it had no such right, and a program would not find its files in a folder of mode 0700 that it can open.
  */
 function identity({ user, group }: ProcessUser = {}): readonly string[] {
   // In a user namespace of one user everything is that user's.
@@ -111,7 +112,9 @@ function identity({ user, group }: ProcessUser = {}): readonly string[] {
     programPath("setpriv"),
     ...(user === undefined ? [] : [`--reuid=${user}`]),
     ...(group === undefined && user === undefined ? [] : [`--regid=${group ?? user}`, "--clear-groups"]),
-    ...(user === undefined || user === 0 ? [] : [`--inh-caps=${kept}`, `--ambient-caps=${kept}`]),
+    ...(user === undefined || user === 0
+      ? []
+      : [`--inh-caps=${kept}`, `--ambient-caps=${kept}`, "--securebits=+no_setuid_fixup"]),
     "--",
   ];
 }
