@@ -127,7 +127,12 @@ test.skipIf(envoyMissing !== undefined)("a real Envoy loads every case", () => {
   try {
     // Files that a case names stand in this folder.
     const { cert, key, root } = makeCertificate("client.example");
-    const files = { "client.pem": cert, "client-key.pem": key, "roots.pem": root };
+    const files = {
+      "client.pem": cert,
+      "client-key.pem": key,
+      "roots.pem": root,
+      "revoked.pem": revocations,
+    };
     for (const [name, pem] of Object.entries(files)) writeFileSync(join(folder, name), pem);
     const config = JSON.stringify(bootstrap(statics)).replaceAll("/etc/certificates/", `${folder}/`);
     writeFileSync(join(folder, "bootstrap.json"), config);
@@ -141,6 +146,15 @@ test.skipIf(envoyMissing !== undefined)("a real Envoy loads every case", () => {
     rmSync(folder, { recursive: true });
   }
 });
+
+/** A list of revoked certificates that is empty and good until 2126, as openssl made it. */
+const revocations = `-----BEGIN X509 CRL-----
+MIGwMFcCAQEwCgYIKoZIzj0EAwIwFjEUMBIGA1UEAwwLR29sZGVuIHJvb3QXDTI2
+MTEyMTIxMjIzMFoYDzIxMjYxMDI4MjEyMjMwWqAOMAwwCgYDVR0UBAMCAQEwCgYI
+KoZIzj0EAwIDSQAwRgIhAL76g9d5aONwyULmmUagvD1lFs6CU0QPJ7pnm+mHTgr3
+AiEAqH6eDooztiNaHZPEp4VHvsE3GgXoj9VEwCJDFnem1I0=
+-----END X509 CRL-----
+`;
 
 function asObject(value: JsonValue): Record<string, JsonValue> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("not an object");
@@ -188,7 +202,9 @@ function bootstrap({ listeners, clusters }: { listeners: JsonValue[]; clusters: 
       explicitHttpConfig: { http2ProtocolOptions: {} },
     },
   };
-  const own = ["xds-grpc", "sds-grpc"].map((name) => ({
+  // Zipkin's tracer wants its cluster at the start.
+  const zipkin = "outbound|9411||zipkin.observe.svc.cluster.local";
+  const own = ["xds-grpc", "sds-grpc", zipkin].map((name) => ({
     name,
     type: "STATIC",
     connectTimeout: "1s",

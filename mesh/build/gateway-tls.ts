@@ -68,12 +68,10 @@ function certificates({
 > {
   if (files !== undefined) {
     return {
-      tlsCertificates: [
-        {
-          certificateChain: { specifier: { case: "filename", value: files.certificate } },
-          privateKey: { specifier: { case: "filename", value: files.key } },
-        },
-      ],
+      tlsCertificates: files.certificates.map(({ certificate, key }) => ({
+        certificateChain: { specifier: { case: "filename", value: certificate } },
+        privateKey: { specifier: { case: "filename", value: key } },
+      })),
     };
   }
   return { tlsCertificateSdsSecretConfigs: credentials.map((ref) => secretByAds(credentialName(ref))) };

@@ -66,8 +66,8 @@ export interface TerminatingTls {
   readonly caCredential: CredentialRef | undefined;
   readonly files:
     | {
-        readonly certificate: string;
-        readonly key: string;
+        /** Several: one a key type. */
+        readonly certificates: readonly { readonly certificate: string; readonly key: string }[];
         readonly roots: string | undefined;
         readonly revoked: string | undefined;
       }

@@ -123,14 +123,7 @@ export function translateServerTls(tls: IstioServerTls, report: Report): ServerT
     return undefined;
   }
   const names = tls.credentialNames ?? (tls.credentialName ? [tls.credentialName] : []);
-  const { serverCertificate, privateKey, caCertificates, caCrl } = tls;
-  const files = serverCertificate &&
-    privateKey && {
-      certificate: serverCertificate,
-      key: privateKey,
-      roots: caCertificates,
-      revoked: caCrl,
-    };
+  const files = readFiles(tls);
   if (mode !== "istio-mutual" && names.length === 0 && !files) {
     report.problem(
       "credentialName",
@@ -144,7 +137,7 @@ export function translateServerTls(tls: IstioServerTls, report: Report): ServerT
     credentials:
       mode === "istio-mutual" ? [] : names.map((name) => ({ namespace: undefined, name: plainName(name) })),
     caCredential: ca ? { namespace: undefined, name: plainName(ca) } : undefined,
-    files: names.length === 0 && files ? files : undefined,
+    files: names.length === 0 ? files : undefined,
     subjectAltNames: tls.subjectAltNames ?? [],
     certificateHashes: tls.verifyCertificateHash ?? [],
     certificateSpki: tls.verifyCertificateSpki ?? [],
@@ -152,6 +145,17 @@ export function translateServerTls(tls: IstioServerTls, report: Report): ServerT
     maxVersion: versionOf(tls.maxProtocolVersion),
     cipherSuites: tls.cipherSuites ?? [],
   };
+}
+
+/** Certificates that stand in the proxy's own files: one, or one a key type in `tlsCertificates`. */
+function readFiles(tls: IstioServerTls): TerminatingTls["files"] {
+  const written = tls.tlsCertificates ?? [tls];
+  const certificates = written.flatMap(({ serverCertificate, privateKey }) =>
+    serverCertificate && privateKey ? [{ certificate: serverCertificate, key: privateKey }] : [],
+  );
+  if (certificates.length === 0) return undefined;
+  const roots = tls.caCertificates ?? written.find(({ caCertificates }) => caCertificates)?.caCertificates;
+  return { certificates, roots, revoked: tls.caCrl };
 }
 
 /** `kubernetes://name` is the same as `name`. */

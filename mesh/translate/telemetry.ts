@@ -27,10 +27,6 @@ const series: Readonly<Record<string, string>> = {
   REQUEST_DURATION: "request_duration_milliseconds",
   REQUEST_SIZE: "request_bytes",
   RESPONSE_SIZE: "response_bytes",
-  TCP_OPENED_CONNECTIONS: "tcp_connections_opened_total",
-  TCP_CLOSED_CONNECTIONS: "tcp_connections_closed_total",
-  TCP_SENT_BYTES: "tcp_sent_bytes_total",
-  TCP_RECEIVED_BYTES: "tcp_received_bytes_total",
 };
 
 /** A Telemetry by itself. @see telemetry.istio.io Telemetry */
@@ -104,7 +100,7 @@ function readMetrics({ overrides = [], reportingInterval }: MetricsSpec, report:
     ) {
       report
         .at("overrides", index)
-        .problem("match", `\`${match?.customMetric ?? metric}\` is no series of ours`);
+        .problem("match", `\`${match?.customMetric ?? metric}\` is no series that can be changed`);
       return [];
     }
     const tags = Object.entries(tagOverrides ?? {}).map(
