@@ -10,6 +10,7 @@ import type { JudgeBase } from "./judge/settings.ts";
 import type { SeenAttempt } from "./judge/trip-wire.ts";
 import type { AdvanceSettings, Judgement, JudgeSettings } from "./judge/types.ts";
 import type { Ended, RecordMode } from "./record/format.ts";
+import type { Rescues } from "./series/ledger.ts";
 
 /** How one run is analysed; `readRunSettings` makes it from a Canary. */
 export interface RunSettings {
@@ -22,6 +23,8 @@ export interface RunSettings {
   readonly metrics: readonly Metric[];
   /** Metrics of providers that are compared with the primary; none where absent. */
   readonly pairs?: readonly PairedMetric[];
+  /** Of a shielded canary; absent: it has none. */
+  readonly shield?: ShieldSettings;
   /** How often the judge polls; 1 s where absent. */
   readonly poll?: Milliseconds;
   /** Under which Canary's name its runs are recorded, when, and with which thresholds; not at all where absent. */
@@ -30,6 +33,14 @@ export interface RunSettings {
     readonly mode: RecordMode;
     readonly base: Omit<JudgeBase, "bounds">;
   };
+}
+
+/** How a shielded canary's attempts are looked at. */
+export interface ShieldSettings {
+  /** Time that a check looks back on. */
+  readonly interval: Milliseconds;
+  /** Whether the weight alone tells the canary's share of attempts: requests that stay where they were, or do not take part, blur it. */
+  readonly byWeight: boolean;
 }
 
 /** A roll-back verdict: something that must not wait for a tick. */
@@ -60,6 +71,8 @@ export interface RunAnalysis {
   onJudgement(handler: (judgement: Judgement) => void): () => void;
   /** Measures every metric over its interval that ends at `now`. Never rejects: what goes wrong is an inconclusive check. */
   checks(now: number): Promise<readonly Check[]>;
+  /** Users of the canary's failed attempts so far; undefined without a shield. */
+  rescues(): Rescues | undefined;
   /** The judge's state for the Canary's status (JSON text, under 1 kB in usual runs); give it to `start` after a restart. */
   stored(): string;
   /** Stops watching. `ended` is how the run ended, for its record. Idempotent. */

@@ -3,15 +3,17 @@ import type { Percent } from "../lib/units.ts";
 import type { Harm, RunSettings } from "./analyst.ts";
 import type { PairReading } from "./checks/measure-pair.ts";
 import type { PairedMetric } from "./checks/pair.ts";
+import { checkShield } from "./checks/shield.ts";
 import type { Check } from "./checks/types.ts";
 import { observe } from "./judge/observe.ts";
+import { type Attempts, addAttempts, noAttempts, settling, shortfall } from "./judge/shortfall.ts";
 import { createState, setWeight } from "./judge/state.ts";
 import { restoreState, storeState } from "./judge/stored.ts";
 import { createTripWire } from "./judge/trip-wire.ts";
 import type { Judgement, JudgeState } from "./judge/types.ts";
 import type { Recorder } from "./record/recorder.ts";
 import { createArms } from "./series/arms.ts";
-import { createLedger, type StoredLedger } from "./series/ledger.ts";
+import { createLedger, type Rescues, type StoredLedger } from "./series/ledger.ts";
 import { createPairs } from "./series/pairs.ts";
 import { createRecent, type Recent } from "./series/recent.ts";
 
@@ -32,8 +34,10 @@ export interface RunJudge {
   setWeight(weight: Percent, at: number): void;
   /** Takes what a provider told of both arms, while the canary takes traffic. */
   read(pair: PairedMetric, reading: PairReading): void;
-  /** Checks of metrics that are compared with the primary outside of the judge. */
-  pairChecks(): readonly Check[];
+  /** Checks that no metric of the author's stands for: the comparison with the primary outside of the judge, and the shield's. */
+  ownChecks(now: number): readonly Check[];
+  /** Users of the canary's failed attempts so far; undefined without a shield. */
+  rescues(): Rescues | undefined;
   judgement(): Judgement | undefined;
   stored(): string;
 }
@@ -52,17 +56,30 @@ export function createRunJudge(
   const ledger = createLedger(now, memory.ledger);
   const longest = Math.max(leastKept, ...settings.metrics.map(({ interval }) => interval));
   const recent = createRecent(longest, bounds.length);
-  const arms = createArms(bounds.length);
+  const { shield } = settings;
+  const arms = createArms(bounds.length, shield !== undefined);
   const pairs = createPairs();
   const tripWire = settings.tripWire ? createTripWire() : undefined;
   let judgement: Judgement | undefined;
   let exposedAt: number | undefined = restored?.startedAt ?? memory.exposedAt;
   let weight = restored?.weight ?? 0;
+  let enteredAt = restored?.enteredAt ?? now;
+  let attempts: Attempts = noAttempts;
+  let polled: Attempts = noAttempts;
+  let rescues = memory.rescues;
 
   const add = (growth: ReturnType<typeof ledger.take>): void => {
     if (growth === undefined) return;
     recent.add(growth);
     arms.add(growth);
+    if (growth.rescues !== undefined) rescues = sumOf(rescues, growth.rescues);
+  };
+  const count = ({ canary, primary }: ReturnType<typeof arms.poll>, at: number): void => {
+    const before = polled;
+    polled = { canary: canary.requests, primary: primary.requests };
+    if (weight === 0 || at < enteredAt + settling) return;
+    const more = { canary: polled.canary - before.canary, primary: polled.primary - before.primary };
+    attempts = addAttempts(attempts, more, weight);
   };
 
   return {
@@ -93,6 +110,7 @@ export function createRunJudge(
     },
     poll(at) {
       const counters = { ...arms.poll(), ...(settings.pairs && { series: pairs.drain() }) };
+      if (shield?.byWeight) count(counters, at);
       if (settings.judge !== undefined && state !== undefined)
         ({ state, judgement } = observe(state, counters, at, settings.judge));
       recorder?.poll(counters, at, weight, judgement);
@@ -102,7 +120,7 @@ export function createRunJudge(
     },
     learn(windows) {
       const past = createLedger(Number.NEGATIVE_INFINITY);
-      const learnt = createArms(bounds.length);
+      const learnt = createArms(bounds.length, shield !== undefined);
       let second = Number.NEGATIVE_INFINITY;
       const teach = (until: number): void => {
         // A restored judge has learnt this already.
@@ -128,6 +146,10 @@ export function createRunJudge(
       if (state !== undefined) state = withoutCounters(state);
     },
     setWeight(next, at) {
+      if (next !== weight) {
+        enteredAt = at;
+        attempts = noAttempts;
+      }
       weight = next;
       recorder?.weight(next, at);
       if (next > 0) exposedAt ??= at;
@@ -136,7 +158,12 @@ export function createRunJudge(
     read(pair, reading) {
       if (weight > 0) pairs.take(pair, reading);
     },
-    pairChecks: () => pairs.checks(settings.pairs ?? []),
+    ownChecks(at) {
+      const compared = pairs.checks(settings.pairs ?? []);
+      if (shield === undefined || weight === 0) return compared;
+      return [...compared, checkShield(recent, shield.interval, shortfall(attempts, weight), at)];
+    },
+    rescues: () => (shield === undefined ? undefined : rescues),
     judgement: () => judgement,
     stored: () =>
       JSON.stringify({
@@ -144,6 +171,7 @@ export function createRunJudge(
           ? {}
           : { judge: storeState(state, settings.judge) }),
         ...(exposedAt === undefined ? {} : { exposedAt }),
+        ...(shield === undefined ? {} : { rescues: [rescues.rescued, rescues.notRescued] }),
         ledger: ledger.stored(mostStored),
       }),
   };
@@ -158,6 +186,11 @@ interface Memory {
   readonly judge: unknown;
   readonly ledger: StoredLedger;
   readonly exposedAt: number | undefined;
+  readonly rescues: Rescues;
+}
+
+function sumOf(a: Rescues, b: Rescues): Rescues {
+  return { rescued: a.rescued + b.rescued, notRescued: a.notRescued + b.notRescued };
 }
 
 /** What `stored` holds; nothing where it is no such text. */
@@ -168,9 +201,9 @@ function readStored(stored: string | undefined): Memory {
   } catch {
     value = undefined;
   }
-  const { judge, ledger, exposedAt } = (typeof value === "object" && value !== null ? value : {}) as Partial<
-    Record<keyof Memory, unknown>
-  >;
+  const { judge, ledger, exposedAt, rescues } = (
+    typeof value === "object" && value !== null ? value : {}
+  ) as Partial<Record<keyof Memory, unknown>>;
   const pairs = typeof ledger === "object" && ledger !== null ? Object.entries(ledger) : [];
   const isPair = (pair: unknown): pair is [number, number] =>
     Array.isArray(pair) && pair.length === 2 && pair.every((count) => Number.isFinite(count));
@@ -180,5 +213,8 @@ function readStored(stored: string | undefined): Memory {
       pairs.filter((entry): entry is [string, [number, number]] => isPair(entry[1])),
     ),
     exposedAt: typeof exposedAt === "number" && Number.isFinite(exposedAt) ? exposedAt : undefined,
+    rescues: isPair(rescues)
+      ? { rescued: rescues[0], notRescued: rescues[1] }
+      : { rescued: 0, notRescued: 0 },
   };
 }

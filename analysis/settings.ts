@@ -2,7 +2,7 @@
 import type { ReadAnalysis, ReadCanary, ReadMetric } from "../api/canary/types.ts";
 import { type Problem, refOf } from "../api/resource.ts";
 import { bucketBounds } from "../api/signals.ts";
-import type { RunSettings } from "./analyst.ts";
+import type { RunSettings, ShieldSettings } from "./analyst.ts";
 import { preparePair } from "./checks/pair.ts";
 import { type MetricSources, prepareMetric } from "./checks/prepare.ts";
 import {
@@ -48,6 +48,7 @@ export function readRunSettings(
       ),
       ...(pairs.length > 0 && { pairs }),
       tripWire: analysis.guard.tripWire,
+      ...(analysis.shield && { shield: shieldSettings(analysis) }),
       advance: advanceSettings(analysis),
       // With `sequential` the judge has the built-in metrics; the others stay checks.
       metrics: analysis.sequential === undefined ? metrics : metrics.filter(({ kind }) => kind !== "signals"),
@@ -66,9 +67,18 @@ function judgeOf(analysis: ReadAnalysis, series: readonly SeriesTest[]): JudgeSe
   const base = judgeBase(analysis);
   const sequential = sequentialSettings(analysis);
   if (analysis.strategy.kind !== "weights" && sequential?.compare !== "threshold") return undefined;
-  return sequential === undefined
-    ? guardJudge(base, analysis.guard)
-    : sequentialJudge(base, { ...sequential, series });
+  const judge =
+    sequential === undefined
+      ? guardJudge(base, analysis.guard)
+      : sequentialJudge(base, { ...sequential, series });
+  const shield = analysis.shield && shieldSettings(analysis).byWeight;
+  return judge && shield ? { ...judge, shield } : judge;
+}
+
+/** How a shielded canary's attempts are looked at. */
+function shieldSettings({ interval, strategy, sessionAffinity, preview }: ReadAnalysis): ShieldSettings {
+  const apart = strategy.kind !== "weights" || strategy.match.length > 0 || preview.length > 0;
+  return { interval, byWeight: !apart && sessionAffinity === undefined };
 }
 
 /** What every judge of this analysis shares: pace, weights, and the author's thresholds for the built-in metrics. */

@@ -197,10 +197,11 @@ function startRun(
     async checks(at) {
       const moment = at + ahead();
       const measured = await measure(settings.metrics, judge.recent, moment, stop.signal);
-      const checks = [...measured, ...judge.pairChecks()];
+      const checks = [...measured, ...judge.ownChecks(moment)];
       if (!stop.signal.aborted) recording?.recorder.checks(checks, moment);
       return checks;
     },
+    rescues: () => judge.rescues(),
     stored: () => judge.stored(),
     close(ended = { outcome: "open" }) {
       if (stop.signal.aborted) return;

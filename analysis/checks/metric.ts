@@ -15,7 +15,12 @@ interface MetricBase {
 
 export type Metric =
   /** From the proxies' own counters of the last interval. */
-  | (MetricBase & { readonly kind: "signals"; readonly measure: "request-success-rate" | "request-duration" })
+  | (MetricBase & {
+      readonly kind: "signals";
+      readonly measure: "request-success-rate" | "request-duration";
+      /** Behind a shield: of the callers' attempts alone. */
+      readonly shielded?: true;
+    })
   /** From a provider, by a query whose templates are filled in. `whole`: the value is cut to a whole number, as Flagger does for durations. */
   | (MetricBase & {
       readonly kind: "query";

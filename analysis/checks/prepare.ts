@@ -45,7 +45,11 @@ export function prepareMetric(
     }
     default: {
       const base = { name, range: metric.range, interval: metric.interval };
-      if (server === undefined) return { metric: { ...base, kind: "signals", measure: metric.kind } };
+      const { shield } = canary.analysis;
+      if (server === undefined)
+        return {
+          metric: { ...base, kind: "signals", measure: metric.kind, ...(shield && { shielded: true }) },
+        };
       if (canary.provider !== "istio") {
         return broken(
           metric,

@@ -10,12 +10,16 @@ type SignalsMetric = Extract<Metric, { kind: "signals" }>;
 /**
  * A built-in check from the proxies' own counters of the interval that ends at `now`: the percentage of requests
  * without a 5xx answer, or the P99 duration in whole milliseconds. Reads the destination's side, as Flagger's queries
- * do; the callers' where no destination reports.
+ * do; the callers' where no destination reports, and always behind a shield, where they alone know that an attempt was
+ * given up.
  */
 export function checkSignals(metric: SignalsMetric, recent: Recent, now: number): Check {
   const { name, range, interval } = metric;
   const destination = recent.span("canary", "destination", interval, now);
-  const span = destination.requests > 0 ? destination : recent.span("canary", "client", interval, now);
+  const span =
+    destination.requests > 0 && !metric.shielded
+      ? destination
+      : recent.span("canary", "client", interval, now);
   if (span.requests === 0) {
     return noData(
       name,

@@ -5,6 +5,7 @@ import { logAddExp } from "./logspace.ts";
 import { lateOnset } from "./onset.ts";
 import { addRecent, noRecent, nothing } from "./recent.ts";
 import { safeBets, safeIncrement } from "./safe.ts";
+import { addAttempts, noAttempts, settling } from "./shortfall.ts";
 import { isWorse, signBets, signIncrement } from "./sign.ts";
 import { splitShare } from "./split.ts";
 import { firstSlowBucket, slowerThan } from "./tail.ts";
@@ -74,8 +75,16 @@ export function observe(
   });
   const running = elapsed !== undefined;
   const all = poll.canary.requests + poll.primary.requests;
+  const settled = settings.shield && now >= (state.enteredAt ?? now) + settling;
   const next: JudgeState = {
     ...state,
+    ...(settled && {
+      attempts: addAttempts(
+        state.attempts ?? noAttempts,
+        { canary: poll.canary.requests, primary: poll.primary.requests },
+        state.weight,
+      ),
+    }),
     polledAt: now,
     last: comparable(state.last, counters),
     tests,

@@ -33,8 +33,9 @@ function betsOf({ bad }: TestSettings): readonly number[] {
 export function setWeight(state: JudgeState, weight: Percent, now: number): JudgeState {
   if (weight === state.weight) return state;
   const startedAt = state.startedAt ?? (weight > 0 ? now : undefined);
+  const { attempts: _, ...rest } = state;
   return {
-    ...state,
+    ...rest,
     weight,
     enteredAt: now,
     seen: { canary: 0, primary: 0 },

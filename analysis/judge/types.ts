@@ -5,6 +5,7 @@
  */
 import type { Fraction, Milliseconds, Percent } from "../../lib/units.ts";
 import type { Check } from "../checks/types.ts";
+import type { Attempts } from "./shortfall.ts";
 
 /** What one group of pods has answered. Cumulative: the judge takes differences, so a missed poll is one longer poll. */
 export interface Counts {
@@ -89,6 +90,8 @@ export interface JudgeSettings {
   /** Errors allowed by `thresholdRange.min` of request-success-rate: more of them in an interval than chance explains holds the step. */
   readonly allowedErrors?: Fraction;
   readonly tests: readonly TestSettings[];
+  /** Behind a shield whose weight tells the canary's share: attempts that stay far below it end the run. Absent: they do not. */
+  readonly shield?: true;
 }
 
 /** Bad and all requests of both arms in one poll, for one test. */
@@ -144,6 +147,8 @@ export interface JudgeState {
   readonly pastBuckets: readonly number[];
   /** Requests of each half of the primary so far. */
   readonly halves: readonly [number, number];
+  /** First attempts of late, behind a shield; absent where none were counted at this weight. */
+  readonly attempts?: Attempts;
   /** Requests at this weight so far. */
   readonly seen: { readonly canary: number; readonly primary: number };
   readonly recent: Recent;

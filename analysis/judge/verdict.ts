@@ -5,6 +5,7 @@ import { fromStart, notYet } from "./onset.ts";
 import { harmReason, safeReason } from "./reason.ts";
 import { nothing } from "./recent.ts";
 import { safeBets } from "./safe.ts";
+import { noAttempts, shortfall } from "./shortfall.ts";
 import { nextWeight, stepNumber } from "./steps.ts";
 import type { Judgement, JudgeSettings, JudgeState, TestEvidence, TestSettings, TestState } from "./types.ts";
 
@@ -15,7 +16,9 @@ export function judgementOf(state: JudgeState, now: number, settings: JudgeSetti
   const shared = harms.map((harm, index) => harm + Math.log(settings.tests[index]?.share ?? 0));
   const harm = totalHarm(state, shared, now, settings);
   const rollbackAt = Math.log(1 / settings.alpha);
-  const verdict = harm >= rollbackAt ? "rollback" : harm >= rollbackAt / 2 ? "amber" : "none";
+  const missing = settings.shield && shortfall(state.attempts ?? noAttempts, state.weight);
+  const verdict =
+    harm >= rollbackAt || missing !== undefined ? "rollback" : harm >= rollbackAt / 2 ? "amber" : "none";
   const proofs = tests.flatMap((test) => (test.safe === undefined ? [] : [test.safe]));
   const guard = settings.method === "guard";
   const safe = guard || proofs.length === 0 ? 0 : Math.min(...proofs);
@@ -38,9 +41,11 @@ export function judgementOf(state: JudgeState, now: number, settings: JudgeSetti
     mayPromote: allowed && (guard || last),
     worst: worstEvidence?.metric ?? "",
     reason:
-      verdict === "none"
-        ? (gate ?? safeReason(safe, promoteAt, guard))
-        : harmReason(worstEvidence, harm, verdict),
+      missing !== undefined
+        ? missing
+        : verdict === "none"
+          ? (gate ?? safeReason(safe, promoteAt, guard))
+          : harmReason(worstEvidence, harm, verdict),
     tests,
   };
 }

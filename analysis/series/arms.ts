@@ -26,10 +26,11 @@ const compared = 60;
 
 /**
  * Sums growth into what the judge reads. The callers' side counts, because a refused connection never reaches the
- * destination; the destination's where callers in the mesh send less than half of its traffic. The primary's two
- * halves are told apart by the destination's side alone.
+ * destination; the destination's where callers in the mesh send less than half of its traffic. Behind a shield it is
+ * always the callers': only they know that an attempt was given up. The primary's two halves are told apart by the
+ * destination's side alone.
  */
-export function createArms(bounds: number): Arms {
+export function createArms(bounds: number, shielded = false): Arms {
   const empty = (): Sum => ({ requests: 0, failed: 0, buckets: Array.from({ length: bounds + 1 }, () => 0) });
   const fresh = (): Record<Side, SideSums> => ({
     client: { canary: empty(), primary: empty() },
@@ -54,7 +55,7 @@ export function createArms(bounds: number): Arms {
       const seen = (side: Side): number => pending[side].canary.requests + pending[side].primary.requests;
       requests = [...requests, { client: seen("client"), destination: seen("destination") }].slice(-compared);
       const sum = (side: Side): number => requests.reduce((all, poll) => all + poll[side], 0);
-      const side = 2 * sum("client") >= sum("destination") ? "client" : "destination";
+      const side = shielded || 2 * sum("client") >= sum("destination") ? "client" : "destination";
       addTo(total.canary, pending[side].canary);
       addTo(total.primary, pending[side].primary);
       const counters: Counters = {

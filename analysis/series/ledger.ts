@@ -13,6 +13,14 @@ export interface Growth {
   readonly failed: number;
   /** undefined where it is not known which of the requests were slow: the first window after a restart of ours. */
   readonly buckets: readonly number[] | undefined;
+  /** Behind a shield: users that the primary answered in the canary's place, and users that met its failure all the same. */
+  readonly rescues?: Rescues;
+}
+
+/** Users of a canary's failed attempts, behind a shield. */
+export interface Rescues {
+  readonly rescued: number;
+  readonly notRescued: number;
 }
 
 /** The last counters per series, for {@link createLedger} after a restart: `key` → requests, failed. */
@@ -38,6 +46,8 @@ interface Base {
   readonly requests: number;
   readonly failed: number;
   readonly buckets: readonly number[] | undefined;
+  /** undefined where it is not known what was counted before. */
+  readonly rescues?: Rescues | undefined;
 }
 
 /** Replicas tell one process' start by their own clocks: this near, it is the same process. */
@@ -82,6 +92,7 @@ export function createLedger(since: number, stored: StoredLedger = {}): Ledger {
         requests: window.requests,
         failed: window.failed,
         buckets: window.buckets,
+        rescues: rescuesOf(window),
       });
       if (series.size > mostSeries || series.size % 256 === 0) forget(series, sources, window.at);
       return before === undefined ? undefined : growthOf(before, window);
@@ -115,7 +126,11 @@ function continued(known: Series | undefined, { source, requests, failed }: Wind
   if (known.source.replica === source.replica && known.source.start === source.start) return known;
   // Heard by another replica from now on: latencies are summed there from its first report.
   if (requests < known.requests || failed < known.failed) return undefined;
-  return { requests: known.requests, failed: known.failed, buckets: undefined };
+  return { requests: known.requests, failed: known.failed, buckets: undefined, rescues: known.rescues };
+}
+
+function rescuesOf({ rescued = 0, notRescued = 0 }: Window): Rescues {
+  return { rescued, notRescued };
 }
 
 function isNewer(window: Window, known: Series): boolean {
@@ -137,7 +152,14 @@ function baseOf(
   const { start } = window.source;
   const began = start >= since && window.at > start;
   const joined = firstSeen !== undefined && firstSeen < window.at;
-  return began || joined ? { requests: 0, failed: 0, buckets: window.buckets.map(() => 0) } : undefined;
+  return began || joined
+    ? {
+        requests: 0,
+        failed: 0,
+        buckets: window.buckets.map(() => 0),
+        rescues: { rescued: 0, notRescued: 0 },
+      }
+    : undefined;
 }
 
 function growthOf(before: Base, window: Window): Growth | undefined {
@@ -151,8 +173,19 @@ function growthOf(before: Base, window: Window): Growth | undefined {
   const buckets =
     old && window.buckets.map((count, bucket) => count - (bucketsReset ? 0 : (old[bucket] ?? 0)));
   const slow = buckets?.some((count) => count > 0) ?? false;
-  if (requests === 0 && failed === 0 && !slow) return undefined;
-  return { arm, side, half, at, requests, failed, buckets };
+  const rescues = rescuesSince(before.rescues, window);
+  if (requests === 0 && failed === 0 && !slow && rescues === undefined) return undefined;
+  return { arm, side, half, at, requests, failed, buckets, ...(rescues && { rescues }) };
+}
+
+/** undefined where there were none. A counter that fell counts from 0. */
+function rescuesSince(before: Rescues | undefined, window: Window): Rescues | undefined {
+  const now = rescuesOf(window);
+  if (before === undefined) return undefined;
+  const since = (count: number, old: number): number => count - (count < old ? 0 : old);
+  const rescued = since(now.rescued, before.rescued);
+  const notRescued = since(now.notRescued, before.notRescued);
+  return rescued > 0 || notRescued > 0 ? { rescued, notRescued } : undefined;
 }
 
 function forget(series: Map<string, Series>, sources: Map<string, Process>, now: number): void {
@@ -180,7 +213,7 @@ function storedName(source: Window["source"]): string {
   return made;
 }
 
-function isWindow({ at, requests, failed, buckets }: Window): boolean {
+function isWindow({ at, requests, failed, buckets, rescued = 0, notRescued = 0 }: Window): boolean {
   const isCount = (count: number): boolean => Number.isFinite(count) && count >= 0;
-  return isCount(at) && isCount(requests) && isCount(failed) && buckets.every(isCount);
+  return [at, requests, failed, rescued, notRescued, ...buckets].every(isCount);
 }
