@@ -26,16 +26,17 @@ export function readRunSettings(
 ): { readonly settings: RunSettings; readonly problems: readonly Problem[] } {
   const { analysis } = canary;
   const prepared = analysis.metrics.map((metric) => prepareMetric(metric, canary, sources));
-  const problems = prepared.flatMap(({ problem }, index): Problem[] =>
-    problem === undefined
-      ? []
-      : [{ resource: refOf(canary.object), field: `/spec/analysis/metrics/${index}`, message: problem }],
-  );
+  const resource = refOf(canary.object);
+  const problems = prepared.flatMap(({ problem, warning }, index): Problem[] => {
+    const at = { resource, field: `/spec/analysis/metrics/${index}` };
+    if (problem !== undefined) return [{ ...at, message: problem }];
+    return warning === undefined ? [] : [{ ...at, message: warning, severity: "warning" }];
+  });
   const compared = analysis.metrics.map((metric) => preparePair(metric, canary, sources));
   for (const [index, pair] of compared.entries()) {
     if (pair?.kind !== "problem" || prepared[index]?.problem !== undefined) continue;
     const field = `/spec/analysis/metrics/${index}`;
-    problems.push({ resource: refOf(canary.object), field, message: pair.message });
+    problems.push({ resource, field, message: pair.message });
   }
   const pairs = compared.flatMap((one) => (one?.kind === "pair" ? [one.pair] : []));
   const { bounds: _, ...base } = judgeBase(analysis);

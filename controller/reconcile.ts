@@ -172,7 +172,11 @@ function followRun(entry: Entry, subject: Subject, state: State, options: Reconc
   delete entry.harm;
   delete entry.tracked;
   if (live === undefined) return;
-  const { settings } = readRunSettings(subject.canary, options.sources);
+  const { settings, problems } = readRunSettings(subject.canary, options.sources);
+  for (const { severity, message } of problems) {
+    if (severity === "warning" && live.run.judge === undefined)
+      options.recorder.event(subject.canary.object, "Warning", "Shield", message);
+  }
   const analysis = options.analyst.start(signalsRun(subject, live.run), settings, live.run.judge);
   entry.analysis = analysis;
   analysis.onHarm((harm) => {

@@ -5,6 +5,7 @@ import { type Providers, plainProviders } from "../providers/providers.ts";
 import type { Endpoint, Provider } from "../providers/types.ts";
 import { istioQueries } from "./istio.ts";
 import type { Metric } from "./metric.ts";
+import { shieldQueries, shieldWarning } from "./shield-queries.ts";
 import { fillTemplate, type TemplateValues } from "./template.ts";
 
 /** Where metrics come from beside the proxies' own counters. */
@@ -23,6 +24,8 @@ export interface PreparedMetric {
   readonly metric: Metric;
   /** Why the metric cannot be measured as written. */
   readonly problem?: string;
+  /** Why it says less than its author may think. */
+  readonly warning?: string;
 }
 
 /** One metric of a Canary, ready to be measured. What cannot be measured becomes a broken metric and a problem. */
@@ -57,7 +60,9 @@ export function prepareMetric(
         );
       }
       const provider = providers.prometheus({ address: server }, "");
-      return byQuery(metric, canary, istioQueries[metric.kind], provider, metric.kind);
+      return shield
+        ? byQuery(metric, canary, shieldQueries[metric.kind], provider, `shielded ${metric.kind}`)
+        : byQuery(metric, canary, istioQueries[metric.kind], provider, metric.kind);
     }
   }
 }
@@ -121,7 +126,10 @@ function byQuery(
   const filled = fillTemplate(template, templateValues(metric, canary));
   if (filled.kind === "refused") return broken(metric, `query of metric ${metric.name}: ${filled.reason}`);
   const { name, range, interval, kind } = metric;
+  const own = kind === "query" || kind === "template";
+  const warning = own && canary.analysis.shield ? shieldWarning(template) : undefined;
   return {
+    ...(warning !== undefined && { warning: `query of metric ${name} ${warning}` }),
     metric: {
       kind: "query",
       name,

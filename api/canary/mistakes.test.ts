@@ -284,6 +284,12 @@ const mistakes: readonly (readonly [string, UnreadObject, string, string])[] = [
     "cannot stand with `onInconclusive: promote`: what nobody could judge would meet all users without it",
   ],
   [
+    "shield of users who stay",
+    analysed({ stepWeight: 5, sessionAffinity: { cookieName: "a" }, shield: {} }),
+    "/spec/analysis/shield",
+    "cannot stand with `sessionAffinity`: the primary's answer in the canary's place would bind its user to the canary",
+  ],
+  [
     "shield without HTTP",
     canary(
       { service: { port: 80, appProtocol: "tcp" } },

@@ -67,6 +67,12 @@ function checkScene(
       field,
       "cannot stand with `onInconclusive: promote`: what nobody could judge would meet all users without it",
     );
+  // Its cookies stand on the answers of one destination each.
+  if (analysis.sessionAffinity)
+    report(
+      field,
+      "cannot stand with `sessionAffinity`: the primary's answer in the canary's place would bind its user to the canary",
+    );
   if (spec.skipAnalysis === true) report(field, "is ignored: `skipAnalysis` promotes at once", "warning");
 }
 
