@@ -1,9 +1,10 @@
 import { EndpointSliceKind } from "../api/core.ts";
 import { IstioGatewayKind } from "../api/kinds.ts";
 import type { Kind, KubeObject, ResourceRef } from "../api/resource.ts";
+import { upstreamAttemptLogs } from "./build/attempt-log.ts";
 import { createBuilder } from "./build/builder.ts";
 import type { ResourceType } from "./build/resource.ts";
-import { inboundAccessLogs, outboundAccessLogs, upstreamAttemptLogs } from "./build/telemetry.ts";
+import { inboundAccessLogs, outboundAccessLogs } from "./build/telemetry.ts";
 import { createWithdrawals } from "./build/withdrawals.ts";
 import { noPolicies } from "./build/workload-filters.ts";
 import type { AckEvent, Holding, Mesh, MeshOptions, ProxyStatus } from "./contract.ts";

@@ -7,9 +7,9 @@ import { RouteConfigurationSchema } from "../../envoy/generated/envoy/config/rou
 import { RouterSchema } from "../../envoy/generated/envoy/extensions/filters/http/router/v3/router_pb.js";
 import { HttpConnectionManagerSchema } from "../../envoy/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { RuntimeSchema } from "../../envoy/generated/envoy/service/runtime/v3/rtds_pb.js";
+import { upstreamAttemptLogs } from "../../mesh/build/attempt-log.ts";
 import { encodeResource } from "../../mesh/build/resource.ts";
 import { resourceSet } from "../../mesh/build/resource-set.ts";
-import { upstreamAttemptLogs } from "../../mesh/build/telemetry.ts";
 import type { View } from "../../mesh/build/view.ts";
 
 export const hosts = {

@@ -14,21 +14,20 @@ import { file_envoy_extensions_matching_actions_transform_stat_v3_transform_stat
 import { file_envoy_extensions_matching_common_inputs_stats_v3_stats } from "../../envoy/generated/envoy/extensions/matching/common_inputs/stats/v3/stats_pb.js";
 import { file_envoy_extensions_stat_sinks_open_telemetry_v3_open_telemetry } from "../../envoy/generated/envoy/extensions/stat_sinks/open_telemetry/v3/open_telemetry_pb.js";
 import {
+  attemptsSwitch,
+  canaryClusterKey,
+  controlPlaneCluster,
+  liveRouteMetadata,
+  upstreamAttemptLogs,
+} from "../../mesh/build/attempt-log.ts";
+import {
   clusterStatSuffix,
   nodePlaceholder,
   signalsCluster,
   statsConfig,
   statsSinks,
 } from "../../mesh/build/bootstrap-telemetry.ts";
-import {
-  attemptsSwitch,
-  canaryClusterKey,
-  controlPlaneCluster,
-  inboundAccessLogs,
-  liveRouteMetadata,
-  outboundAccessLogs,
-  upstreamAttemptLogs,
-} from "../../mesh/build/telemetry.ts";
+import { inboundAccessLogs, outboundAccessLogs } from "../../mesh/build/telemetry.ts";
 import { freePort, type RunningEnvoy, startEnvoy } from "../../test/support/envoy.ts";
 import type { Certificates } from "./certificates.ts";
 import { canaryWeight, clusters, nodeId, run } from "./plan.ts";

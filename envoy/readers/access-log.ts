@@ -13,6 +13,8 @@ export interface AttemptEntry {
   readonly status: number;
   /** undefined where the response carried none. */
   readonly grpcStatus: number | undefined;
+  /** Custom tags of the log, by name. */
+  readonly tags: ReadonlyMap<string, string>;
 }
 
 export interface AccessLogBatch {
@@ -67,12 +69,15 @@ function readEntries(cursor: Cursor, entries: AttemptEntry[]): void {
   }
 }
 
+const noTags: ReadonlyMap<string, string> = new Map();
+
 function readEntry(cursor: Cursor): AttemptEntry {
   let common: Omit<AttemptEntry, "status" | "grpcStatus"> = {
     downstream: "",
     end: 0,
     upstreamCluster: "",
     flags: [],
+    tags: noTags,
   };
   let response: Pick<AttemptEntry, "status" | "grpcStatus"> = { status: 0, grpcStatus: undefined };
   for (let tag = cursor.tag(); tag !== 0; tag = cursor.tag()) {
@@ -89,15 +94,19 @@ function readCommon(cursor: Cursor): Omit<AttemptEntry, "status" | "grpcStatus">
   let duration = 0;
   let upstreamCluster = "";
   let flags: string[] = [];
+  let tags: Map<string, string> | undefined;
   for (let tag = cursor.tag(); tag !== 0; tag = cursor.tag()) {
     if (tag === bytesField(2)) downstream = readAddress(cursor.message());
     else if (tag === bytesField(5)) start = readSeconds(cursor.message());
     else if (tag === bytesField(15)) upstreamCluster = cursor.text();
     else if (tag === bytesField(16)) flags = readFlags(cursor.message());
-    else if (tag === bytesField(23)) duration = readSeconds(cursor.message());
+    else if (tag === bytesField(22)) {
+      tags ??= new Map();
+      tags.set(...readTextEntry(cursor.message()));
+    } else if (tag === bytesField(23)) duration = readSeconds(cursor.message());
     else cursor.skip(tag);
   }
-  return { downstream, end: (start + duration) * 1000, upstreamCluster, flags };
+  return { downstream, end: (start + duration) * 1000, upstreamCluster, flags, tags: tags ?? noTags };
 }
 
 /** google.protobuf.Timestamp and Duration alike, in seconds. */
@@ -154,6 +163,12 @@ function readWrappedNumber(cursor: Cursor): number {
 
 /** One entry of the map of logged headers or trailers. */
 function readGrpcStatus(entry: Cursor): number | undefined {
+  const [name, value] = readTextEntry(entry);
+  return name === "grpc-status" && /^\d{1,2}$/.test(value) ? Number(value) : undefined;
+}
+
+/** One entry of a map from text to text. */
+function readTextEntry(entry: Cursor): [name: string, value: string] {
   let name = "";
   let value = "";
   for (let tag = entry.tag(); tag !== 0; tag = entry.tag()) {
@@ -161,7 +176,7 @@ function readGrpcStatus(entry: Cursor): number | undefined {
     else if (tag === bytesField(2)) value = entry.text();
     else entry.skip(tag);
   }
-  return name === "grpc-status" && /^\d{1,2}$/.test(value) ? Number(value) : undefined;
+  return [name, value];
 }
 
 /** Field number of data.accesslog.v3.ResponseFlags → the flag as Envoy's text log spells it. */

@@ -29,6 +29,7 @@ describe("access log entries", () => {
                 duration: { seconds: 0n, nanos: 250_000_000 },
                 upstreamCluster: "outbound|80||shop-canary.demo.svc.cluster.local",
                 responseFlags: { upstreamConnectionFailure: true, upstreamRetryLimitExceeded: true },
+                customTags: { attempt: "1", workload: "shop" },
               },
             },
             { response: { responseCode: 200, responseTrailers: { "grpc-status": "14" } } },
@@ -49,8 +50,20 @@ describe("access log entries", () => {
         flags: ["UF", "URX"],
         status: 0,
         grpcStatus: undefined,
+        tags: new Map([
+          ["attempt", "1"],
+          ["workload", "shop"],
+        ]),
       },
-      { downstream: "", end: 0, upstreamCluster: "", flags: [], status: 200, grpcStatus: 14 },
+      {
+        downstream: "",
+        end: 0,
+        upstreamCluster: "",
+        flags: [],
+        status: 200,
+        grpcStatus: 14,
+        tags: new Map(),
+      },
     ]);
   });
 

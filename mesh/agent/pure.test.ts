@@ -50,6 +50,7 @@ test("Istio's series get their own names, Envoy's keep theirs", () => {
     "# TYPE envoy_fairlead_istio_request_duration_milliseconds histogram",
     'envoy_fairlead_istio_request_duration_milliseconds_bucket{le="0.5"} 1',
     'envoy_cluster_upstream_rq{envoy_cluster_name="x_istio_requests_total"} 2',
+    'envoy_fairlead_fairlead_attempts_total{attempt="1"} 4',
     "envoy_server_live 1",
   ].join("\n");
   expect(mergePages(renameSeries(page), "app_up 1").split("\n")).toEqual([
@@ -58,6 +59,7 @@ test("Istio's series get their own names, Envoy's keep theirs", () => {
     "# TYPE istio_request_duration_milliseconds histogram",
     'istio_request_duration_milliseconds_bucket{le="0.5"} 1',
     'envoy_cluster_upstream_rq{envoy_cluster_name="x_istio_requests_total"} 2',
+    'fairlead_attempts_total{attempt="1"} 4',
     "envoy_server_live 1",
     "app_up 1",
     "",

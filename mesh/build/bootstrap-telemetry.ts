@@ -26,7 +26,14 @@ import {
   StringMatcherSchema,
 } from "../../envoy/generated/xds/type/matcher/v3/string_pb.js";
 import { typed } from "./any.ts";
-import { failedGrpcStatuses, noAnswerFlags, statsPrefix } from "./telemetry.ts";
+import {
+  attemptsCounter,
+  attemptsHistogram,
+  failedGrpcStatuses,
+  noAnswerFlags,
+  shieldClusterPrefix,
+} from "./attempt-log.ts";
+import { statsPrefix } from "./telemetry.ts";
 
 /** Cluster of every bootstrap to which reports go. */
 export const signalsCluster = "fairlead-signals";
@@ -68,12 +75,16 @@ export const clusterStatistics = {
   connections: "upstream_cx_total",
 } as const;
 
+/** Statistic of a shield's composite cluster: its failed attempts that another followed. */
+export const shieldRetries = "upstream_rq_retry";
+
 /**
  * Where counters go each second: cumulative, so that a lost or repeated report is harmless; histograms hold what was
  * seen since the last.
  *
  * Of all statistics only those that a judge reads: Istio's series of the proxy's own workload summed by kind of
- * answer, and four of each outbound cluster in use. A report so has a kilobyte or two, whatever the number of series.
+ * answer, and four of each outbound cluster in use; while a shield
+ * is in use, its attempts under their own names. A report so has a kilobyte or two, whatever the number of series.
  *
  * @see envoy.extensions.stat_sinks.open_telemetry.v3.SinkConfig
  */
@@ -112,6 +123,8 @@ function reported(): FieldMatcher[] {
   const requests = `${statsPrefix}.istio_requests_total.reporter.destination.`;
   const duration = `${statsPrefix}.istio_request_duration_milliseconds.reporter.destination.`;
   const clusters = "cluster.outbound";
+  const shields = `cluster.${shieldClusterPrefix}`;
+  const attempts = [attemptsCounter, attemptsHistogram].map((series) => `${statsPrefix}.${series}.`);
   /** By the three tags that end the name of Istio's series (`mesh/build/telemetry.ts`). */
   const answered = ({ code = "[0-9]*", grpc = "[0-9]*", flags = "[A-Za-z0-9,-]*" }) =>
     name({
@@ -122,11 +135,12 @@ function reported(): FieldMatcher[] {
       }),
     });
   const anyOf = (flags: string) => `(.*,)?(${flags})(,.*)?`;
-  const suffixes = Object.values(clusterStatistics).map((statistic) =>
+  const suffixes = [...Object.values(clusterStatistics), shieldRetries].map((statistic) =>
     name({ case: "suffix", value: `;.${statistic}` }),
   );
+  const prefixes = (values: readonly string[]) => values.map((value) => name({ case: "prefix", value }));
   return [
-    drop(not(or([requests, duration, clusters].map((value) => name({ case: "prefix", value }))))),
+    drop(not(or(prefixes([requests, duration, clusters, shields, ...attempts])))),
     convert(name({ case: "prefix", value: duration }), destinationMetrics.time),
     // The client went away before an answer: it says nothing about the version.
     drop(answered({ code: "0", flags: anyOf("DC") })),
@@ -137,7 +151,7 @@ function reported(): FieldMatcher[] {
     byStatus(answered({ code: "3[0-9][0-9]" }), 3, destinationMetrics.status3xx),
     byStatus(answered({ code: "4[0-9][0-9]" }), 4, destinationMetrics.status4xx),
     convert(name({ case: "prefix", value: requests }), destinationMetrics.other),
-    drop(not(or(suffixes))),
+    drop(not(or([...suffixes, ...prefixes(attempts)]))),
   ];
 }
 
@@ -237,6 +251,12 @@ export function statsConfig(): StatsConfig {
                   regex:
                     "cluster\\.outbound.*;\\.(upstream_rq_(completed|5xx|time|total|active)|upstream_cx_(active|connect_fail|total)|membership_(healthy|total))",
                 },
+              },
+            },
+            {
+              matchPattern: {
+                case: "safeRegex" as const,
+                value: { regex: "cluster\\.shield\\|.*;\\.upstream_rq_retry(_overflow|_success)?" },
               },
             },
             { matchPattern: { case: "contains" as const, value: "rbac" } },

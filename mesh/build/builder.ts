@@ -37,6 +37,8 @@ interface Shared {
   /** Generation of the lingering keys and withdrawals that it was built under. */
   readonly generation: number;
   readonly clusters: ResourceSet;
+  /** Composite clusters of the runs that have a shield. */
+  readonly shields: ResourceSet;
   readonly endpoints: ResourceSet;
   readonly routes: ResourceSet;
   readonly plainRoutes: () => ResourceSet;
@@ -114,7 +116,7 @@ export function createBuilder({
     // Gateways' proxies with the same labels serve the same; whether they get secrets, each proves for itself.
     const clientSecret =
       isRouter && proxy.proven ? clientSecretOf(model, { namespace: proxy.namespace, labels }) : undefined;
-    const caller = isRouter
+    const byKind = isRouter
       ? {
           ...asSidecar,
           key: `${asSidecar.key} router ${proxy.proven} ${JSON.stringify(labels)} ${clientSecret ?? ""}`,
@@ -124,6 +126,9 @@ export function createBuilder({
       : rule === undefined
         ? asSidecar
         : { ...asSidecar, key: `${asSidecar.key} sidecar ${rule.source.namespace}/${rule.source.name}` };
+    const { knowsShields } = proxy;
+    const caller: Caller =
+      knowsShields === false ? { ...byKind, key: `${byKind.key} without shields`, knowsShields } : byKind;
     const learning = learningScope(proxy);
     const shared = `${caller.key} ${interception}`;
     const name = learning === undefined ? shared : `${shared} learned ${learning}`;
@@ -159,6 +164,7 @@ export function createBuilder({
       tables: routed,
       generation,
       clusters: admit("cluster", ways.clusters),
+      shields: admit("shield", follow("shield", routed.shields)),
       endpoints: admit("endpoint", ways.endpoints),
       routes: admit("route", follow("route", routed.runtime)),
       plainRoutes: () => {
@@ -266,7 +272,7 @@ export function createBuilder({
   };
 }
 
-const sharedKeys = ["cluster", "endpoint", "route", "plain", "runtime"];
+const sharedKeys = ["cluster", "shield", "endpoint", "route", "plain", "runtime"];
 
 function createScope(name: string, caller: Caller, interception: Interception): Scope {
   const followed = new Map<string, ResourceSet>();
@@ -307,7 +313,7 @@ function viewFrom(shared: Shared, clusters: ResourceSet, listeners: ResourceSet,
   return {
     resources: {
       runtime: [shared.runtime],
-      cluster: [shared.clusters, clusters],
+      cluster: [shared.clusters, shared.shields, clusters],
       endpoint: [shared.endpoints],
       listener: [listeners],
       route: [shared.routes],

@@ -13,6 +13,7 @@ import type { HttpRoute, RouteTable } from "../model/route.ts";
 import { byPrecedence } from "../model/route-precedence.ts";
 import { createMemo } from "./memo.ts";
 import { encodeBytes, isSameVersion, type Resource, type Sourced } from "./resource.ts";
+import { encodeShields, type ShieldCluster } from "./shield.ts";
 import type { Tables } from "./tables.ts";
 import { type BuiltVirtualHost, buildVirtualHost, waysOfHost } from "./virtual-host.ts";
 import { type WayTo, waysOf } from "./ways.ts";
@@ -29,14 +30,17 @@ export function createGatewayTablesBuilder() {
   const hosts = createMemo<BuiltHost>();
   const tables = createMemo<Resource>(isSameVersion);
 
-  function buildHost(key: string, wayTo: WayTo, port: number, host: GatewayHost): BuiltHost {
+  function buildHost(key: string, caller: Caller, wayTo: WayTo, port: number, host: GatewayHost): BuiltHost {
     const [first] = host.tables;
     const at = { host: host.host, port };
     const ways = host.tables.flatMap((table) => waysOfHost({ ...at, table }, wayTo));
     const inputs = [host.redirectToHttps, host.misdirected, host.tables.length, ...host.tables, ...ways];
     return hosts.get(key, inputs, () => {
       const table = first && { ...first, http: mergeRoutes(host.tables), live: liveOf(host.tables) };
-      const input = { ...at, domains: [host.host], table: table ?? emptyTable, wayTo, tunnel: undefined };
+      const input = {
+        ...{ ...at, domains: [host.host], table: table ?? emptyTable, wayTo, tunnel: undefined },
+        knowsShields: caller.knowsShields !== false,
+      };
       const build = (runtime: boolean) => finish(buildVirtualHost(input, runtime), host);
       const plain = build(false);
       return { plain, runtime: table?.live === undefined ? plain : build(true), sources: host.tables };
@@ -48,13 +52,19 @@ export function createGatewayTablesBuilder() {
       const wayTo = waysOf(model, caller);
       const scope = caller.key;
       const keys = new Map<string, number>();
+      const shields = new Map<string, ShieldCluster>();
       const runtime: Resource[] = [];
       const later: (() => Resource)[] = [];
       for (const [name, listener, bound] of plannedTables(plan)) {
         const found = hostsOf(model, caller, listener, bound);
         const port = bound[0]?.server.port ?? listener.number;
-        const built = found.map((host) => buildHost(`${scope} ${name} ${host.host}`, wayTo, port, host));
-        for (const host of built) for (const [key, weight] of host.runtime.keys) keys.set(key, weight);
+        const built = found.map((host) =>
+          buildHost(`${scope} ${name} ${host.host}`, caller, wayTo, port, host),
+        );
+        for (const { runtime: host } of built) {
+          for (const [key, weight] of host.keys) keys.set(key, weight);
+          for (const shield of host.shields) shields.set(shield.name, shield);
+        }
         const assemble = (kind: "runtime" | "plain") =>
           tables.get(
             `${scope} ${name} ${kind}`,
@@ -70,6 +80,7 @@ export function createGatewayTablesBuilder() {
       return {
         runtime,
         keys,
+        shields: encodeShields(shields),
         plain: () => {
           plain ??= later.map((build) => build());
           return plain;

@@ -1,4 +1,5 @@
 import type { Destination, LiveCanary } from "../model/route.ts";
+import { type ShieldedRoute, shieldKey } from "./shield.ts";
 import { normaliseWeights, totalWeight } from "./weights.ts";
 
 /** A route's destination with the cluster it stands for and its share of the weights' sum. */
@@ -13,6 +14,8 @@ export interface RouteWeights {
   readonly destinations: readonly WeightedDestination[];
   /** Set where runtime keys rule and `destinations` hold the safe state. */
   readonly runtimePrefix: string | undefined;
+  /** Set where the primary answers for the canary; the weights then are for other methods. */
+  readonly shield?: ShieldedRoute | undefined;
   /** Keys of the layer `fl` with the weights in force. */
   readonly keys: readonly (readonly [string, number])[];
 }
@@ -22,6 +25,7 @@ export function plainWeights(
   destinations: readonly Destination[],
   clusterOf: (destination: Destination) => string,
   total = totalWeight,
+  shield?: ShieldedRoute,
 ): RouteWeights {
   const weights = normaliseWeights(
     destinations.map(({ weight }) => weight),
@@ -34,6 +38,7 @@ export function plainWeights(
       weight: weights[index] ?? 0,
     })),
     runtimePrefix: undefined,
+    shield,
     keys: [],
   };
 }
@@ -49,8 +54,9 @@ export function liveWeights(
   destinations: readonly Destination[],
   clusterOf: (destination: Destination) => string,
   total = totalWeight,
+  shield?: ShieldedRoute,
 ): RouteWeights {
-  const plain = plainWeights(destinations, clusterOf, total);
+  const plain = plainWeights(destinations, clusterOf, total, shield);
   const arms = plain.destinations.map(({ destination }) => destination.host);
   const onlyBothArms =
     destinations.length === 2 && arms.includes(live.primaryHost) && arms.includes(live.canaryHost);
@@ -62,6 +68,10 @@ export function liveWeights(
       weight: entry.destination.host === live.primaryHost ? total : 0,
     })),
     runtimePrefix: live.prefix,
-    keys: plain.destinations.map(({ cluster, weight }) => [`${live.prefix}.${cluster}`, weight] as const),
+    shield: shield && { ...shield, runtimeKey: shieldKey(live.prefix) },
+    keys: [
+      ...plain.destinations.map(({ cluster, weight }) => [`${live.prefix}.${cluster}`, weight] as const),
+      ...(shield === undefined ? [] : [[shieldKey(live.prefix), shield.share] as const]),
+    ],
   };
 }

@@ -19,6 +19,7 @@ import { file_envoy_extensions_access_loggers_filters_cel_v3_cel } from "../../e
 import { file_envoy_extensions_access_loggers_grpc_v3_als } from "../../envoy/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
 import { file_envoy_extensions_access_loggers_stats_v3_stats } from "../../envoy/generated/envoy/extensions/access_loggers/stats/v3/stats_pb.js";
 import { file_envoy_extensions_access_loggers_stream_v3_stream } from "../../envoy/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js";
+import { file_envoy_extensions_clusters_composite_v3_cluster } from "../../envoy/generated/envoy/extensions/clusters/composite/v3/cluster_pb.js";
 import { file_envoy_extensions_clusters_dynamic_forward_proxy_v3_cluster } from "../../envoy/generated/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.js";
 import { file_envoy_extensions_filters_http_cors_v3_cors } from "../../envoy/generated/envoy/extensions/filters/http/cors/v3/cors_pb.js";
 import { file_envoy_extensions_filters_http_dynamic_forward_proxy_v3_dynamic_forward_proxy } from "../../envoy/generated/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.js";
@@ -65,6 +66,7 @@ const files: readonly DescFile[] = [
   file_envoy_extensions_access_loggers_stream_v3_stream,
   file_envoy_extensions_filters_http_ext_authz_v3_ext_authz,
   file_envoy_extensions_filters_network_ext_authz_v3_ext_authz,
+  file_envoy_extensions_clusters_composite_v3_cluster,
   file_envoy_extensions_clusters_dynamic_forward_proxy_v3_cluster,
   file_envoy_extensions_filters_http_cors_v3_cors,
   file_envoy_extensions_filters_http_dynamic_forward_proxy_v3_dynamic_forward_proxy,

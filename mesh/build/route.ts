@@ -11,6 +11,7 @@ import type { Milliseconds } from "../../lib/units.ts";
 import type { SessionHash } from "../model/destination-policy.ts";
 import type { DirectResponse, Forward, HttpMatch, HttpRoute, LiveCanary, Mirror } from "../model/route.ts";
 import { alpnAsAsked, alpnFilter } from "./alpn.ts";
+import { canaryClusterKey, liveRouteMetadata } from "./attempt-log.ts";
 import { buildCors, corsFilter } from "./cors.ts";
 import { buildFault, faultFilter } from "./fault.ts";
 import { mirrorFractions } from "./fraction.ts";
@@ -20,7 +21,7 @@ import { buildMatch } from "./match.ts";
 import { buildRedirect, buildRewrite } from "./redirect.ts";
 import { buildRetries } from "./retries.ts";
 import { buildHashPolicy } from "./session-hash.ts";
-import { canaryClusterKey, liveRouteMetadata } from "./telemetry.ts";
+import { type ShieldedRoute, shieldedMatch, shieldRetries } from "./shield.ts";
 import { durationFromMs } from "./values.ts";
 
 /** What a route is built with beside itself. */
@@ -34,10 +35,12 @@ export interface RouteContext {
   readonly hashes: readonly SessionHash[];
   /** Whether all destinations are spoken to as the client speaks to us. */
   readonly asAsked: boolean;
+  /** Set for the requests that a shield covers, whose retries are its own. */
+  readonly shield?: ShieldedRoute;
 }
 
 /**
- * Builds Envoy's routes for one HTTP route: one for each of its matches.
+ * Builds Envoy's routes for one HTTP route: one for each of its matches, three where a shield covers it.
  *
  * A destination of weight 0 stays in the list, so a canary step changes numbers only. An absent timeout becomes an
  * explicit 0 (none), as Envoy's own default would be 15 s.
@@ -47,18 +50,43 @@ export interface RouteContext {
 export function buildRoutes(route: HttpRoute, context: RouteContext): Route[] {
   const matches: readonly (HttpMatch | undefined)[] =
     route.matches.length === 0 ? [undefined] : route.matches;
-  return matches.map((match) =>
-    create(RouteSchema, {
-      name: nameOf(route.name, match?.name ?? ""),
-      match: buildMatch(match),
-      ...buildHeaders(route.headers),
-      ...buildAction(route, match, context),
-      ...(match?.statPrefix !== undefined && { statPrefix: match.statPrefix }),
-      ...(context.live && {
-        metadata: { filterMetadata: { [liveRouteMetadata]: liveMetadata(context.live, context.weights) } },
-      }),
+  const { weights } = context;
+  const shield = weights?.shield;
+  return matches.flatMap((match) => {
+    const whole = buildRoute(route, match, context);
+    if (weights === undefined || shield === undefined) return [whole];
+    const met = { ...context, shield, weights: only(weights, shield.canary, shield.cluster.name) };
+    const others = { ...context, weights: only(weights, shield.primary, shield.primary) };
+    return [
+      { ...buildRoute(route, match, met), match: shieldedMatch(buildMatch(match), shield, true) },
+      { ...buildRoute(route, match, others), match: shieldedMatch(buildMatch(match), shield, false) },
+      whole,
+    ];
+  });
+}
+
+/** All of a route's requests to the destination of one cluster, by the way of `through`. */
+function only({ destinations }: RouteWeights, cluster: string, through: string): RouteWeights {
+  return {
+    destinations: destinations
+      .filter((one) => one.cluster === cluster)
+      .map((one) => ({ ...one, cluster: through, weight: 1 })),
+    runtimePrefix: undefined,
+    keys: [],
+  };
+}
+
+function buildRoute(route: HttpRoute, match: HttpMatch | undefined, context: RouteContext): Route {
+  return create(RouteSchema, {
+    name: nameOf(route.name, match?.name ?? ""),
+    match: buildMatch(match),
+    ...buildHeaders(route.headers),
+    ...buildAction(route, match, context),
+    ...(match?.statPrefix !== undefined && { statPrefix: match.statPrefix }),
+    ...(context.live && {
+      metadata: { filterMetadata: { [liveRouteMetadata]: liveMetadata(context.live, context.weights) } },
     }),
-  );
+  });
 }
 
 /** `<route>.<match>`, as Istio names them. */
@@ -126,14 +154,18 @@ function buildForward(
   weights: RouteWeights,
   context: RouteContext,
 ): RouteAction {
-  const { hashes } = context;
+  const { hashes, shield } = context;
+  const retryPolicy =
+    shield === undefined
+      ? action.retries && buildRetries(action.retries, hashes.length > 0)
+      : shieldRetries(shield, action.retries);
   return create(RouteActionSchema, {
     ...buildClusters(weights),
     ...(action.missingClusterStatus === 500 && {
       clusterNotFoundResponseCode: MissingCluster.INTERNAL_SERVER_ERROR,
     }),
     ...buildTimeout(action.timeout ?? 0),
-    ...(action.retries && { retryPolicy: buildRetries(action.retries, hashes.length > 0) }),
+    ...(retryPolicy && { retryPolicy }),
     ...buildRewrite(action, match),
     ...hostRewrite(headers),
     requestMirrorPolicies: buildMirrors(action.mirrors, context),

@@ -10,6 +10,7 @@ import { createMemo } from "./memo.ts";
 import { ownHttpProxyCluster } from "./plain-clusters.ts";
 import { isSameVersion, type Resource } from "./resource.ts";
 import { assembleRouteTable } from "./route-table.ts";
+import { encodeShields, type ShieldCluster } from "./shield.ts";
 import { type BuiltVirtualHost, buildVirtualHost, waysOfHost } from "./virtual-host.ts";
 import { waysOf } from "./ways.ts";
 
@@ -20,6 +21,8 @@ export interface Tables {
   /** All weights in the tables; built when first asked for, as proxies of our own never do. */
   readonly plain: () => readonly Resource[];
   readonly keys: ReadonlyMap<string, number>;
+  /** Composite clusters that the tables lead to. */
+  readonly shields: readonly Resource[];
 }
 
 /** A host and port with a virtual host of its own. */
@@ -56,6 +59,7 @@ export function createTablesBuilder() {
 
   function buildTables(model: Model, caller: Caller, interception: Interception): Tables {
     const wayTo = waysOf(model, caller);
+    const knowsShields = caller.knowsShields !== false;
     const proxied = interception === "NONE";
     const byTable = Map.groupBy(targets(model, caller, proxied), ({ port }) =>
       proxied ? httpProxyRoutes : String(port),
@@ -68,20 +72,24 @@ export function createTablesBuilder() {
       byTable.set(name, [...(byTable.get(name) ?? []), target]);
     }
     const keys = new Map<string, number>();
+    const shields = new Map<string, ShieldCluster>();
     const runtime: Resource[] = [];
     const later: (() => Resource)[] = [];
     for (const [name, ofTable] of byTable) {
       const isProxy = name === httpProxyRoutes;
       const tunnel = isProxy ? ownHttpProxyCluster : undefined;
       const ofHosts = withoutRepeats(ofTable).map(({ host, port, domains, table, service }) => {
-        const input = { host, port, domains, table, wayTo, tunnel };
+        const input = { host, port, domains, table, wayTo, tunnel, knowsShields };
         const inputs = [service, table, domains.length, ...waysOfHost(input, wayTo)];
         return hosts.get(`${caller.key} ${interception} ${isProxy} ${host}:${port}`, inputs, () => {
           const plain = buildVirtualHost(input, false);
           return { plain, runtime: table?.live === undefined ? plain : buildVirtualHost(input, true) };
         });
       });
-      for (const host of ofHosts) for (const [key, weight] of host.runtime.keys) keys.set(key, weight);
+      for (const { runtime: host } of ofHosts) {
+        for (const [key, weight] of host.keys) keys.set(key, weight);
+        for (const shield of host.shields) shields.set(shield.name, shield);
+      }
       const key = `${caller.key} ${interception} ${name}`;
       const withKeys = ofHosts.map((host) => host.runtime);
       const withWeights = ofHosts.map((host) => host.plain);
@@ -94,6 +102,7 @@ export function createTablesBuilder() {
     return {
       runtime,
       keys,
+      shields: encodeShields(shields),
       plain: () => {
         plain ??= later.map((build) => build());
         return plain;

@@ -9,6 +9,7 @@ import { defaultRoute } from "./default-route.ts";
 import { mirrorFractions, weightsBeside } from "./fraction.ts";
 import { liveWeights, plainWeights, type RouteWeights } from "./live-canary.ts";
 import { buildRoutes } from "./route.ts";
+import { type ShieldCluster, shieldRoute } from "./shield.ts";
 import type { WayTo } from "./ways.ts";
 
 /** A host and port as callers address it. */
@@ -20,12 +21,15 @@ export interface VirtualHostInput {
   readonly wayTo: WayTo;
   /** Cluster that a CONNECT to this host is passed to; none where there is no HTTP proxy. */
   readonly tunnel: string | undefined;
+  /** Whether the proxy knows composite clusters; else no run has its shield there. */
+  readonly knowsShields: boolean;
 }
 
-/** An encoded virtual host and the runtime keys that its routes read. */
+/** An encoded virtual host, the runtime keys that its routes read and the composite clusters that they lead to. */
 export interface BuiltVirtualHost {
   readonly bytes: Uint8Array;
   readonly keys: readonly (readonly [string, number])[];
+  readonly shields: readonly ShieldCluster[];
   readonly table: RouteTable | undefined;
 }
 
@@ -36,17 +40,21 @@ export interface BuiltVirtualHost {
  * @see envoy.config.route.v3.VirtualHost
  */
 export function buildVirtualHost(input: VirtualHostInput, runtime: boolean): BuiltVirtualHost {
-  const { host, port, domains, table, wayTo, tunnel } = input;
+  const { host, port, domains, table, wayTo, tunnel, knowsShields } = input;
   const clusterOf = (destination: Target) => wayTo(destination, port).cluster;
   const keys = new Map<string, number>();
-  const weightsOf = ({ destinations, mirrors }: Forward): RouteWeights => {
+  const shields = new Map<string, ShieldCluster>();
+  const weightsOf = (action: Forward): RouteWeights => {
+    const { destinations, mirrors } = action;
     const total = weightsBeside(mirrorFractions(mirrors.map(({ percent }) => percent)));
     const live = table?.live;
-    if (!runtime || live === undefined) return plainWeights(destinations, clusterOf, total);
-    const weights = liveWeights(live, destinations, clusterOf, total);
+    const shield = live && knowsShields ? shieldRoute(action, live, clusterOf) : undefined;
+    if (shield !== undefined) shields.set(shield.cluster.name, shield.cluster);
+    if (!runtime || live === undefined) return plainWeights(destinations, clusterOf, total, shield);
+    const weights = liveWeights(live, destinations, clusterOf, total, shield);
     // Two routes that split alike share the keys; one that splits otherwise keeps its weights in the table.
     if (weights.keys.some(([key, value]) => (keys.get(key) ?? value) !== value))
-      return plainWeights(destinations, clusterOf, total);
+      return plainWeights(destinations, clusterOf, total, shield);
     for (const [key, value] of weights.keys) keys.set(key, value);
     return weights;
   };
@@ -76,7 +84,12 @@ export function buildVirtualHost(input: VirtualHostInput, runtime: boolean): Bui
     routes,
     includeRequestAttemptCount: true,
   });
-  return { bytes: toBinary(VirtualHostSchema, message), keys: [...keys], table };
+  return {
+    bytes: toBinary(VirtualHostSchema, message),
+    keys: [...keys],
+    shields: [...shields.values()],
+    table,
+  };
 }
 
 type Target = Parameters<WayTo>[0];

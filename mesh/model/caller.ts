@@ -18,6 +18,8 @@ export interface Caller extends Located {
   readonly gateways: readonly string[];
   /** SDS name of the certificate that a gateway shows to backends of TLS; part of the key. */
   readonly clientSecret?: string | undefined;
+  /** False for a proxy without composite clusters, which no shield is built of; part of the key. */
+  readonly knowsShields?: false | undefined;
 }
 
 export const mesh = "mesh";

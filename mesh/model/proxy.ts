@@ -33,6 +33,8 @@ export interface Proxy {
   readonly generator?: "grpc" | undefined;
   /** Gets the clusters of its own namespace and asks for others at their first request; undefined: gets all. */
   readonly scope?: "learned" | undefined;
+  /** False for an Envoy before 1.37 and for a gRPC client, which have no composite clusters. */
+  readonly knowsShields?: false | undefined;
 }
 
 /** Whether pods share one loopback, on one machine: each then has addresses there for its own, and binds no others. */
@@ -57,7 +59,10 @@ export function readNode({
   id,
   metadata,
   locality,
-}: Pick<Node, "id" | "metadata" | "locality">): Proxy | { readonly refused: string } {
+  userAgentVersionType,
+}: Pick<Node, "id" | "metadata" | "locality"> & Partial<Pick<Node, "userAgentVersionType">>):
+  | Proxy
+  | { readonly refused: string } {
   const [kind, ip, instance = "", domain = ""] = id.split("~");
   const dot = instance.lastIndexOf(".");
   const namespace = instance.slice(dot + 1);
@@ -88,7 +93,19 @@ export function readNode({
     locality: localityOfLabels(labels) ?? readLocality(locality),
     generator,
     scope: learns ? "learned" : undefined,
+    ...(!knowsComposites(facts, userAgentVersionType) && { knowsShields: false }),
   };
+}
+
+/** Whether it has `envoy.clusters.composite`. An Envoy that does not tell its version counts as new. */
+function knowsComposites(
+  { GENERATOR }: JsonObject,
+  agent: Node["userAgentVersionType"] | undefined,
+): boolean {
+  if (text(GENERATOR) === "grpc") return false;
+  const version = agent?.case === "userAgentBuildVersion" ? agent.value.version : undefined;
+  if (version === undefined) return true;
+  return version.majorNumber > 1 || (version.majorNumber === 1 && version.minorNumber >= 37);
 }
 
 function readLocality(locality: Node["locality"]): Locality | undefined {

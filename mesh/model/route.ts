@@ -1,5 +1,6 @@
 import type { ResourceRef } from "../../api/resource.ts";
 import type { Milliseconds } from "../../lib/units.ts";
+import type { RouteShield } from "./shield.ts";
 
 /** A VirtualService, complete and checked. The same object while its spec, run mark and namespace do not change. */
 export interface RouteTable {
@@ -29,6 +30,8 @@ export interface LiveCanary {
   readonly uid: string;
   readonly primaryHost: string;
   readonly canaryHost: string;
+  /** Which of the canary's failed requests the primary answers; absent: none. */
+  readonly shield?: RouteShield;
 }
 
 /** One entry of `spec.http`: the first whose match fits counts. */

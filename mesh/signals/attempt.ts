@@ -1,6 +1,6 @@
 import { type Arm, type Attempt, primarySample, type Run, type Source } from "../../api/signals.ts";
 import type { AttemptEntry } from "../../envoy/readers/access-log.ts";
-import { failedGrpcStatuses, noAnswerFlags } from "../build/telemetry.ts";
+import { failedGrpcStatuses, noAnswerFlags } from "../build/attempt-log.ts";
 
 const noAnswer: ReadonlySet<string> = new Set(noAnswerFlags);
 /** The client's own cancel, and what the mesh itself refused or injected: says nothing about the version. */
@@ -28,6 +28,8 @@ export function armOfHost(run: Run, host: string): Arm | undefined {
  */
 export function attemptOf(entry: AttemptEntry, arm: Arm, source: Source, at: number): Attempt | undefined {
   if (entry.flags.some((flag) => notTheVersion.has(flag))) return undefined;
+  // Envoy has no flag for an attempt whose client gave up before any answer.
+  if (entry.status === 0 && entry.flags.length === 0) return undefined;
   const failed = isFailure(entry.status, entry.grpcStatus, entry.flags);
   return {
     kind: "attempt",

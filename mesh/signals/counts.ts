@@ -5,12 +5,14 @@ import {
   destinationMetrics,
   exactMetric,
   exactStatuses,
+  shieldRetries,
 } from "../build/bootstrap-telemetry.ts";
 import { hostOfCluster } from "../model/names.ts";
+import { hostOfShield, readShieldStatistic, type ShieldPart } from "./shield.ts";
 
 /** Whose traffic a count is: a host as its callers see it, or a workload as its own proxies see it. */
 export type Subject =
-  | { readonly side: "client"; readonly host: string }
+  | { readonly side: "client"; readonly host: string; readonly shield?: ShieldPart }
   | { readonly side: "destination"; readonly namespace: string; readonly workload: string };
 
 /** Answers that are counted apart. */
@@ -70,9 +72,12 @@ export interface ReportingWorkload {
 
 /** A subject as a key of maps. */
 export function keyOf(subject: Subject): string {
-  return subject.side === "client"
-    ? `client ${subject.host}`
-    : `destination ${subject.namespace}/${subject.workload}`;
+  if (subject.side === "client") {
+    const { host, shield } = subject;
+    if (shield === undefined) return `client ${host}`;
+    return `client ${host} ${shield.kind} ${shield.kind === "retries" ? "" : shield.workload}`;
+  }
+  return `destination ${subject.namespace}/${subject.workload}`;
 }
 
 /** Sums one proxy's report by subject; what its own workload answered counts for `self`, where that is known. */
@@ -90,6 +95,7 @@ export function countsOf(
     }
     const [host, statistic] = clusterStatistic(name);
     if (host !== undefined) addClient(entryOf(counts, { side: "client", host }), statistic, sample);
+    else addShield(counts, sample);
   }
   return counts;
 }
@@ -121,6 +127,26 @@ function entryOf(counts: Map<string, Counts>, subject: Subject): Counts {
   counts.set(key, entry);
   return entry;
 }
+
+/** Attempts at a shield's cluster, and how many failed ones another followed. */
+function addShield(counts: Map<string, Counts>, { name, value }: Sample): void {
+  const cluster = retriesOf.exec(name)?.[1];
+  const host = cluster === undefined ? undefined : hostOfShield(cluster);
+  if (host !== undefined && value.kind === "counter") {
+    entryOf(counts, { side: "client", host, shield: { kind: "retries" } }).requests += value.total;
+    return;
+  }
+  const told = readShieldStatistic(name);
+  if (told === undefined || told.answer === "given up") return;
+  const entry = entryOf(counts, { side: "client", host: told.host, shield: told.part });
+  if (value.kind === "histogram") addLatencies(entry, value.buckets);
+  else {
+    entry.requests += value.total;
+    if (told.answer === "failed") entry.failed += value.total;
+  }
+}
+
+const retriesOf = new RegExp(`^cluster\\.(.+);\\.${shieldRetries}$`);
 
 /** Host and statistic of `cluster.outbound|80||shop.demo.svc.cluster.local;.upstream_rq_5xx`. */
 function clusterStatistic(name: string): [host: string | undefined, statistic: string] {

@@ -1,5 +1,6 @@
 import { bucketBounds, type Gap, type Source } from "../../api/signals.ts";
-import type { Counts } from "./counts.ts";
+import { type Counts, keyOf } from "./counts.ts";
+import { type ShieldCounts, unanswered } from "./shield.ts";
 
 /** Reports come each second; from this distance on one of them was lost, and its latencies with it. */
 const lostAfterMs = 1_800;
@@ -37,6 +38,8 @@ export interface Growth {
 export class ProxyCounts {
   readonly source: Source;
   private readonly totals = new Map<string, Totals>();
+  /** By the canary's host: failed attempts of its shield that none followed, and what the report before said of them. */
+  private readonly losses = new Map<string, { readonly told: number; readonly sure: number }>();
   /** Of the last report, by the proxy's clock and by ours. */
   private lastAt = 0;
   private lastHeard = 0;
@@ -65,7 +68,30 @@ export class ProxyCounts {
     const growth: Growth[] = [];
     // Only what is in use is reported: a subject that was not in the report before begins at 0.
     for (const [key, now] of counts) growth.push(this.grow(key, now, !first && !lost));
+    for (const host of new Set(growth.flatMap(({ totals }) => shieldedHost(totals) ?? []))) this.settle(host);
     return { seq: this.seq, growth, gap };
+  }
+
+  /** What callers count of a host itself; undefined where this proxy calls it not. */
+  ofHost(host: string): Totals | undefined {
+    return this.totals.get(keyOf({ side: "client", host }));
+  }
+
+  /** What the shield of a canary's host counts, and the failures whose users it could not rescue. */
+  ofShield(host: string): { readonly counts: readonly ShieldCounts[]; readonly lost: number } {
+    const counts: ShieldCounts[] = [];
+    for (const { subject, requests, failed, buckets } of this.totals.values()) {
+      if (subject.side === "client" && subject.host === host && subject.shield !== undefined)
+        counts.push({ part: subject.shield, requests, failed, buckets });
+    }
+    return { counts, lost: this.losses.get(host)?.sure ?? 0 };
+  }
+
+  /** A failure and the attempt that follows it may be told by two reports: only what both leave is lost. */
+  private settle(host: string): void {
+    const told = unanswered(this.ofShield(host).counts);
+    const before = this.losses.get(host) ?? { told: 0, sure: 0 };
+    this.losses.set(host, { told, sure: Math.max(before.sure, Math.min(before.told, told)) });
   }
 
   /** A moment of the proxy's clock by ours. */
@@ -106,4 +132,8 @@ export class ProxyCounts {
     if (known === undefined) this.totals.set(key, totals);
     return growth;
   }
+}
+
+function shieldedHost({ subject }: Totals): string | undefined {
+  return subject.side === "client" && subject.shield !== undefined ? subject.host : undefined;
 }

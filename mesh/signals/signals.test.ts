@@ -18,13 +18,9 @@ import { file_envoy_extensions_stat_sinks_open_telemetry_v3_open_telemetry } fro
 import { systemClock } from "../../lib/clock.ts";
 import { silent } from "../../lib/log.ts";
 import { envoyMissing, freePort, startEnvoy } from "../../test/support/envoy.ts";
+import { canaryClusterKey, liveRouteMetadata, upstreamAttemptLogs } from "../build/attempt-log.ts";
 import { clusterStatSuffix, signalsCluster, statsConfig, statsSinks } from "../build/bootstrap-telemetry.ts";
-import {
-  canaryClusterKey,
-  inboundAccessLogs,
-  liveRouteMetadata,
-  upstreamAttemptLogs,
-} from "../build/telemetry.ts";
+import { inboundAccessLogs } from "../build/telemetry.ts";
 import { attemptsService } from "./attempts-service.ts";
 import { serveReports } from "./report-server.ts";
 import { createSignals } from "./signals.ts";

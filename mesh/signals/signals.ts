@@ -1,15 +1,16 @@
-import type { Cut, Run, Signals, Window } from "../../api/signals.ts";
+import { bucketBounds, type Cut, type Run, type Signals, type Window } from "../../api/signals.ts";
 import type { AttemptEntry } from "../../envoy/readers/access-log.ts";
 import type { MetricsExport } from "../../envoy/readers/otlp-metrics.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { hostOfCluster } from "../model/names.ts";
 import { armOfHost, attemptOf } from "./attempt.ts";
-import { countsOf, type ReportingWorkload, type Subject } from "./counts.ts";
+import { countsOf, keyOf, type ReportingWorkload, type Subject } from "./counts.ts";
 import { halfOf } from "./half.ts";
 import { History } from "./history.ts";
 import { type Growth, ProxyCounts } from "./proxy.ts";
 import { SignalQueue } from "./queue.ts";
 import { createSeries, type MeshSeries } from "./series.ts";
+import { hostOfShield, shieldedAttemptOf, sumShield } from "./shield.ts";
 
 /** Where the reports of proxies go. */
 export interface Collector {
@@ -88,11 +89,17 @@ export function createSignals(options: {
       const counts = proxies.get(proxy)?.counts;
       const source = counts?.source ?? { replica, proxy, start: clock.now() };
       for (const entry of entries) {
-        const host = hostOfCluster(entry.upstreamCluster);
+        const shielded = hostOfShield(entry.upstreamCluster);
+        const host = shielded ?? hostOfCluster(entry.upstreamCluster);
         if (host === undefined) continue;
+        const at = counts?.ours(entry.end) ?? entry.end;
         for (const { run, queue } of watchers) {
           const arm = armOfHost(run, host);
-          const attempt = arm && attemptOf(entry, arm, source, counts?.ours(entry.end) ?? entry.end);
+          if (arm === undefined) continue;
+          const attempt =
+            shielded === undefined
+              ? attemptOf(entry, arm, source, at)
+              : shieldedAttemptOf(entry, run, source, at);
           if (attempt) queue.push(attempt);
         }
       }
@@ -107,13 +114,19 @@ export function createSignals(options: {
       const proxyCounts = countsFor(proxy, start, at, heard);
       const { seq, growth, gap } = proxyCounts.take(at, heard, countsOf(samples, self));
       const half = halfOf(proxy);
-      for (const part of growth) history.add(part.totals.subject.side === "client" ? 0 : half, now, part);
+      for (const part of growth) {
+        const past = pastOf(part);
+        if (past) history.add(past.totals.subject.side === "client" ? 0 : half, now, past);
+      }
       for (const { run, queue } of watchers) {
         if (gap) queue.push(gap);
+        const told = { source: proxyCounts.source, seq, at: heard, half };
         for (const part of growth) {
-          const window = windowOf(run, part, { source: proxyCounts.source, seq, at: heard, half });
+          const window = windowOf(run, part, told);
           if (window) queue.push(window);
         }
+        if (growth.some((part) => isClientOf(run.canary.host, part)))
+          queue.push(canaryWindow(run, proxyCounts, told));
       }
     },
   };
@@ -172,36 +185,60 @@ function subjectsOf(run: Run, arm: "primary" | "canary"): Subject[] {
   ];
 }
 
-/** The window of a run that a proxy's growth tells of; undefined where it is other traffic. */
-function windowOf(
-  run: Run,
-  { totals }: Growth,
-  { source, seq, at, half }: Pick<Window, "source" | "seq" | "at" | "half">,
-): Window | undefined {
+type Told = Pick<Window, "source" | "seq" | "at" | "half">;
+
+function isClientOf(host: string, { totals: { subject } }: Growth): boolean {
+  return subject.side === "client" && subject.host === host;
+}
+
+/** What is remembered of a growth: a shield's first attempts as attempts at its canary, its rescues not at all. */
+function pastOf(part: Growth): Growth | undefined {
+  const { subject } = part.totals;
+  if (subject.side !== "client" || subject.shield === undefined) return part;
+  if (subject.shield.kind !== "first") return undefined;
+  const direct: Subject = { side: "client", host: subject.host };
+  return { ...part, key: keyOf(direct), totals: { ...part.totals, subject: direct } };
+}
+
+/** The window of a run that a proxy's growth tells of; undefined where it is other traffic, or the canary's callers'. */
+function windowOf(run: Run, { totals }: Growth, told: Told): Window | undefined {
   const { subject } = totals;
-  const arm =
-    subject.side === "client"
-      ? armOfHost(run, subject.host)
-      : subject.namespace !== run.namespace
-        ? undefined
-        : subject.workload === run.canary.workload
-          ? "canary"
-          : subject.workload === run.primary.workload
-            ? "primary"
-            : undefined;
-  if (arm === undefined) return undefined;
+  if (subject.side === "client") {
+    if (subject.host !== run.primary.host || subject.shield !== undefined) return undefined;
+    return { ...windowFrom(told, "primary", "client", totals), half: 0 };
+  }
+  if (subject.namespace !== run.namespace) return undefined;
+  if (subject.workload === run.canary.workload) return windowFrom(told, "canary", "destination", totals);
+  if (subject.workload === run.primary.workload) return windowFrom(told, "primary", "destination", totals);
+  return undefined;
+}
+
+/** What a caller's proxy saw of the canary: requests straight to it, and the first attempts of shielded ones. */
+function canaryWindow(run: Run, counts: ProxyCounts, told: Told): Window {
+  const { host } = run.canary;
+  const direct = counts.ofHost(host);
+  const shield = counts.ofShield(host);
+  const sum = sumShield(run, shield.counts);
+  const buckets = direct?.buckets ?? bucketBounds.map(() => 0).concat(0);
+  const window = windowFrom(told, "canary", "client", {
+    requests: (direct?.requests ?? 0) + (sum?.requests ?? 0),
+    failed: (direct?.failed ?? 0) + (sum?.failed ?? 0),
+    buckets: buckets.map((count, bucket) => count + (sum?.buckets[bucket] ?? 0)),
+    connections: direct?.connections ?? 0,
+  });
   return {
-    kind: "window",
-    source,
-    seq,
-    at,
-    arm,
-    side: subject.side,
-    // A caller does not know which half of the pods answered.
-    half: subject.side === "client" ? 0 : half,
-    requests: totals.requests,
-    failed: totals.failed,
-    buckets: [...totals.buckets],
-    connections: totals.connections,
+    ...window,
+    half: 0,
+    ...(sum && { rescued: sum.rescued, notRescued: (direct?.failed ?? 0) + shield.lost }),
   };
+}
+
+/** A caller does not know which half of the pods answered: its windows are of the first. */
+function windowFrom(
+  told: Told,
+  arm: Window["arm"],
+  side: Window["side"],
+  { requests, failed, buckets, connections }: Pick<Window, "requests" | "failed" | "buckets" | "connections">,
+): Window {
+  return { kind: "window", ...told, arm, side, requests, failed, buckets: [...buckets], connections };
 }

@@ -1,9 +1,10 @@
-import { type RunMark, runAnnotation } from "../../api/annotations.ts";
+import { type RunMark, runAnnotation, type Shield } from "../../api/annotations.ts";
 import type { VirtualService } from "../../api/kinds.ts";
 import { type Problem, refOf } from "../../api/resource.ts";
 import { mesh } from "../model/caller.ts";
 import { qualifiedHost } from "../model/names.ts";
 import type { HttpRoute, LiveCanary, RouteTable } from "../model/route.ts";
+import { shieldConflicts } from "../model/shield.ts";
 import { qualifiedGateway } from "./caller-match.ts";
 import { translateTcpRoute, translateTlsRoute } from "./connection-route.ts";
 import { type Delegates, translateDelegation } from "./delegate.ts";
@@ -53,6 +54,8 @@ export function translateVirtualService(
     const translated = translateHttpRoute(route, index, scope, at);
     return translated === undefined ? [] : [translated];
   });
+  const live = mark === undefined ? undefined : readRunMark(mark, report.at("metadata", "annotations"));
+  reportShieldConflicts(http, live, source, problems);
   const hosts = (spec.hosts ?? []).map((host) => qualifiedHost(host.toLowerCase(), namespace, domain));
   const { gateways = [] } = spec;
   const table: RouteTable = {
@@ -76,7 +79,7 @@ export function translateVirtualService(
     tcp: (spec.tcp ?? []).flatMap(
       (route, index) => translateTcpRoute(route, index, scope, report.at("spec", "tcp", index)) ?? [],
     ),
-    live: mark === undefined ? undefined : readRunMark(mark, report.at("metadata", "annotations")),
+    live,
     createdAt: creationTimestamp,
   };
   return { table, problems, createdAt: creationTimestamp, written };
@@ -92,6 +95,22 @@ function bare(
   return { apiVersion, kind, metadata: { name, namespace, creationTimestamp, ...annotations }, spec };
 }
 
+/** Names what keeps a route from the shield that its run asks for. */
+function reportShieldConflicts(
+  http: readonly HttpRoute[],
+  live: LiveCanary | undefined,
+  source: RouteTable["source"],
+  problems: Problem[],
+): void {
+  if (live?.shield === undefined) return;
+  for (const { action, position, delegate } of http) {
+    if (action.kind !== "forward") continue;
+    const at = reportOn(delegate ?? source, problems).at("spec", "http", position);
+    for (const { path, message } of shieldConflicts(action, live))
+      at.at(...path).problem("", `${message}, so its requests go without the run's shield`);
+  }
+}
+
 /** The run that the controller marked a route with, see `api/annotations.ts`. */
 export function readRunMark(json: string, report: Report): LiveCanary | undefined {
   let mark: Partial<RunMark> | undefined;
@@ -100,10 +119,31 @@ export function readRunMark(json: string, report: Report): LiveCanary | undefine
   } catch {
     mark = undefined;
   }
-  const { canary, run, primaryHost, canaryHost } = mark ?? {};
+  const { canary, run, primaryHost, canaryHost, shield } = mark ?? {};
   if (!canary?.namespace || !canary.name || !canary.uid || !run || !primaryHost || !canaryHost) {
     report.problem(runAnnotation, "is not a run mark, so the weights go by the route table");
     return undefined;
   }
-  return { prefix: `fl.w.${canary.namespace}.${canary.name}`, run, uid: canary.uid, primaryHost, canaryHost };
+  const live = { prefix: `fl.w.${canary.namespace}.${canary.name}`, run, uid: canary.uid };
+  if (shield === undefined) return { ...live, primaryHost, canaryHost };
+  if (!isShield(shield)) {
+    report.problem(
+      runAnnotation,
+      "names a shield without methods or a time, so the canary's failures reach the users",
+    );
+    return { ...live, primaryHost, canaryHost };
+  }
+  const { methods, hangAfter } = shield;
+  return { ...live, primaryHost, canaryHost, shield: { methods, hangAfter } };
+}
+
+/** What was read may be anything. */
+function isShield({ methods, hangAfter }: Partial<Shield>): boolean {
+  return (
+    Array.isArray(methods) &&
+    methods.length > 0 &&
+    methods.every((method) => typeof method === "string" && /^[A-Z]+$/.test(method)) &&
+    typeof hangAfter === "number" &&
+    hangAfter > 0
+  );
 }
