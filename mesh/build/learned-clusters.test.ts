@@ -106,3 +106,23 @@ test("what happens to a Service that was not called is nothing to it", () => {
     name("one"),
   ]);
 });
+
+test("the versions behind a shield are there before the first call: a composite cluster waits for nobody", () => {
+  const { modelOf, builder } = mesh();
+  const hosts = { primaryHost: "left.stock.svc.cluster.local", canaryHost: "right.stock.svc.cluster.local" };
+  const canary = { namespace: "stock", name: "two", uid: "u" };
+  const mark = { canary, run: "1", revision: "r", ...hosts, shield: { methods: ["GET"], hangAfter: 300 } };
+  const marked = (text: string) =>
+    objects.map((object) =>
+      object.kind === "VirtualService"
+        ? { ...object, metadata: { ...object.metadata, annotations: { "fairlead.dev/run": text } } }
+        : object,
+    );
+  const always = ["cache", "caller", "copy", "long"];
+  const first = sidecar("caller-1");
+  const without = JSON.stringify({ ...mark, shield: undefined });
+  expect(servicesIn(builder.viewOf(modelOf(marked(without)), first))).toEqual(always);
+  const view = builder.viewOf(modelOf(marked(JSON.stringify(mark))), first);
+  expect(servicesIn(view)).toEqual([...always, "left", "right"].sort());
+  expect([...namesOf(view.resources.cluster)]).toContain(`shield|80||${hosts.canaryHost}`);
+});

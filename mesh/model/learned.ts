@@ -38,7 +38,8 @@ export function workloadKey({ namespace, facts }: Pick<Proxy, "namespace" | "fac
 
 /**
  * `hosts`, and all that the routes over them lead to: of a route to one of them every destination, so that no share of
- * its requests has to wait; and the mirrors of all routes, as a copy waits for nothing.
+ * its requests has to wait; and the mirrors of all routes and both versions behind all shields, as neither a copy nor a
+ * composite cluster waits for anything.
  */
 export function withDestinations(
   hosts: ReadonlySet<string>,
@@ -48,6 +49,7 @@ export function withDestinations(
   for (const table of routes) {
     const forwards = table.http.flatMap(({ action }) => (action.kind === "forward" ? [action] : []));
     for (const { mirrors } of forwards) for (const { destination } of mirrors) all.add(destination.host);
+    if (table.live?.shield) all.add(table.live.primaryHost).add(table.live.canaryHost);
     const lists = [
       ...forwards.map(({ destinations }) => destinations.map(({ host }) => host)),
       ...[...table.tls, ...table.tcp].map(({ destinations }) => destinations.map(({ host }) => host)),
