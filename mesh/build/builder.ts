@@ -62,13 +62,18 @@ interface Scope {
 }
 
 /** A proxy's view, and what it was made of. */
-interface Known {
+interface Known extends Own {
   readonly proxy: Proxy;
   readonly shared: Shared;
+  readonly view: View;
+}
+
+/** What belongs to a proxy alone. */
+interface Own {
   readonly clusters: ResourceSet;
+  readonly endpoints: ResourceSet;
   readonly listeners: ResourceSet;
   readonly secrets: ResourceSet;
-  readonly view: View;
 }
 
 /**
@@ -218,18 +223,20 @@ export function createBuilder({
       const common = sharedOf(model, proxy, built.listeners);
       const secrets = router?.secrets ?? clientSecrets(model, proxy, common.caller);
       const clusters = admission.admit(`${proxy.id} cluster`, built.clusters);
+      const endpoints = admission.admit(`${proxy.id} endpoint`, router?.endpoints ?? noResources);
       const listeners = admission.admit(`${proxy.id} listener`, built.listeners);
       const known = views.get(proxy.id);
       const same =
         known?.proxy === proxy &&
         known.shared === common &&
         known.clusters === clusters &&
+        known.endpoints === endpoints &&
         known.listeners === listeners &&
         known.secrets === secrets;
       if (same) return known.view;
-      const full = viewFrom(common, clusters, listeners, secrets);
+      const full = viewFrom(common, { clusters, endpoints, listeners, secrets });
       const view = proxy.generator === "grpc" ? grpcView(full) : full;
-      views.set(proxy.id, { proxy, shared: common, clusters, listeners, secrets, view });
+      views.set(proxy.id, { proxy, shared: common, clusters, endpoints, listeners, secrets, view });
       return view;
     },
     /**
@@ -264,7 +271,7 @@ export function createBuilder({
       views.delete(proxy.id);
       own.forget(proxy);
       gateways.forget(proxy);
-      for (const key of ["cluster", "listener"]) admission.forget(`${proxy.id} ${key}`);
+      for (const key of ["cluster", "endpoint", "listener"]) admission.forget(`${proxy.id} ${key}`);
       leave(scopeOf.get(proxy.id), proxy.id);
       scopeOf.delete(proxy.id);
     },
@@ -308,13 +315,13 @@ function keepKeys(
     : new Set(layer.keys());
 }
 
-function viewFrom(shared: Shared, clusters: ResourceSet, listeners: ResourceSet, secrets: ResourceSet): View {
+function viewFrom(shared: Shared, { clusters, endpoints, listeners, secrets }: Own): View {
   let plain: Layers | undefined;
   return {
     resources: {
       runtime: [shared.runtime],
       cluster: [shared.clusters, shared.shields, clusters],
-      endpoint: [shared.endpoints],
+      endpoint: [shared.endpoints, endpoints],
       listener: [listeners],
       route: [shared.routes],
       secret: [secrets],

@@ -13,16 +13,18 @@ import { ConfigSchema as SetFilterStateSchema } from "../../envoy/generated/envo
 import { TlsInspectorSchema } from "../../envoy/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
 import { TcpProxySchema } from "../../envoy/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import { callerOf } from "../model/caller.ts";
-import type { ServerHost, TerminatingTls } from "../model/gateway.ts";
+import { endsTls, type GatewayServer, type ServerHost, type TerminatingTls } from "../model/gateway.ts";
 import type { BoundServer, GatewayPlan, PlannedListener } from "../model/gateway-plan.ts";
 import { gatewayRouteTable, type Stream, streamsOf } from "../model/gateway-routes.ts";
 import type { Model } from "../model/model.ts";
 import type { Proxy } from "../model/proxy.ts";
 import { typed } from "./any.ts";
+import { meshProtocols, type Passage } from "./auto-passthrough.ts";
 import { denialLog } from "./denial-log.ts";
 import { gatewayTls } from "./gateway-tls.ts";
 import { httpFilter, httpManager } from "./http-manager.ts";
-import { durationFromMs, fromAds, socketAddress } from "./values.ts";
+import { tcpTo } from "./tcp-proxy.ts";
+import { durationFromMs, fromAds, pipe, socketAddress } from "./values.ts";
 import { type WayTo, waysOf } from "./ways.ts";
 import { normaliseWeights } from "./weights.ts";
 import type { PolicyFilters, Telemetry } from "./workload-filters.ts";
@@ -32,6 +34,8 @@ export interface GatewayContext {
   readonly proxy: Proxy;
   readonly policies: PolicyFilters;
   readonly telemetry: Telemetry;
+  /** Of the servers in mode AUTO_PASSTHROUGH. */
+  readonly passages: ReadonlyMap<GatewayServer, readonly Passage[]>;
 }
 
 /**
@@ -49,7 +53,9 @@ export function buildGatewayListeners(plan: GatewayPlan, context: GatewayContext
     const address = bind ?? (context.proxy.ip.startsWith("127.") ? context.proxy.ip : "0.0.0.0");
     return create(ListenerSchema, {
       name: `${address}_${number}`,
-      address: socketAddress(address, number),
+      address: address.startsWith("unix://")
+        ? pipe(address.slice("unix://".length))
+        : socketAddress(address, number),
       trafficDirection: TrafficDirection.OUTBOUND,
       filterChains,
       ...(kind === "tls" && {
@@ -89,7 +95,7 @@ function serverChains(
   const { tls } = server;
   const caller = { ...callerOf(context.model, context.proxy), gateways: [] };
   const wayTo: WayTo = waysOf(context.model, caller);
-  const terminates = tls !== undefined && tls.mode !== "passthrough" ? tls : undefined;
+  const terminates = endsTls(tls) ? tls : undefined;
   const { trustDomain } = context.model.settings;
   const secured = (settings: TerminatingTls, protocols: readonly string[]) => ({
     transportSocket: {
@@ -101,6 +107,13 @@ function serverChains(
     },
     transportSocketConnectTimeout: durationFromMs(15_000),
   });
+  if (tls?.mode === "auto-passthrough")
+    return (context.passages.get(server) ?? []).map(({ serverName }) =>
+      create(FilterChainSchema, {
+        filterChainMatch: { ...matchNames([serverName]), applicationProtocols: meshProtocols },
+        filters: [...context.policies.network, tcpTo(serverName)],
+      }),
+    );
   if (server.protocol === "https" && terminates !== undefined) {
     const table = gatewayRouteTable(listener, bound);
     return [

@@ -1,9 +1,13 @@
 import { ClusterSchema } from "../../envoy/generated/envoy/config/cluster/v3/cluster_pb.js";
+import { ClusterLoadAssignmentSchema } from "../../envoy/generated/envoy/config/endpoint/v3/endpoint_pb.js";
 import { ListenerSchema } from "../../envoy/generated/envoy/config/listener/v3/listener_pb.js";
-import { type GatewayPlan, planGateway } from "../model/gateway-plan.ts";
+import { callerOf } from "../model/caller.ts";
+import type { GatewayServer } from "../model/gateway.ts";
+import { type GatewayPlan, gatewaysOver, planGateway } from "../model/gateway-plan.ts";
 import { workloadOf } from "../model/inbound.ts";
 import { type Model, servicesOver } from "../model/model.ts";
 import type { Proxy } from "../model/proxy.ts";
+import { type Passage, passagesOf } from "./auto-passthrough.ts";
 import { buildGatewayListeners } from "./gateway-listener.ts";
 import { secretResource } from "./gateway-tls.ts";
 import { blackHole } from "./plain-clusters.ts";
@@ -16,6 +20,8 @@ import type { PolicyFiltersOf, Telemetry } from "./workload-filters.ts";
 export interface OwnGateway {
   readonly plan: GatewayPlan;
   readonly clusters: ResourceSet;
+  /** Of the clusters that are its own. */
+  readonly endpoints: ResourceSet;
   readonly listeners: ResourceSet;
   readonly secrets: ResourceSet;
 }
@@ -30,7 +36,7 @@ interface Built {
 export function createGatewayBuilder(policyFilters: PolicyFiltersOf, telemetry: Telemetry) {
   const built = new Map<string, Built>();
   const telemetryAt = createTelemetryRules(telemetry);
-  const clusters = resourceSet([encodeResource("cluster", blackHole().name, ClusterSchema, blackHole())]);
+  const closed = encodeResource("cluster", blackHole().name, ClusterSchema, blackHole());
 
   return {
     build(model: Model, connected: Proxy): OwnGateway {
@@ -51,19 +57,32 @@ export function createGatewayBuilder(policyFilters: PolicyFiltersOf, telemetry: 
         policies.http,
         policies.network,
         policies.paths,
+        ...(passesByName(model, proxy) ? [model.services, model.endpoints, model.policies] : []),
       ];
       if (before !== undefined && isSameList(before.inputs, inputs)) return before.own;
       const plan =
         isSameList(before?.planned, planned) && before
           ? before.own.plan
           : planFor(model, proxy, known?.ports);
-      const listeners = buildGatewayListeners(plan, { model, proxy, policies, telemetry: recorded }).map(
-        (listener) => encodeResource("listener", listener.name, ListenerSchema, listener),
+      const passages = passagesBy(plan, model, proxy);
+      const context = { model, proxy, policies, telemetry: recorded, passages };
+      const listeners = buildGatewayListeners(plan, context).map((listener) =>
+        encodeResource("listener", listener.name, ListenerSchema, listener),
+      );
+      const passed = new Map(
+        [...passages.values()].flat().map((passage) => [passage.serverName, passage] as const),
+      );
+      const clusters = [...passed.values()].map(({ cluster }) =>
+        encodeResource("cluster", cluster.name, ClusterSchema, cluster),
+      );
+      const endpoints = [...passed.values()].map((passage) =>
+        encodeResource("endpoint", passage.serverName, ClusterLoadAssignmentSchema, passage.endpoints),
       );
       const secrets = [...plan.credentials].map(([name, credential]) => secretResource(name, credential));
       const own = {
         plan,
-        clusters,
+        clusters: keepEqual(before?.own.clusters, [closed, ...clusters]),
+        endpoints: keepEqual(before?.own.endpoints, endpoints),
         listeners: keepEqual(before?.own.listeners, listeners),
         secrets: keepEqual(before?.own.secrets, secrets),
       };
@@ -73,6 +92,27 @@ export function createGatewayBuilder(policyFilters: PolicyFiltersOf, telemetry: 
     /** A proxy has gone. */
     forget: ({ id }: Proxy): boolean => built.delete(id),
   };
+}
+
+/** Whether a gateway over this proxy has a server in mode AUTO_PASSTHROUGH. */
+function passesByName(model: Model, proxy: Proxy): boolean {
+  return gatewaysOver(model, proxy).some(({ servers }) =>
+    servers.some(({ tls }) => tls?.mode === "auto-passthrough"),
+  );
+}
+
+function passagesBy(
+  plan: GatewayPlan,
+  model: Model,
+  proxy: Proxy,
+): ReadonlyMap<GatewayServer, readonly Passage[]> {
+  const servers = plan.listeners.flatMap((listener) => listener.servers.map(({ server }) => server));
+  const caller = { ...callerOf(model, proxy), gateways: [] };
+  return new Map(
+    servers
+      .filter(({ tls }) => tls?.mode === "auto-passthrough")
+      .map((server) => [server, passagesOf(model, caller, server.hosts)]),
+  );
 }
 
 /** Keys go to nobody whose certificate has not proven who it is: such a proxy gets no server that needs one. */

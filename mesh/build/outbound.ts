@@ -283,6 +283,6 @@ function chosenOf(
 const onePlace = { locality: undefined, priority: 0, weight: undefined };
 
 /** A subset without labels is all endpoints. */
-function isIn({ labels }: Subset, pod: Readonly<Record<string, string>>): boolean {
+export function isIn({ labels }: Subset, pod: Readonly<Record<string, string>>): boolean {
   return Object.keys(labels).length === 0 || selects(labels, pod);
 }

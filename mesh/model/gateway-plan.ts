@@ -2,6 +2,7 @@ import type { Problem } from "../../api/resource.ts";
 import { type Credential, credentialFault, refusal, rootsFault } from "./credential.ts";
 import {
   type CredentialRef,
+  endsTls,
   type Gateway,
   type GatewayServer,
   selectsProxy,
@@ -117,7 +118,7 @@ export function planGateway(model: GatewayModel, pods: GatewayPods): GatewayPlan
         continue;
       }
       const { tls } = server;
-      if (tls !== undefined && tls.mode !== "passthrough") {
+      if (endsTls(tls)) {
         const fault = useCredentials(tls, pods.namespace, model, credentials, problem);
         if (fault !== undefined) {
           problem(fault.field, `${fault.message}: this server is left out`);
@@ -142,7 +143,7 @@ function clashes(kind: PlannedListener["kind"], a: GatewayServer, b: GatewayServ
   if (kind === "tcp") return true;
   return (
     b.hosts.some(({ host }) => a.hosts.some((other) => other.host === host)) &&
-    !(a.tls?.mode === "passthrough" && b.tls?.mode === "passthrough")
+    (endsTls(a.tls) || endsTls(b.tls))
   );
 }
 

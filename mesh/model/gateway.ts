@@ -28,7 +28,7 @@ export interface GatewayServer {
   readonly port: number;
   /** `tls` passes the bytes on by server name; with a TLS mode that ends TLS it is bytes inside. */
   readonly protocol: "http" | "https" | "tls" | "tcp";
-  /** Listener address; undefined: all (in the loopback data path the pod's own). */
+  /** Listener address, or `unix:///PATH`; undefined: all (in the loopback data path the pod's own). */
   readonly bind: string | undefined;
   readonly hosts: readonly ServerHost[];
   readonly redirectToHttps: boolean;
@@ -56,7 +56,13 @@ export interface CredentialRef {
   readonly name: string;
 }
 
-export type ServerTls = { readonly mode: "passthrough" } | TerminatingTls;
+/** `auto-passthrough`: by the server names of the mesh's own mutual TLS, without routes. */
+export type ServerTls = { readonly mode: "passthrough" | "auto-passthrough" } | TerminatingTls;
+
+/** Whether a server ends TLS itself. */
+export function endsTls(tls: ServerTls | undefined): tls is TerminatingTls {
+  return tls !== undefined && tls.mode !== "passthrough" && tls.mode !== "auto-passthrough";
+}
 
 export interface TerminatingTls {
   readonly mode: "simple" | "mutual" | "optional-mutual" | "istio-mutual";

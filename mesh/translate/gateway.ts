@@ -1,13 +1,14 @@
 import type { IstioServer, IstioServerTls } from "../../api/generated/gateways.ts";
 import type { IstioGateway } from "../../api/kinds.ts";
 import { type Problem, refOf } from "../../api/resource.ts";
-import type {
-  Gateway,
-  GatewayServer,
-  ServerHost,
-  ServerTls,
-  TerminatingTls,
-  TlsVersion,
+import {
+  endsTls,
+  type Gateway,
+  type GatewayServer,
+  type ServerHost,
+  type ServerTls,
+  type TerminatingTls,
+  type TlsVersion,
 } from "../model/gateway.ts";
 import { type Report, reportOn } from "./problem.ts";
 
@@ -77,8 +78,8 @@ function translateServer(
       .problem("protocol", `\`${port.protocol}\` is none of ${allowed}; the server is left out`);
     return undefined;
   }
-  if (bind?.startsWith("unix:")) {
-    report.problem("bind", "a Unix socket is not carried out yet; the server is left out");
+  if (bind?.startsWith("unix:") && !/^unix:\/\/[/@]./.test(bind)) {
+    report.problem("bind", `\`${bind}\` is none of unix:///PATH, unix://@NAME; the server is left out`);
     return undefined;
   }
   const secure = protocol === "https" || protocol === "tls";
@@ -89,7 +90,7 @@ function translateServer(
   const needsTls = secure || (protocol === "tcp" && tls?.mode !== undefined);
   const read = needsTls && tls ? translateServerTls(tls, report.at("tls")) : undefined;
   if (needsTls && read === undefined) return undefined;
-  const passes = protocol === "https" && read?.mode === "passthrough";
+  const passes = protocol === "https" && read !== undefined && !endsTls(read);
   return {
     position,
     name: port.name || name || `${port.protocol.toLowerCase()}-${port.number}`,
@@ -117,6 +118,7 @@ export function translateServerTls(tls: IstioServerTls, report: Report): ServerT
   // PASSTHROUGH is the first value of the field's enumeration, so what it means when it is not there.
   const written = tls.mode ?? "PASSTHROUGH";
   if (written === "PASSTHROUGH") return { mode: "passthrough" };
+  if (written === "AUTO_PASSTHROUGH") return { mode: "auto-passthrough" };
   const mode = modes.get(written);
   if (mode === undefined) {
     report.problem("mode", `\`${written}\` is not carried out yet; the server is left out`);

@@ -1,5 +1,9 @@
 /** Istio's Gateway on a real Envoy: TLS by server name, redirects, bytes passed on, policies, and what is wrong with one. */
+import { rmSync } from "node:fs";
 import { get } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { until } from "../../local/testing/until.ts";
@@ -156,6 +160,78 @@ describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
 
   test("PASSTHROUGH hands the bytes to the service, whose own certificate the client sees", async () => {
     await expect(peerOf(ip, 8443, "raw.example.com", raw.root)).resolves.toBe("raw");
+  });
+
+  test("AUTO_PASSTHROUGH hands the mesh's own TLS on by its server name, to pods with a sidecar alone", async () => {
+    const named = (subset: string, name = "vault") =>
+      `outbound_.443_.${subset}_.${name}.demo.svc.cluster.local`;
+    const vault = makeCertificate(named(""), named("v1"), named("v2"), named("", "raw"));
+    const address = await world.tlsBackend("vault", vault);
+    const metadata = { name: "vault-1", namespace: "demo" };
+    world.put(
+      {
+        ...{ apiVersion: "v1", kind: "Pod", spec: { serviceAccountName: "vault", containers: [] } },
+        metadata: { ...metadata, labels: { version: "v1", "security.istio.io/tlsMode": "istio" } },
+        status: { podIP: address },
+      },
+      {
+        apiVersion: "discovery.k8s.io/v1",
+        kind: "EndpointSlice",
+        metadata: { ...metadata, labels: { "kubernetes.io/service-name": "vault" } },
+        ports: [{ name: "https", port: 8443 }],
+        endpoints: [
+          { addresses: [address], conditions: { ready: true }, targetRef: { kind: "Pod", ...metadata } },
+        ],
+      },
+      {
+        apiVersion: "networking.istio.io/v1",
+        kind: "DestinationRule",
+        metadata: { name: "vault", namespace: "demo" },
+        spec: { host: "vault", subsets: ["v1", "v2"].map((name) => ({ name, labels: { version: name } })) },
+      },
+      gateway("east-west", [
+        {
+          port: { number: 15443, name: "tls", protocol: "TLS" },
+          hosts: ["*.local"],
+          tls: { mode: "AUTO_PASSTHROUGH" },
+        },
+      ]),
+    );
+    const reach = (name: string, protocol = "istio") =>
+      peerOf(ip, 15443, name, vault.root, protocol).catch(() => "closed");
+    await until("the Service is reached", async () => (await reach(named(""))) === "vault");
+    expect(await reach(named("v1"))).toBe("vault");
+    // No pod is of that subset; one has no sidecar; and what is not the mesh's own is not handed on.
+    expect(await reach(named("v2"))).not.toBe("vault");
+    expect(await reach(named("", "raw"))).not.toBe("raw");
+    expect(await reach(named(""), "http/1.1")).toBe("closed");
+  });
+
+  test("a server on a Unix socket serves there", async () => {
+    const socketPath = join(tmpdir(), `fairlead-edge-${process.pid}.sock`);
+    world.put(
+      gateway("socket", [
+        {
+          port: { number: 1, name: "http", protocol: "HTTP" },
+          bind: `unix://${socketPath}`,
+          hosts: ["shop.example.com"],
+        },
+      ]),
+      virtualService("socket", {
+        hosts: ["shop.example.com"],
+        gateways: ["socket"],
+        http: [{ route: [{ destination: { host: "shop" } }] }],
+      }),
+    );
+    const asked = () =>
+      new Promise<string>((resolve) => {
+        get({ socketPath, agent: false, headers: { host: "shop.example.com" } }, async (response) =>
+          resolve(response.statusCode === 200 ? await text(response) : ""),
+        ).on("error", () => resolve(""));
+      });
+    const body = await until("it serves", async () => (await asked()) || undefined);
+    expect((JSON.parse(body) as Echo).from).toBe("shop");
+    rmSync(socketPath, { force: true });
   });
 
   test("httpsRedirect answers 301, whatever VirtualService there is", async () => {

@@ -307,10 +307,17 @@ export function askTls(options: {
   });
 }
 
-/** Who stands behind a server name when nobody on the way ends TLS: the certificate's own root tells. */
-export function peerOf(ip: string, port: number, name: string, root: string): Promise<string> {
+/** Who stands behind a server name when nobody on the way ends TLS: the certificate's own root tells. @param protocol offered by ALPN */
+export function peerOf(
+  ip: string,
+  port: number,
+  name: string,
+  root: string,
+  protocol?: string,
+): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connectTls({ host: ip, port, servername: name, ca: root }, () => {
+    const alpn = protocol === undefined ? {} : { ALPNProtocols: [protocol] };
+    const socket = connectTls({ host: ip, port, servername: name, ca: root, ...alpn }, () => {
       socket.write("GET / HTTP/1.1\r\n\r\n");
     });
     let text = "";
