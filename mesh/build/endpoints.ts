@@ -6,7 +6,7 @@ import {
 import type { Endpoint } from "../model/endpoint.ts";
 import type { LocalityGroup } from "../model/locality.ts";
 import { endpointMetadata } from "./telemetry.ts";
-import { socketAddress } from "./values.ts";
+import { pipe, socketAddress } from "./values.ts";
 
 /**
  * Builds the endpoints of a cluster.
@@ -35,6 +35,11 @@ export function buildEndpoints(
   });
 }
 
+/** A Unix socket has no port. */
+function placeOf(address: string, port: number) {
+  return address.startsWith("unix://") ? pipe(address.slice("unix://".length)) : socketAddress(address, port);
+}
+
 function buildEndpoint({ address, port, facts, mutualTls, weight }: Endpoint) {
   const workload = [
     facts.workload,
@@ -44,7 +49,7 @@ function buildEndpoint({ address, port, facts, mutualTls, weight }: Endpoint) {
     facts.cluster,
   ].join(";");
   return {
-    hostIdentifier: { case: "endpoint" as const, value: { address: socketAddress(address, port) } },
+    hostIdentifier: { case: "endpoint" as const, value: { address: placeOf(address, port) } },
     ...(weight !== undefined && { loadBalancingWeight: weight }),
     metadata: {
       filterMetadata: {

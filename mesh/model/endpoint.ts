@@ -3,6 +3,7 @@ import type { WorkloadFacts } from "./workload.ts";
 
 /** One ready address behind a port of a Service. */
 export interface Endpoint {
+  /** An IP address, or `unix:///PATH` (without meaning of the port). */
   readonly address: string;
   readonly port: number;
   /** Labels of the pod: a subset selects by them. */

@@ -1,10 +1,10 @@
-import { isIP } from "node:net";
 import type { InlineEndpoint } from "../../api/generated/serviceentries.ts";
 import type { ServiceEntry } from "../../api/kinds.ts";
 import { type Problem, refOf } from "../../api/resource.ts";
 import { protocolOf, type Service } from "../model/service.ts";
 import { readExportTo } from "./export-to.ts";
 import { reportOn } from "./problem.ts";
+import { isReachable } from "./workload-entry.ts";
 
 export interface TranslatedEntry {
   /** One for each host. */
@@ -65,12 +65,11 @@ export function translateServiceEntry(object: ServiceEntry): TranslatedEntry {
   });
   const endpoints = inline.filter(({ address = "" }, index) => {
     const at = report.at("endpoints", index);
-    const isAddress = isIP(address) !== 0;
-    const isUsable = resolution === "static" ? isAddress : address !== "" && !address.startsWith("unix:");
+    const isUsable = address !== "" && isReachable(address, resolution);
     if (!isUsable)
       at.problem(
         "address",
-        `\`${address}\` is no ${resolution === "static" ? "IP address, which STATIC needs" : "address or host name"}: it is left out`,
+        `\`${address}\` is no ${resolution === "static" ? "IP address or unix:///PATH, of which STATIC needs one" : "address or host name"}: it is left out`,
       );
     return isUsable;
   });

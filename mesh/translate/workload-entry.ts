@@ -16,9 +16,11 @@ export function findWorkloadEntryProblems(
   for (const object of objects) {
     const report = reportOn(refOf(object), problems).at("spec");
     const { address } = object.spec;
-    if (address === undefined || address.startsWith("unix:")) {
-      const found = address === undefined ? "there is none" : `\`${address}\` is a Unix socket`;
-      report.problem("address", `${found}, where an IP address or a host name is needed: it is left out`);
+    if (address === undefined) {
+      report.problem(
+        "address",
+        "there is none, where an IP address or a host name is needed: it is left out",
+      );
       continue;
     }
     const refusing = services.filter(
@@ -27,10 +29,17 @@ export function findWorkloadEntryProblems(
     for (const { host } of refusing)
       report.problem(
         "address",
-        `\`${address}\` is no IP address, which resolution STATIC of \`${host}\` needs: it is left out there`,
+        address.startsWith("unix:")
+          ? `\`${address}\` is no unix:///PATH that \`${host}\` can use, which needs resolution STATIC: it is left out there`
+          : `\`${address}\` is no IP address, which resolution STATIC of \`${host}\` needs: it is left out there`,
       );
   }
   return problems;
+}
+
+/** Path of `unix:///PATH`, `@NAME` of the abstract `unix://@NAME`; undefined for anything else. */
+function socketPath(address: string): string | undefined {
+  return /^unix:\/\/([/@].+)$/.exec(address)?.[1];
 }
 
 /** Labels by which ServiceEntries select it: those of its spec count before its own. */
@@ -47,8 +56,9 @@ export function isSelectedBy(
   return workloads !== undefined && own === namespace && selects(workloads, labelsOf(object));
 }
 
-/** Whether Envoy can connect to an address by this way of resolving it: only DNS knows host names. */
+/** Whether Envoy can connect to an address by this way of resolving it: only DNS knows host names, and no sockets. */
 export function isReachable(address: string | undefined, resolution: Service["resolution"]): boolean {
-  if (address === undefined || address.startsWith("unix:")) return false;
+  if (address === undefined) return false;
+  if (address.startsWith("unix:")) return resolution === "static" && socketPath(address) !== undefined;
   return resolution !== "static" || isIP(address) !== 0;
 }

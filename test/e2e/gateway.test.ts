@@ -1,6 +1,6 @@
 /** Istio's Gateway on a real Envoy: TLS by server name, redirects, bytes passed on, policies, and what is wrong with one. */
 import { rmSync } from "node:fs";
-import { get } from "node:http";
+import { createServer, get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -374,8 +374,11 @@ describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
     expect((await ask(ip, 8080, "claims.example.com", "/", forged)).status).toBe(401);
   });
 
-  test("ServiceEntries lead outside by address, by name, and to WorkloadEntries; others are told apart", async () => {
+  test("ServiceEntries lead outside by address, by name, by Unix socket, and to WorkloadEntries; others are told apart", async () => {
     const at = await world.backend("outside");
+    const socketPath = join(tmpdir(), `fairlead-outside-${process.pid}.sock`);
+    const onSocket = createServer((_, response) => response.end(JSON.stringify({ from: "socket" })));
+    await new Promise<void>((resolve) => onSocket.listen(socketPath, resolve));
     const entry = (name: string, spec: object): Manifest => ({
       apiVersion: "networking.istio.io/v1",
       kind: "ServiceEntry",
@@ -384,6 +387,11 @@ describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
     });
     world.put(
       entry("static", { hosts: ["static.outside"], resolution: "STATIC", endpoints: [{ address: at }] }),
+      entry("socket", {
+        hosts: ["socket.outside"],
+        resolution: "STATIC",
+        endpoints: [{ address: `unix://${socketPath}` }],
+      }),
       // A name that every machine resolves, to the loopback; the port is the endpoint's own.
       entry("dns", {
         hosts: ["dns.outside"],
@@ -402,7 +410,7 @@ describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
         metadata: { name: "machine", namespace: "demo" },
         spec: { address: at, labels: { app: "machine" } },
       },
-      ...["static", "dns", "chosen"].map((name) =>
+      ...["static", "dns", "chosen", "socket"].map((name) =>
         virtualService(`to-${name}`, {
           hosts: [`${name}.example.com`],
           gateways: ["edge"],
@@ -414,10 +422,13 @@ describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
       ["static", "outside"],
       ["chosen", "outside"],
       ["dns", "local"],
+      ["socket", "socket"],
     ] as const) {
       const host = `${name}.example.com`;
       await until(`${name} answers`, async () => (await ask(ip, 8080, host)).status === 200);
       expect(from(await ask(ip, 8080, host))).toBe(answer);
     }
+    onSocket.closeAllConnections();
+    onSocket.close();
   });
 });
