@@ -24,7 +24,9 @@ const titlesOf = (path: string): readonly string[] =>
   [...read(path).matchAll(/\btest(?:\.\w+)*\(\s*"([^"]+)"/g)].map(([, title = ""]) => title);
 
 test.for(rows.map(({ feature, proof }) => [feature, proof] as const))("%s: %s", ([, proof]) => {
-  const sentences = titlesOf("test/e2e/gateway-api.test.ts");
+  const sentences = ["gateway-api", "gateway-listeners"].flatMap((name) =>
+    titlesOf(`test/e2e/${name}.test.ts`),
+  );
   for (const part of proof.split("; ")) {
     const file = /`(test\/[^`]+\.test\.ts)`/.exec(part)?.[1];
     const golden = /^golden `([^`]+)`$/.exec(part)?.[1];
