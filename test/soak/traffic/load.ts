@@ -9,6 +9,8 @@ export interface Done {
   readonly kind: Kind;
   /** Epoch milliseconds of its sending. */
   readonly at: number;
+  /** Epoch milliseconds of its answer's end. */
+  readonly end: number;
   /** Which answered; "" where the kind does not say. */
   readonly version: string;
   /** Why it failed. */
@@ -111,6 +113,18 @@ export function createLoad(sidecar: string, pods: () => readonly string[]) {
   };
 
   return {
+    /** What the sidecar answers for the host of {@link marker}. */
+    readMarker: () =>
+      new Promise<string>((resolve, reject) => {
+        const headers = { host: "marker.soak" };
+        const sent = request({ host: sidecar, port: 15080, path: "http://marker.soak/", headers, agent });
+        sent.on("response", (answer) => {
+          let text = "";
+          answer.on("data", (bytes: Buffer) => (text += bytes.toString()));
+          answer.on("end", () => resolve(text)).on("error", reject);
+        });
+        sent.on("error", reject).end();
+      }),
     async send(kind: Kind): Promise<Done> {
       const at = Date.now();
       let timer: NodeJS.Timeout | undefined;
@@ -118,9 +132,11 @@ export function createLoad(sidecar: string, pods: () => readonly string[]) {
         timer = setTimeout(() => reject(new Error("no answer in time")), patience);
       });
       try {
-        return { kind, at, version: await Promise.race([kinds[kind](), late]) };
+        const version = await Promise.race([kinds[kind](), late]);
+        return { kind, at, end: Date.now(), version };
       } catch (error) {
-        return { kind, at, version: "", error: error instanceof Error ? error.message : String(error) };
+        const message = error instanceof Error ? error.message : String(error);
+        return { kind, at, end: Date.now(), version: "", error: message };
       } finally {
         clearTimeout(timer);
       }

@@ -39,6 +39,17 @@ export function route(second: number): UnreadObject {
   };
 }
 
+/** A route that sidecars answer themselves, with a number: who is told it follows the control plane. */
+export function marker(number: number): UnreadObject {
+  const directResponse = { status: 200, body: { string: String(number) } };
+  return {
+    apiVersion: istio,
+    kind: "VirtualService",
+    metadata: meta("marker"),
+    spec: { hosts: ["marker.soak"], http: [{ directResponse }] },
+  };
+}
+
 /** @param turn every other one has a subset more and another way of balancing */
 export function rule(turn: number): UnreadObject {
   const names = turn % 2 === 0 ? ["v1", "v2"] : ["v1", "v2", "extra"];
@@ -78,6 +89,7 @@ export const objects: readonly UnreadObject[] = [
   },
   rule(0),
   route(0),
+  marker(0),
   version("v1", 2),
   version("v2", 2),
   {
