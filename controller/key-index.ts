@@ -66,6 +66,11 @@ export function dependenciesOf(canary: ReadCanary, configs: readonly string[]): 
     ...(autoscaler
       ? ["", "-primary"].map((end) => dependency(autoscaler.kind, namespace, `${autoscaler.name}${end}`))
       : []),
+    ...canary.analysis.metrics.flatMap((metric) =>
+      metric.kind === "template"
+        ? [dependency("MetricTemplate", metric.template.namespace, metric.template.name)]
+        : [],
+    ),
     ...configs.map((config) => {
       const [kind = "", name = ""] = config.split("/");
       return dependency(kind, namespace, name);

@@ -2,6 +2,7 @@ import type { Harm } from "../analysis/analyst.ts";
 import { pausedAnnotation, rollbackAnnotation } from "../api/annotations.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
 import { HorizontalPodAutoscalerKind, type PodTemplateSpec, ServiceKind } from "../api/core.ts";
+import { MetricTemplateKind } from "../api/kinds.ts";
 import { readAction, readGates } from "./actions.ts";
 import { checksums } from "./configs/copies.ts";
 import type {
@@ -70,11 +71,24 @@ export function observe(subject: Subject, state: State, wanted: Traffic, memory:
     gates: readGates(annotations),
     paused: isPaused(annotations),
     suspended: canary.suspend,
+    ...lackingTemplates(subject),
     ...(memory.queued !== undefined && { queued: memory.queued }),
     ...(bounds?.most !== undefined && { mostPrimaryPods: bounds.most }),
     autoscaled: canary.autoscaler !== undefined && isReplicated(subject),
     deleted: deletionTimestamp !== undefined,
   };
+}
+
+/** Without its templates an analysis could only wait. */
+function lackingTemplates({ canary, snapshot }: Subject): Pick<Observation, "missingTemplates"> {
+  if (canary.skipAnalysis) return {};
+  const lacking = canary.analysis.metrics.flatMap((metric, index) => {
+    if (metric.kind !== "template") return [];
+    const { namespace, name } = metric.template;
+    if (snapshot.get(MetricTemplateKind, namespace, name) !== undefined) return [];
+    return [`spec.analysis.metrics[${index}].templateRef: no MetricTemplate \`${namespace}/${name}\` exists`];
+  });
+  return lacking.length > 0 ? { missingTemplates: lacking.join("; ") } : {};
 }
 
 function observeTarget(subject: Subject, state: State, now: number): TargetObservation {

@@ -198,7 +198,9 @@ export async function startController(options: ControllerOptions): Promise<Contr
       queue.add(keyOf(object));
       if (kind !== "modified") count(namespace, kind === "added" ? 1 : -1);
     }),
-    ...watched.map((kind) => informers.onChange(kind, ({ object }) => wakeFor(object))),
+    ...[...watched, MetricTemplateKind].map((kind: Kind) =>
+      informers.onChange(kind, ({ object }) => wakeFor(object)),
+    ),
     informers.onChange(ReplicaSetKind, ({ object }) => wakeDeployment(object)),
     informers.onChange(PodKind, ({ object }) => {
       const replicaSet = ownerName(object, "ReplicaSet");

@@ -2,7 +2,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CanaryDefaults } from "../../api/canary/read.ts";
 import { NamespaceKind } from "../../api/core.ts";
-import { AuthorizationPolicyKind, CanaryKind, RequestAuthenticationKind } from "../../api/kinds.ts";
+import {
+  AuthorizationPolicyKind,
+  CanaryKind,
+  MetricTemplateKind,
+  RequestAuthenticationKind,
+} from "../../api/kinds.ts";
 import type { Client, Informers } from "../../kube/contract.ts";
 import { systemClock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
@@ -48,7 +53,7 @@ const checkIfPolicy: CheckObject = (object) =>
 /** Serves the admission webhooks and tells the API server of them. */
 export async function startWebhooks(options: WebhooksOptions): Promise<{ close(): Promise<void> }> {
   const { client, informers, logger, host, certificate, rootPem, at, injection, defaults } = options;
-  await informers.watch(NamespaceKind, CanaryKind);
+  await informers.watch(NamespaceKind, CanaryKind, MetricTemplateKind);
   const snapshot = () => informers.snapshot();
   const admission = await serveAdmission({
     host,
@@ -59,7 +64,13 @@ export async function startWebhooks(options: WebhooksOptions): Promise<{ close()
     namespaceAnnotations: (namespace) =>
       snapshot().get(NamespaceKind, undefined, namespace)?.metadata.annotations,
     validate: (review) =>
-      validate(review, (namespace) => snapshot().list(CanaryKind, namespace), checkIfPolicy, defaults),
+      validate(
+        review,
+        (namespace) => snapshot().list(CanaryKind, namespace),
+        checkIfPolicy,
+        defaults,
+        (namespace, name) => snapshot().get(MetricTemplateKind, namespace, name) !== undefined,
+      ),
     logger,
   });
   try {

@@ -12,6 +12,11 @@ export function targetNotice(
     : { reason: "TargetUnusable", message: `${spec.target}: ${target.message}`, stalled: true };
 }
 
+/** An analysis that could find nothing out is not begun. */
+export function templateNotice(message: string): Notice {
+  return { reason: "TemplateNotFound", message, stalled: true };
+}
+
 /** Flagger's words for a canary whose pods are not there yet. */
 export function notReady(message: string, spec: DecisionSpec): Notice {
   return {

@@ -34,6 +34,8 @@ export interface Observation {
   readonly suspended: boolean;
   /** Why a new run has to wait for others. */
   readonly queued?: string;
+  /** MetricTemplates that the analysis names and that do not exist, each with its field; none: absent. */
+  readonly missingTemplates?: string;
   /** Whether something other than us keeps the primary's number of pods. */
   readonly autoscaled: boolean;
   /** How many pods that may give the primary. */

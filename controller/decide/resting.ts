@@ -2,7 +2,7 @@ import type { Ask, Decision, Effect } from "./effects.ts";
 import { closedByHand, gateNotice } from "./gates.ts";
 import { leaveFormerProvider } from "./leave-provider.ts";
 import { adopted, askConfirmRollout, revisionNews, startRun } from "./new-run.ts";
-import { targetNotice } from "./notices.ts";
+import { targetNotice, templateNotice } from "./notices.ts";
 import type { HookOutcome, Observation } from "./observation.ts";
 import { type DecisionSpec, hooksOf } from "./spec.ts";
 import { type Resting, remembered, type Waiting } from "./state.ts";
@@ -97,7 +97,15 @@ export function considerRevision(state: Resting | Waiting, seen: Observation, sp
         effects: [...(target.sameAsPrimary ? [storeRevision(target.revision)] : []), { kind: "store" }],
       };
     }
-    return { next: resting(state), effects: [{ kind: "store" }] };
+    return {
+      next: resting(state),
+      effects: [{ kind: "store" }],
+      ...(seen.missingTemplates !== undefined && { notice: templateNotice(seen.missingTemplates) }),
+    };
+  }
+  if (seen.missingTemplates !== undefined) {
+    const notice = templateNotice(`a new revision waits: ${seen.missingTemplates}`);
+    return { next: state, effects: [{ kind: "store" }], notice };
   }
   if (seen.suspended) {
     return {

@@ -15,6 +15,7 @@ import { hasErrors, read } from "../../../api/read.ts";
 import type { Kind, Problem, UnreadObject } from "../../../api/resource.ts";
 import { fieldPath } from "../../../api/schema/pointer.ts";
 import { findConflicts } from "./conflict.ts";
+import { findMissingTemplates } from "./missing-template.ts";
 
 /** What the API server is told: whether the object may be stored, why not, and what the user should know besides. */
 export interface Validation {
@@ -42,6 +43,9 @@ const longestWarning = 256;
 const mostErrors = 10;
 const mostWarnings = 16;
 
+/** Whether a MetricTemplate stands in the API server. */
+export type HasTemplate = (namespace: string, name: string) => boolean;
+
 /** What another room says of an object of its kinds: all that is wrong with it, its schema among it. */
 export type CheckObject = (object: UnreadObject) => readonly Problem[] | undefined;
 
@@ -49,10 +53,12 @@ export type CheckObject = (object: UnreadObject) => readonly Problem[] | undefin
  * Judges an object that is about to be created (`old` undefined) or replaced. Pure.
  *
  * What is wrong and was already stored is only warned about where the spec did not change, so that labels, finalizers
- * and deletion never hang on it. A missing target is not refused: it may come later, and the Canary's status says so.
+ * and deletion never hang on it. A missing target is not refused, and a missing MetricTemplate only warned about: they may
+ * come later, from the same folder even, and the Canary's status says so.
  *
  * @param others the Canaries that stand in the API server; this object may be among them
  * @param defaults what the controller is set to
+ * @param hasTemplate by default there is any
  * @param check asked first; undefined where its kind is none of its own, then the schema alone counts
  */
 export function validateObject(
@@ -61,12 +67,13 @@ export function validateObject(
   others: readonly Canary[],
   check: CheckObject = () => undefined,
   defaults: CanaryDefaults = {},
+  hasTemplate: HasTemplate = () => true,
 ): Validation {
   const kind = validatedKinds.find(
     (validated) => validated.kind === object.kind && isOfGroup(object, validated),
   );
   if (!kind) return { allowed: true, warnings: [] };
-  const problems = problemsOf(kind, object, { old, others, check, defaults });
+  const problems = problemsOf(kind, object, { old, others, check, defaults, hasTemplate });
   const lenient = object.metadata.deletionTimestamp !== undefined || isSameSpec(object, old);
   const errors = problems.filter((problem) => hasErrors([problem]));
   const warned = lenient ? problems : problems.filter((problem) => !hasErrors([problem]));
@@ -84,18 +91,21 @@ interface Surroundings {
   readonly others: readonly Canary[];
   readonly check: CheckObject;
   readonly defaults: CanaryDefaults;
+  readonly hasTemplate: HasTemplate;
 }
 
 function problemsOf(
   kind: Kind,
   object: UnreadObject,
-  { old, others, check, defaults }: Surroundings,
+  { old, others, check, defaults, hasTemplate }: Surroundings,
 ): readonly Problem[] {
   const named = withName(object);
   if (kind === MetricTemplateKind) return readMetricTemplate(named).problems;
   if (kind !== CanaryKind) return check(named) ?? read(kind, named).problems;
   const { value, problems } = readCanary(named, defaults);
-  return value ? [...problems, ...findConflicts(value, old, others)] : problems;
+  return value
+    ? [...problems, ...findConflicts(value, old, others), ...findMissingTemplates(value, hasTemplate)]
+    : problems;
 }
 
 /** An object that asks for a generated name has none yet when it is validated. */

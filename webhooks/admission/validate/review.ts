@@ -2,7 +2,7 @@ import type { CanaryDefaults } from "../../../api/canary/read.ts";
 import type { Canary } from "../../../api/kinds.ts";
 import type { UnreadObject } from "../../../api/resource.ts";
 import { isObject } from "../../../api/schema/prepare.ts";
-import { type CheckObject, type Validation, validateObject } from "./object.ts";
+import { type CheckObject, type HasTemplate, type Validation, validateObject } from "./object.ts";
 
 /** What of an admission.k8s.io/v1 AdmissionReview is read. */
 export interface AdmissionReview {
@@ -39,6 +39,7 @@ export function validate(
   canariesIn: (namespace: string) => readonly Canary[],
   check?: CheckObject,
   defaults?: CanaryDefaults,
+  hasTemplate?: HasTemplate,
 ): AdmissionAnswer {
   const { uid, operation, subResource, object, oldObject, namespace } = request;
   if ((operation !== "CREATE" && operation !== "UPDATE") || subResource || !isEnvelope(object))
@@ -49,7 +50,7 @@ export function validate(
       : object;
   const others = object.kind === "Canary" ? canariesIn(placed.metadata.namespace ?? "default") : [];
   const old = isEnvelope(oldObject) ? oldObject : undefined;
-  return answer(uid, validateObject(placed, old, others, check, defaults));
+  return answer(uid, validateObject(placed, old, others, check, defaults, hasTemplate));
 }
 
 function isEnvelope(value: unknown): value is UnreadObject {

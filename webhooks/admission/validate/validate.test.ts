@@ -201,3 +201,17 @@ test("references to other namespaces are refused where they are forbidden, and o
   expect(message).toContain("spec.analysis.metrics[0].templateRef.namespace is `other`, must be `demo`");
   expect(message).toContain("spec.analysis.alerts[0].providerRef.namespace is `other`, must be `demo`");
 });
+
+test("a MetricTemplate that does not exist yet is warned about with its field", () => {
+  const metrics = [{ name: "errors", templateRef: { name: "errors" }, thresholdRange: { max: 1 } }];
+  const object = canary("a", { analysis: { ...spec.analysis, metrics } });
+  const warnings = [
+    "spec.analysis.metrics[0].templateRef is `demo/errors`, a MetricTemplate that does not exist yet: no run begins before it does",
+  ];
+  expect(validateObject(object, undefined, [], undefined, {}, () => false)).toEqual({
+    allowed: true,
+    warnings,
+  });
+  const has = (namespace: string, name: string) => namespace === "demo" && name === "errors";
+  expect(validateObject(object, undefined, [], undefined, {}, has).warnings).toEqual([]);
+});
