@@ -73,9 +73,14 @@ export interface RunAnalysis {
   checks(now: number): Promise<readonly Check[]>;
   /** Users of the canary's failed attempts so far; undefined without a shield. */
   rescues(): Rescues | undefined;
+  /**
+   * Called where {@link rescues} have changed, and once more some seconds after the run was closed, `last`: what proxies
+   * report late is in it. Only of a shielded canary. Returns what removes it.
+   */
+  onRescues(handler: (rescues: Rescues, last: boolean) => void): () => void;
   /** The judge's state for the Canary's status (JSON text, under 1 kB in usual runs); give it to `start` after a restart. */
   stored(): string;
-  /** Stops watching. `ended` is how the run ended, for its record. Idempotent. */
+  /** Stops judging. `ended` is how the run ended, for its record. Idempotent. */
   close(ended?: Ended): void;
 }
 

@@ -8,6 +8,7 @@ import { measurePair } from "./checks/measure-pair.ts";
 import type { RecordHead } from "./record/format.ts";
 import type { Recording, RecordStore } from "./record/recording.ts";
 import { createRunJudge, type RunJudge } from "./run-judge.ts";
+import type { Rescues } from "./series/ledger.ts";
 
 /** How often the judge polls unless it is told otherwise, and the longest pause before a broken stream is watched again. */
 const pollEvery = 1000;
@@ -17,6 +18,8 @@ const askEvery = 15_000;
 /** The primary's past that dispersion and latency tails are learnt from, seconds; and how long it is waited for. */
 const pastSeconds = 300;
 const historyTimeout = 3000;
+/** How long a shield's counts are still taken after the run: proxies report each second. */
+const lingering = 3000;
 
 export interface AnalystOptions {
   readonly signals: Signals;
@@ -28,21 +31,24 @@ export interface AnalystOptions {
 
 /** Watches runs through `signals` and judges them, each second and at each attempt. The I/O edge of this room. */
 export function createAnalyst({ signals, clock, logger, records }: AnalystOptions): Analyst {
-  const runs = new Set<RunAnalysis>();
+  const runs = new Set<Running>();
   return {
     start(run, settings, stored) {
-      const analysis = startRun(
+      const running = startRun(
         { signals, clock, logger: logger.child({ run: run.run }), records },
         run,
         settings,
         stored,
-        () => runs.delete(analysis),
+        () => runs.delete(running),
       );
-      runs.add(analysis);
-      return analysis;
+      runs.add(running);
+      return running.analysis;
     },
     async close() {
-      for (const run of runs) run.close();
+      for (const { analysis, end } of runs) {
+        analysis.close();
+        end();
+      }
       await records?.close();
     },
   };
@@ -67,11 +73,14 @@ function startRun(
   run: Run,
   settings: RunSettings,
   stored: string | undefined,
-  closed: () => void,
-): RunAnalysis {
+  ended: () => void,
+): Running {
   const stop = new AbortController();
+  /** Ends later than the judging: see {@link lingering}. */
+  const watching = new AbortController();
   const harmHandlers = new Set<(harm: Harm) => void>();
   const judgementHandlers = new Set<Parameters<RunAnalysis["onJudgement"]>[0]>();
+  const rescueHandlers = new Set<(rescues: Rescues, last: boolean) => void>();
   // Wall clocks jump; a run's time must not.
   const epoch = clock.now() - clock.monotonic();
   const now = (): number => epoch + clock.monotonic();
@@ -83,6 +92,8 @@ function startRun(
   const recording = records && record(records, run, settings, now(), stored);
   const judge: RunJudge = createRunJudge(settings, now(), bucketBounds, stored, recording?.recorder);
   let harm: Harm | undefined;
+  let told = judge.rescues();
+  let cancelEnd = (): void => {};
   let cancelPoll = (): void => {};
   let cancelAsk = (): void => {};
   const pauses = new Set<() => void>();
@@ -100,6 +111,12 @@ function startRun(
     recording?.recorder.harm(found);
     for (const handler of harmHandlers) call(handler, found);
   };
+  const tellRescues = (last: boolean): void => {
+    const now = judge.rescues();
+    if (now === undefined || (now === told && !last)) return;
+    told = now;
+    for (const handler of rescueHandlers) call(() => handler(now, last), undefined);
+  };
   const take = (signal: Signal): void => {
     try {
       raise(judge.take(inRunTime(signal, ahead())));
@@ -111,6 +128,7 @@ function startRun(
     if (stop.signal.aborted) return;
     try {
       raise(judge.poll(now()));
+      tellRescues(false);
       const judgement = judge.judgement();
       if (judgement !== undefined) for (const handler of judgementHandlers) call(handler, judgement);
     } catch (error) {
@@ -137,17 +155,18 @@ function startRun(
   /** Watches until closed; a stream that ends or breaks is watched again. */
   async function watchSignals(): Promise<void> {
     let pause = 50;
-    while (!stop.signal.aborted) {
+    const { signal: done } = watching;
+    while (!done.aborted) {
       try {
-        for await (const signal of signals.watch(run, stop.signal)) {
+        for await (const signal of signals.watch(run, done)) {
           pause = 50;
           take(signal);
-          if (stop.signal.aborted) return;
+          if (done.aborted) return;
         }
       } catch (error) {
-        if (!stop.signal.aborted) logger.warn({ err: error }, "signals broke off, watching again");
+        if (!done.aborted) logger.warn({ err: error }, "signals broke off, watching again");
       }
-      if (stop.signal.aborted) return;
+      if (done.aborted) return;
       await paused(pause);
       pause = Math.min(pause * 2, longestPause);
     }
@@ -177,7 +196,18 @@ function startRun(
     }
   }
 
-  return {
+  /** The last of it: nothing is watched any more. */
+  function end(): void {
+    if (watching.signal.aborted) return;
+    cancelEnd();
+    tellRescues(true);
+    watching.abort();
+    for (const endPause of pauses) endPause();
+    rescueHandlers.clear();
+    ended();
+  }
+
+  const analysis: RunAnalysis = {
     run,
     settings,
     setWeight(weight: Percent, at: number) {
@@ -202,19 +232,30 @@ function startRun(
       return checks;
     },
     rescues: () => judge.rescues(),
+    onRescues(handler) {
+      rescueHandlers.add(handler);
+      return () => rescueHandlers.delete(handler);
+    },
     stored: () => judge.stored(),
-    close(ended = { outcome: "open" }) {
+    close(outcome = { outcome: "open" }) {
       if (stop.signal.aborted) return;
       stop.abort();
-      recording?.end(ended, now());
+      recording?.end(outcome, now());
       cancelPoll();
       cancelAsk();
-      for (const end of pauses) end();
       harmHandlers.clear();
       judgementHandlers.clear();
-      closed();
+      if (settings.shield === undefined) end();
+      else cancelEnd = clock.after(lingering, end);
     },
   };
+  return { analysis, end };
+}
+
+interface Running {
+  readonly analysis: RunAnalysis;
+  /** Ends what still goes on after it was closed. */
+  end(): void;
 }
 
 /** Begins the record of a run; undefined where none is wanted. */

@@ -5,7 +5,7 @@ import type { Run } from "../api/signals.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ask } from "./decide/effects.ts";
 import { isIdle, type Measurement, type RouteObservation } from "./decide/observation.ts";
-import type { State } from "./decide/state.ts";
+import type { RunRescues, State } from "./decide/state.ts";
 import type { KnownReading } from "./reading.ts";
 
 /** How many proxies hold a route's stored version, of those that carry it. */
@@ -26,6 +26,8 @@ export interface Entry {
   canary?: ReadCanary;
   analysis?: RunAnalysis;
   harm?: Harm;
+  /** What the shield of the run under way, else of the last, has done. */
+  rescues?: RunRescues;
   measurement?: Measurement;
   asked?: { readonly about: string; readonly stop: () => void };
   /** Since when (monotonic) the route has been seen at weight 0. */

@@ -1,5 +1,6 @@
 import type { Check } from "../analysis/checks/types.ts";
 import type { Judgement } from "../analysis/judge/types.ts";
+import type { Rescues } from "../analysis/series/ledger.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
 import type { Registry } from "../lib/metrics.ts";
 import type { RunState, State } from "./decide/state.ts";
@@ -14,6 +15,8 @@ export interface ControllerMetrics {
   /** What the judge said, for each of its tests. */
   judged(canary: ReadCanary, judgement: Judgement): void;
   ended(canary: ReadCanary, run: RunState, outcome: "promoted" | "rolled-back", now: number): void;
+  /** What a shield did since this was told last. */
+  shielded(canary: ReadCanary, rescues: Rescues): void;
   /** Milliseconds from the verdict to the stored weight 0. */
   rolledBack(canary: ReadCanary, latency: number): void;
   /** Takes a deleted canary's series away. */
@@ -51,6 +54,14 @@ export function createControllerMetrics(registry: Registry): ControllerMetrics {
     "Total number of successful canary runs",
   );
   const failures = registry.counter("flagger_canary_failures_total", "Total number of failed canary runs");
+  const rescued = registry.counter(
+    "fairlead_shield_rescued_total",
+    "Failed attempts at a shielded canary whose users the primary answered",
+  );
+  const notRescued = registry.counter(
+    "fairlead_shield_not_rescued_total",
+    "Failed attempts at a shielded canary whose users met a failure all the same",
+  );
   const duration = registry.histogram(
     "fairlead_run_duration_seconds",
     "Seconds from a run's begin to its end",
@@ -112,6 +123,11 @@ export function createControllerMetrics(registry: Registry): ControllerMetrics {
         { name: canary.names.canaryWorkload, namespace: canary.namespace, outcome },
         (now - run.startedAt) / 1000,
       );
+    },
+    shielded({ namespace, names }, rescues) {
+      const labels = { name: names.canaryWorkload, namespace };
+      rescued.add(labels, rescues.rescued);
+      notRescued.add(labels, rescues.notRescued);
     },
     rolledBack({ namespace, names }, milliseconds) {
       latency.observe({ name: names.canaryWorkload, namespace }, milliseconds / 1000);

@@ -11,7 +11,7 @@ import type {
   PrimaryObservation,
   TargetObservation,
 } from "./decide/observation.ts";
-import { liveRun, type State } from "./decide/state.ts";
+import { liveRun, type RunRescues, type State } from "./decide/state.ts";
 import type { Traffic } from "./decide/traffic.ts";
 import { formerRouter } from "./former-provider.ts";
 import { objectWrites } from "./objects.ts";
@@ -39,6 +39,7 @@ export interface Memory {
   readonly queued?: string;
   readonly measurement?: Measurement;
   readonly harm?: Harm;
+  readonly rescues?: RunRescues;
 }
 
 /** Everything that the next decision depends on, from one snapshot. Pure. */
@@ -67,6 +68,7 @@ export function observe(subject: Subject, state: State, wanted: Traffic, memory:
     drained: memory.drained,
     ...(memory.measurement && { measurement: memory.measurement }),
     ...(harm && run && { harm }),
+    ...(memory.rescues && { rescues: memory.rescues }),
     ...(action && { action }),
     gates: readGates(annotations),
     paused: isPaused(annotations),

@@ -1,3 +1,4 @@
+import type { RunAnalysis } from "../analysis/analyst.ts";
 import { advanceSettings, readRunSettings } from "../analysis/settings.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
 import { type Canary, CanaryKind } from "../api/kinds.ts";
@@ -17,6 +18,7 @@ import { formerRouter } from "./former-provider.ts";
 import { dependenciesOf, dependency, keyOf } from "./key-index.ts";
 import { observe } from "./observe.ts";
 import { readOnce } from "./reading.ts";
+import { describeRescues } from "./rescues.ts";
 import { chooseRouter } from "./routers/choose.ts";
 import { ScaledObjectKind } from "./scalers/scaled-object.ts";
 import { readState } from "./status/read.ts";
@@ -143,6 +145,7 @@ function prepare(entry: Entry, canary: ReadCanary, snapshot: Snapshot, options: 
     ...(queued !== undefined && { queued }),
     ...(entry.measurement && { measurement: entry.measurement }),
     ...(entry.harm && { harm: entry.harm }),
+    ...(entry.rescues && { rescues: entry.rescues }),
   });
   const decision = decide(state, observation, spec);
   // Known before it is stored, so that two canaries do not both take the last place.
@@ -179,10 +182,39 @@ function followRun(entry: Entry, subject: Subject, state: State, options: Reconc
   }
   const analysis = options.analyst.start(signalsRun(subject, live.run), settings, live.run.judge);
   entry.analysis = analysis;
+  followRescues(entry, subject, analysis, options);
   analysis.onHarm((harm) => {
     if (entry.analysis !== analysis) return;
     entry.harm = harm;
     rollBackNow(entry, options);
+  });
+}
+
+/** Counts what a run's shield does for users; what it did in all is told at its end. */
+function followRescues(
+  entry: Entry,
+  { canary }: Subject,
+  analysis: RunAnalysis,
+  { metrics, recorder, enqueue }: ReconcileOptions,
+): void {
+  const { run } = analysis.run;
+  let told = analysis.rescues();
+  if (told === undefined) return;
+  entry.rescues = { run, ...told };
+  analysis.onRescues((rescues, last) => {
+    metrics.shielded(canary, {
+      rescued: rescues.rescued - (told?.rescued ?? 0),
+      notRescued: rescues.notRescued - (told?.notRescued ?? 0),
+    });
+    told = rescues;
+    if (last) {
+      const message = describeRescues(rescues);
+      if (message !== undefined) recorder.event(canary.object, "Normal", "Shield", message);
+    }
+    // A run that has begun since has its own.
+    if (entry.rescues?.run !== run) return;
+    entry.rescues = { run, ...rescues };
+    enqueue(entry.key);
   });
 }
 

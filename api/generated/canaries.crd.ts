@@ -3499,6 +3499,31 @@ const schema: Schema = {
       }
      }
     },
+    "shield": {
+     "title": "ShieldStatus",
+     "description": "What the shield did for users in the run under way, else in the last.",
+     "type": "object",
+     "required": [
+      "run",
+      "rescued",
+      "notRescued"
+     ],
+     "properties": {
+      "run": {
+       "type": "string"
+      },
+      "rescued": {
+       "type": "integer",
+       "format": "int64",
+       "description": "Failed attempts at the canary whose users the primary answered."
+      },
+      "notRescued": {
+       "type": "integer",
+       "format": "int64",
+       "description": "Failed attempts at the canary whose users met a failure all the same."
+      }
+     }
+    },
     "judge": {
      "type": "string",
      "description": "State of the judge, opaque, so that a restarted controller goes on."

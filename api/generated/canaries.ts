@@ -822,6 +822,7 @@ export interface CanaryStatus {
    */
   readonly checks?: readonly CanaryCheck[];
   readonly analysis?: AnalysisStatus;
+  readonly shield?: ShieldStatus;
   /**
    * State of the judge, opaque, so that a restarted controller goes on.
    */
@@ -992,6 +993,20 @@ export interface AnalysisTestStatus {
    * Bad requests that come as one incident.
    */
   readonly dispersion?: number;
+}
+/**
+ * What the shield did for users in the run under way, else in the last.
+ */
+export interface ShieldStatus {
+  readonly run: string;
+  /**
+   * Failed attempts at the canary whose users the primary answered.
+   */
+  readonly rescued: number;
+  /**
+   * Failed attempts at the canary whose users met a failure all the same.
+   */
+  readonly notRescued: number;
 }
 export interface CanaryHistory {
   readonly run: string;

@@ -23,7 +23,8 @@ import { decideWaiting } from "./waiting.ts";
 export function decide(state: State, seen: Observation, spec: DecisionSpec): Decision {
   if (seen.deleted) return decideTerminating(state, seen, spec);
   const decision = decideAction(state, seen, spec) ?? decidePhase(state, seen, spec);
-  return { ...decision, next: withProvider(withPreviousCookie(state, decision.next, spec), spec) };
+  const next = withRescues(withPreviousCookie(state, decision.next, spec), seen);
+  return { ...decision, next: withProvider(next, spec) };
 }
 
 function decidePhase(state: State, seen: Observation, spec: DecisionSpec): Decision {
@@ -46,6 +47,13 @@ function decidePhase(state: State, seen: Observation, spec: DecisionSpec): Decis
     case "Terminating":
       return decideTerminating(state, seen, spec);
   }
+}
+
+/** Counts that come in after a run has ended are still its own. */
+function withRescues(next: State, { rescues }: Observation): State {
+  if (rescues === undefined) return next;
+  const run = liveRun(next)?.run ?? ("closed" in next ? next.closed : undefined);
+  return (run?.id ?? next.rescues?.run) === rescues.run ? { ...next, rescues } : next;
 }
 
 /** Remembered from the first status on: who left objects behind can be told when the Canary names another. */

@@ -128,7 +128,7 @@ export function restartRun(
 }
 
 function freshRun(state: State, target: PresentTarget, seen: Observation): Progressing {
-  const { failure: _before, ...rest } = remembered(state);
+  const { failure: _before, rescues: _rescues, ...rest } = remembered(state);
   return {
     ...rest,
     phase: "Progressing",

@@ -7,6 +7,7 @@ import type { Percent } from "../../lib/units.ts";
 import type { Revision, TrackedConfigs } from "../revision.ts";
 import type { PodsObservation } from "../targets/pods.ts";
 import type { Readiness } from "../targets/readiness.ts";
+import type { RunRescues } from "./state.ts";
 
 /** Everything that a decision depends on, at one moment. */
 export interface Observation {
@@ -27,6 +28,8 @@ export interface Observation {
   readonly measurement?: Measurement;
   /** The guard's verdict about the run under way. */
   readonly harm?: Harm;
+  /** What a shield has done, of whichever run. */
+  readonly rescues?: RunRescues;
   readonly action?: Action;
   readonly gates: HandGates;
   /** A person holds the weight where it is. */

@@ -19,6 +19,15 @@ export interface Remembered {
   readonly previousCookie?: string;
   /** The checks of the last tick. */
   readonly checks: readonly Check[];
+  /** Of the run under way, else of the last, where it has a shield. */
+  readonly rescues?: RunRescues;
+}
+
+/** Failed attempts at a run's canary: those whose users the primary answered, and those whose users met a failure all the same. */
+export interface RunRescues {
+  readonly run: string;
+  readonly rescued: number;
+  readonly notRescued: number;
 }
 
 /** Why a run ended without promotion. */
@@ -121,7 +130,8 @@ export type State = Initializing | Resting | Waiting | Progressing | Promoting |
 
 /** The part of a state that outlives its phase. */
 export function remembered(state: State): Remembered {
-  const { applied, promoted, fence, provider, trackedConfigs, failure, previousCookie, checks } = state;
+  const { applied, promoted, fence, provider, trackedConfigs, failure, previousCookie, checks, rescues } =
+    state;
   return {
     ...(applied !== undefined && { applied }),
     ...(promoted !== undefined && { promoted }),
@@ -129,6 +139,7 @@ export function remembered(state: State): Remembered {
     ...(provider !== undefined && { provider }),
     ...(failure !== undefined && { failure }),
     ...(previousCookie !== undefined && { previousCookie }),
+    ...(rescues !== undefined && { rescues }),
     trackedConfigs,
     checks,
   };

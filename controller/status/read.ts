@@ -46,6 +46,7 @@ function readRemembered(status: CanaryStatus | undefined): Remembered {
     ...(status?.provider && { provider: status.provider }),
     ...(failure && { failure }),
     ...(status?.previousSessionAffinityCookie && { previousCookie: status.previousSessionAffinityCookie }),
+    ...(status?.shield && { rescues: status.shield }),
     trackedConfigs: status?.trackedConfigs ?? {},
     checks: (status?.checks ?? []).map(readCheck),
   };

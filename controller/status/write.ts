@@ -57,6 +57,7 @@ export function buildStatus(input: StatusInput): CanaryStatus | undefined {
     ...(next.failure && { failure: { ...next.failure, at: iso(next.failure.at) } }),
     ...(run && { run: writeRun(run, input.epoch) }),
     ...("cleanup" in next && next.cleanup.length > 0 && { cleanup: next.cleanup }),
+    ...(next.rescues && { shield: next.rescues }),
     ...(next.checks.length > 0 && { checks: writeChecks(next.checks) }),
     ...(live && (judgement ?? before?.analysis) && { analysis: writeAnalysis(judgement, before?.analysis) }),
     ...(live?.run.judge !== undefined && { judge: live.run.judge }),
