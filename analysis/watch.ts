@@ -5,7 +5,7 @@ import type { Percent } from "../lib/units.ts";
 import type { Analyst, Harm, RunAnalysis, RunSettings } from "./analyst.ts";
 import { measure } from "./checks/measure.ts";
 import { measurePair } from "./checks/measure-pair.ts";
-import type { RecordHead } from "./record/format.ts";
+import type { Ended, RecordHead } from "./record/format.ts";
 import type { Recording, RecordStore } from "./record/recording.ts";
 import { createRunJudge, type RunJudge } from "./run-judge.ts";
 import type { Rescues } from "./series/ledger.ts";
@@ -73,7 +73,7 @@ function startRun(
   run: Run,
   settings: RunSettings,
   stored: string | undefined,
-  ended: () => void,
+  forget: () => void,
 ): Running {
   const stop = new AbortController();
   /** Ends later than the judging: see {@link lingering}. */
@@ -93,6 +93,7 @@ function startRun(
   const judge: RunJudge = createRunJudge(settings, now(), bucketBounds, stored, recording?.recorder);
   let harm: Harm | undefined;
   let told = judge.rescues();
+  let outcome: { readonly ended: Ended; readonly at: number } | undefined;
   let cancelEnd = (): void => {};
   let cancelPoll = (): void => {};
   let cancelAsk = (): void => {};
@@ -201,10 +202,12 @@ function startRun(
     if (watching.signal.aborted) return;
     cancelEnd();
     tellRescues(true);
+    const rescues = judge.rescues();
+    if (outcome) recording?.end({ ...outcome.ended, ...(rescues && { rescues }) }, outcome.at);
     watching.abort();
     for (const endPause of pauses) endPause();
     rescueHandlers.clear();
-    ended();
+    forget();
   }
 
   const analysis: RunAnalysis = {
@@ -237,10 +240,10 @@ function startRun(
       return () => rescueHandlers.delete(handler);
     },
     stored: () => judge.stored(),
-    close(outcome = { outcome: "open" }) {
+    close(ended = { outcome: "open" }) {
       if (stop.signal.aborted) return;
       stop.abort();
-      recording?.end(outcome, now());
+      outcome = { ended, at: now() };
       cancelPoll();
       cancelAsk();
       harmHandlers.clear();
@@ -255,7 +258,7 @@ function startRun(
 interface Running {
   readonly analysis: RunAnalysis;
   /** Ends what still goes on after it was closed. */
-  end(): void;
+  readonly end: () => void;
 }
 
 /** Begins the record of a run; undefined where none is wanted. */

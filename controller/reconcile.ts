@@ -1,4 +1,5 @@
 import type { RunAnalysis } from "../analysis/analyst.ts";
+import { describeRescues } from "../analysis/describe-rescues.ts";
 import { advanceSettings, readRunSettings } from "../analysis/settings.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
 import { type Canary, CanaryKind } from "../api/kinds.ts";
@@ -18,7 +19,6 @@ import { formerRouter } from "./former-provider.ts";
 import { dependenciesOf, dependency, keyOf } from "./key-index.ts";
 import { observe } from "./observe.ts";
 import { readOnce } from "./reading.ts";
-import { describeRescues } from "./rescues.ts";
 import { chooseRouter } from "./routers/choose.ts";
 import { ScaledObjectKind } from "./scalers/scaled-object.ts";
 import { readState } from "./status/read.ts";

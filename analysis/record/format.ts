@@ -1,4 +1,5 @@
 /** A recorded run: NDJSON, a head and then a row for each thing that happened, in order. Counts are what came since the row before. */
+
 import type { Check } from "../checks/types.ts";
 import type { JudgeBase } from "../judge/settings.ts";
 import type {
@@ -9,6 +10,7 @@ import type {
   JudgeSettings,
   SeriesGrowth,
 } from "../judge/types.ts";
+import type { Rescues } from "../series/ledger.ts";
 
 /** When a Canary's runs are recorded: each, those that were not promoted, none. */
 export type RecordMode = "always" | "onFailure" | "never";
@@ -37,6 +39,8 @@ export interface RecordHead {
 export interface Ended {
   readonly outcome: "promoted" | "rolled back" | "superseded" | "open";
   readonly message?: string;
+  /** Behind a shield: users of the canary's failed attempts. */
+  readonly rescues?: Rescues;
 }
 
 interface RowBase {

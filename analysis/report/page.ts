@@ -1,4 +1,5 @@
 import type { Milliseconds } from "../../lib/units.ts";
+import { describeRescues } from "../describe-rescues.ts";
 import type { Judgement } from "../judge/types.ts";
 import type { RunRecord } from "../record/format.ts";
 import { exposedAt, judgeAgain } from "../record/replay.ts";
@@ -56,8 +57,10 @@ function banner({ rows }: RunRecord): string {
     superseded: "Superseded by another revision",
     open: "Not ended",
   };
-  const why = end?.message ?? harm?.reason ?? "";
-  return `<div class="banner ${tone}"><b>${words[outcome]}</b>${why === "" ? "" : `<p>${escapeText(why)}</p>`}</div>`;
+  const shield = end?.rescues && describeRescues(end.rescues);
+  const texts = [end?.message ?? harm?.reason, shield && `Shield: ${shield}.`];
+  const paragraphs = texts.flatMap((text) => (text ? [`<p>${escapeText(text)}</p>`] : []));
+  return `<div class="banner ${tone}"><b>${words[outcome]}</b>${paragraphs.join("")}</div>`;
 }
 
 function facts({ head, rows }: RunRecord, view: RunView, judged: Judgement | undefined): string {

@@ -1,3 +1,4 @@
+import { describeRescues } from "../../analysis/describe-rescues.ts";
 import type { Event } from "../../api/core.ts";
 import type { Canary } from "../../api/kinds.ts";
 import { eventHeaders, eventRow } from "../event/row.ts";
@@ -20,7 +21,8 @@ export function describeCanary(canary: Canary, events: readonly Event[], now: nu
     .join("\n\n");
 }
 
-function facts({ metadata, spec, status }: Canary, now: number): string {
+function facts(canary: Canary, now: number): string {
+  const { metadata, spec, status } = canary;
   const weight = status?.canaryWeight ?? 0;
   const analysis = analysisOf(spec);
   const rows: [string, string | undefined][] = [
@@ -46,12 +48,22 @@ function facts({ metadata, spec, status }: Canary, now: number): string {
       status?.run && `revision ${status.run.revision}, since ${ageOf(status.run.startedAt, now)}`,
     ],
     ["Primary", status?.lastPromotedSpec && `revision ${status.lastPromotedSpec}`],
+    ["Shield", shieldText(canary)],
     ["Suspended", spec.suspend ? "yes" : undefined],
     ["Failure", status?.failure && paint("red", `${status.failure.reason}: ${status.failure.message}`)],
   ];
   const given = rows.filter(([, value]) => value);
   const width = Math.max(...given.map(([name]) => name.length)) + 1;
   return given.map(([name, value]) => `${`${name}:`.padEnd(width)}  ${value}`).join("\n");
+}
+
+/** Which requests it covers, and what it did in the run under way, else in the last. */
+function shieldText({ spec, status }: Canary): string | undefined {
+  const shield = analysisOf(spec)?.shield;
+  if (shield === undefined) return undefined;
+  const { methods = ["GET", "HEAD", "OPTIONS"], hangAfter = "300ms" } = shield;
+  const done = status?.shield && describeRescues(status.shield);
+  return `${methods.join(", ")}, given up after ${hangAfter}${done === undefined ? "" : `; ${done}`}`;
 }
 
 /** Twenty marks, the canary's share at the right. */

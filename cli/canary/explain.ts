@@ -1,3 +1,4 @@
+import { describeRescues } from "../../analysis/describe-rescues.ts";
 import type { Canary } from "../../api/kinds.ts";
 import { ageOf } from "../output/duration.ts";
 import { analysisOf, phaseOf } from "./row.ts";
@@ -20,6 +21,8 @@ export function explain(canary: Canary, now: number): readonly string[] {
   }
   if (status.phase !== "Failed") lines.push(...(status.checks ?? []).flatMap(checkLines));
   if (status.run && status.analysis) lines.push(...evidence(status.analysis));
+  const shield = status.shield && describeRescues(status.shield);
+  if (shield !== undefined) lines.push(`shield: ${shield}`);
   return lines;
 }
 

@@ -11,6 +11,7 @@ interface DemoOptions {
   readonly yes?: boolean;
   readonly json?: boolean;
   readonly fault: Fault;
+  readonly shield: boolean;
   readonly cluster: string;
   readonly network: NetworkChoice;
 }
@@ -28,6 +29,7 @@ export function addDemo(program: Command): void {
       readFault,
       1,
     )
+    .option("--shield", "the primary answers what a new version fails: no user notices version 3")
     .option(
       "--cluster <which>",
       "`local` (an embedded API), `real` (a kube-apiserver; from a checkout, as root), or a kubeconfig",
@@ -54,7 +56,8 @@ export function readFault(text: string): Fault {
 }
 
 /** Runs the demo; 0 when promotion, rollback, refusal and permission all happened, 128 + n when signal n ended it. */
-async function demo({ yes, json, fault, cluster: choice, network }: DemoOptions): Promise<number> {
+async function demo({ yes, json, fault, shield, cluster: choice, network }: DemoOptions): Promise<number> {
+  const plot = { fault, shield: shield === true };
   const view = json ? jsonView() : process.stdout.isTTY ? liveView() : plainView();
   const abort = new AbortController();
   // Not once: who presses Ctrl-C again while pods are being stopped must not leave half of them behind.
@@ -79,10 +82,10 @@ async function demo({ yes, json, fault, cluster: choice, network }: DemoOptions)
     view.step(
       `serving on ${world.ready.url} (Envoy ${world.ready.envoyVersion}, network ${world.ready.network}) after ${((Date.now() - began) / 1000).toFixed(1)} s`,
     );
-    const outcome = await play(world, fault, view, abort.signal);
-    const broken = brokenPromises(outcome, fault);
+    const outcome = await play(world, plot, view, abort.signal);
+    const broken = brokenPromises(outcome, plot);
     view.end(
-      [...tell(outcome, fault), ...broken.map((promise) => `✗ ${promise}`)],
+      [...tell(outcome, plot), ...broken.map((promise) => `✗ ${promise}`)],
       summaryOf(outcome, world.ready.envoyVersion),
     );
     return broken.length === 0 ? 0 : 1;

@@ -62,7 +62,8 @@ export function shop(version: string, faultFile?: string): UnreadObject {
   };
 }
 
-export function canary(): UnreadObject {
+/** `shielded`: whose failed requests the primary answers. */
+export function canary(shielded = false): UnreadObject {
   return {
     apiVersion: "flagger.app/v1beta1",
     kind: "Canary",
@@ -75,6 +76,7 @@ export function canary(): UnreadObject {
         threshold: 5,
         maxWeight: 50,
         stepWeight: 10,
+        ...(shielded && { shield: {} }),
         metrics: [
           { name: "request-success-rate", thresholdRange: { min: 99 }, interval: "10s" },
           { name: "request-duration", thresholdRange: { max: 500 }, interval: "10s" },

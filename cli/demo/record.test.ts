@@ -24,6 +24,7 @@ test("figures follow from the record alone", () => {
     failedBeforeFault: 0,
     canaryErrors: 2,
     faultToZeroWeightSeconds: 0.5,
+    failedWhileAtFault: 2,
     failedAfterRollback: 0,
   });
 });
@@ -40,6 +41,20 @@ test("a failure before the fault, of another version, or after the rollback is t
     failedBeforeFault: 2,
     failedAfterRollback: 1,
     canaryErrors: 1,
+  });
+});
+
+test("behind a shield the faulty version's own record tells when it was asked first and last", () => {
+  const lines = [line(0, 200, "3"), line(100, 200, "2"), line(400, 200, "2"), line(900, 200, "2")];
+  expect(figuresOf(lines, "3", 90, [101, 300, 801])).toMatchObject({
+    failed: 0,
+    failedWhileAtFault: 0,
+    failedAttempts: 3,
+    faultToZeroWeightSeconds: 0.7,
+    failedAfterRollback: 0,
+  });
+  expect(figuresOf([...lines, line(350, 503, null)], "3", 90, [101, 801])).toMatchObject({
+    failedWhileAtFault: 1,
   });
 });
 

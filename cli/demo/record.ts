@@ -18,8 +18,12 @@ export interface Figures {
   readonly failedBeforeFault: number;
   /** Failed answers of the faulty version. */
   readonly canaryErrors: number;
-  /** First failed answer after the fault to the last answer of the faulty version. */
+  /** First failed answer after the fault (behind a shield: first failed attempt) to the last one at the faulty version. */
   readonly faultToZeroWeightSeconds: number | undefined;
+  /** Failed requests that ended from the fault on until the faulty version was asked no more. */
+  readonly failedWhileAtFault: number;
+  /** Requests that the faulty version itself failed, by its own record; behind a shield alone. */
+  readonly failedAttempts?: number;
   /** Failed requests that began after the faulty version's last answer. */
   readonly failedAfterRollback: number;
 }
@@ -38,20 +42,25 @@ export function parseRecord(text: string): RequestLine[] {
 /** @throws where the file is not there */
 export const readRecord = (file: string): RequestLine[] => parseRecord(readFileSync(file, "utf8"));
 
-/** Figures of a record. `faultAt` in epoch milliseconds, undefined where there was no fault; `faulty` is the version with the switch. */
+/**
+ * Figures of a record. `faultAt` in epoch milliseconds, undefined where there was no fault; `faulty` is the version with
+ * the switch, `attempts` (behind a shield) are the times at which it failed a request, by its own record.
+ */
 export function figuresOf(
   lines: readonly RequestLine[],
   faulty: string,
   faultAt: number | undefined,
+  attempts?: readonly number[],
 ): Figures {
   const byVersion: Record<string, number> = {};
   for (const { version } of lines) byVersion[version ?? "none"] = (byVersion[version ?? "none"] ?? 0) + 1;
   const failed = lines.filter(isFailed);
   const since = failed.filter(({ end }) => faultAt !== undefined && end >= faultAt);
-  const first = since.length > 0 ? Math.min(...since.map(({ end }) => end)) : undefined;
+  const failures = attempts ?? since.map(({ end }) => end);
+  const first = failures.length > 0 ? Math.min(...failures) : undefined;
   const last = lines.reduce(
     (latest, line) => (line.version === faulty ? Math.max(latest, line.end) : latest),
-    0,
+    Math.max(0, ...(attempts ?? [])),
   );
   return {
     requests: lines.length,
@@ -64,6 +73,8 @@ export function figuresOf(
     canaryErrors: since.filter(({ version }) => version === faulty).length,
     faultToZeroWeightSeconds:
       first === undefined || last === 0 ? undefined : Math.max(0, last - first) / 1000,
+    failedWhileAtFault: since.filter(({ start }) => start <= last).length,
+    ...(attempts && { failedAttempts: attempts.length }),
     failedAfterRollback: first === undefined ? 0 : failed.filter(({ start }) => start > last).length,
   };
 }

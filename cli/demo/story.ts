@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { DeploymentKind, PodKind } from "../../api/core.ts";
@@ -12,6 +12,13 @@ import type { World } from "./world.ts";
 /** How the third version misbehaves: the share of its requests that it answers 500, or none at all. */
 export type Fault = number | "none";
 
+/** How the demo is played. */
+export interface Plot {
+  readonly fault: Fault;
+  /** Whether the primary answers what the canary fails. */
+  readonly shield: boolean;
+}
+
 export interface Outcome extends Figures {
   readonly promotedSeconds: number | undefined;
   /** Epoch milliseconds when the switch was set; 0 without a fault. */
@@ -21,6 +28,8 @@ export interface Outcome extends Figures {
   /** Phase in which the third version ended. */
   readonly lastPhase: string;
   readonly reason: string | undefined;
+  /** Users of version 3's failures whom the primary answered, by the proxies' counts; behind a shield alone. */
+  readonly rescued: number | undefined;
   readonly record: string;
 }
 
@@ -44,14 +53,19 @@ async function makeIssuer() {
 }
 
 /** Deploys version 1, its Canary and its policies, and waits until the Canary guards it. */
-async function deploy(client: Client, view: View, signal: AbortSignal): Promise<{ token: string }> {
+async function deploy(
+  client: Client,
+  shield: boolean,
+  view: View,
+  signal: AbortSignal,
+): Promise<{ token: string }> {
   const { key, token } = await makeIssuer();
   await apply(
     client,
     manifests.namespaceManifest(),
     ...["shop", "load", "web", "guest"].map(manifests.serviceAccount),
   );
-  await apply(client, manifests.shop("1"), ...manifests.policies(issuer, key), manifests.canary());
+  await apply(client, manifests.shop("1"), ...manifests.policies(issuer, key), manifests.canary(shield));
   view.step(
     "version 1 of `shop` deployed behind real Envoy sidecars, with a Canary and an AuthorizationPolicy",
   );
@@ -122,12 +136,18 @@ async function watch<T>(
  *
  * The fault switch is a file that only version 3 and this script know of.
  */
-export async function play(world: World, fault: Fault, view: View, signal: AbortSignal): Promise<Outcome> {
+export async function play(
+  world: World,
+  { fault, shield }: Plot,
+  view: View,
+  signal: AbortSignal,
+): Promise<Outcome> {
   const { client, folder } = world;
   const record = join(folder, "requests.ndjson");
   const faultFile = join(folder, "fault");
-  rmSync(faultFile, { force: true });
-  const { token } = await deploy(client, view, signal);
+  const failuresFile = `${faultFile}.failures`;
+  for (const file of [faultFile, failuresFile]) rmSync(file, { force: true });
+  const { token } = await deploy(client, shield, view, signal);
   const { denied, allowed } = await callers(client, token, view, signal);
 
   await apply(client, manifests.load(requestsPerSecond, record));
@@ -218,7 +238,7 @@ export async function play(world: World, fault: Fault, view: View, signal: Abort
     () => (tail.counts.requests >= Math.max(leastRequests, after) ? true : undefined),
     signal,
   );
-  const reason = reasonOf(await readCanary(client));
+  const ended = await readCanary(client);
   await client.delete(DeploymentKind, manifests.namespace, "load");
   await until(
     "the load client to end",
@@ -233,15 +253,21 @@ export async function play(world: World, fault: Fault, view: View, signal: Abort
     signal,
   );
   return {
-    ...figuresOf(readRecord(record), "3", faultAt || undefined),
+    ...figuresOf(readRecord(record), "3", faultAt || undefined, shield ? readTimes(failuresFile) : undefined),
     promotedSeconds,
     faultAt,
     denied,
     allowed,
     lastPhase,
-    reason,
+    reason: reasonOf(ended),
+    rescued: shield ? (ended?.status?.shield?.rescued ?? 0) : undefined,
     record,
   };
+}
+
+/** A time a line; none where nothing was written. */
+function readTimes(file: string): number[] {
+  return existsSync(file) ? readFileSync(file, "utf8").trim().split("\n").map(Number) : [];
 }
 
 /** What the Canary says of its own failure. */

@@ -2,9 +2,10 @@
  * The service that the demo releases: answers each request with its version.
  *
  * `FAULT_FILE` is its fault switch: while that file exists, the share of requests that it holds (0-1) is
- * answered 500. Only the version that is started with it has the switch.
+ * answered 500. Only the version that is started with it has the switch. Each failure's time (epoch milliseconds with
+ * fractions) is a line of `FAULT_FILE` with `.failures` behind it: who stands behind a shield is not noticed otherwise.
  */
-import { readFileSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 
 const version = process.env.VERSION ?? "1";
@@ -26,6 +27,7 @@ const server = createServer((request, response) => {
   response.setHeader("content-type", "text/plain");
   if (request.url === "/healthz") return void response.end("ok\n");
   if (Math.random() < faultShare()) {
+    appendFileSync(`${faultFile}.failures`, `${performance.timeOrigin + performance.now()}\n`);
     response.statusCode = 500;
     return void response.end(`version ${version} is broken\n`);
   }

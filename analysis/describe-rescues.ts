@@ -1,4 +1,4 @@
-import type { Rescues } from "../analysis/series/ledger.ts";
+import type { Rescues } from "./series/ledger.ts";
 
 /** E.g. `the primary answered 120 users in the canary's place, 3 met its failure`; undefined where there was no failure. */
 export function describeRescues({ rescued, notRescued }: Rescues): string | undefined {
