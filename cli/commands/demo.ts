@@ -11,7 +11,7 @@ interface DemoOptions {
   readonly yes?: boolean;
   readonly json?: boolean;
   readonly fault: Fault;
-  readonly shield: boolean;
+  readonly shield?: boolean;
   readonly cluster: string;
   readonly network: NetworkChoice;
 }
