@@ -17,8 +17,6 @@ import { createLedger, type Rescues, type StoredLedger } from "./series/ledger.t
 import { createPairs } from "./series/pairs.ts";
 import { createRecent, type Recent } from "./series/recent.ts";
 
-/** Least time that built-in checks can look back. */
-const leastKept = 360_000;
 /** Series whose counters are stored: with more, a restart begins them anew, so that the status stays small. */
 const mostStored = 12;
 
@@ -54,7 +52,7 @@ export function createRunJudge(
   const restored = settings.judge && restoreState(memory.judge, settings.judge, now);
   let state: JudgeState | undefined = restored ?? (settings.judge && createState(settings.judge));
   const ledger = createLedger(now, memory.ledger);
-  const longest = Math.max(leastKept, ...settings.metrics.map(({ interval }) => interval));
+  const longest = Math.max(0, ...settings.metrics.map(({ interval }) => interval));
   const recent = createRecent(longest, bounds.length);
   const { shield } = settings;
   const arms = createArms(bounds.length, shield !== undefined);

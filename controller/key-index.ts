@@ -11,14 +11,19 @@ export interface KeyIndex {
 }
 
 export function createKeyIndex(): KeyIndex {
-  const byDependency = new Map<string, Set<string>>();
+  /** Nearly all have one: an array of one is a quarter of a Set's size. */
+  const byDependency = new Map<string, readonly string[]>();
   const byKey = new Map<string, readonly string[]>();
+
+  function of(dependency: string): readonly string[] {
+    return byDependency.get(dependency) ?? [];
+  }
 
   function remove(key: string): void {
     for (const dependency of byKey.get(key) ?? []) {
-      const keys = byDependency.get(dependency);
-      keys?.delete(key);
-      if (keys?.size === 0) byDependency.delete(dependency);
+      const others = of(dependency).filter((one) => one !== key);
+      if (others.length === 0) byDependency.delete(dependency);
+      else byDependency.set(dependency, others);
     }
     byKey.delete(key);
   }
@@ -30,14 +35,10 @@ export function createKeyIndex(): KeyIndex {
         return;
       remove(key);
       byKey.set(key, dependencies);
-      for (const dependency of dependencies) {
-        const keys = byDependency.get(dependency);
-        if (keys === undefined) byDependency.set(dependency, new Set([key]));
-        else keys.add(key);
-      }
+      for (const dependency of new Set(dependencies)) byDependency.set(dependency, [...of(dependency), key]);
     },
     remove,
-    of: (dependency) => [...(byDependency.get(dependency) ?? [])],
+    of,
   };
 }
 

@@ -27,7 +27,7 @@ interface Read {
 }
 
 /** By the reading of a Canary's spec, which is one object per generation. */
-const known = new WeakMap<ReadService, Map<boolean, Known>>();
+const known = new WeakMap<ReadService, Known>();
 
 /**
  * What must be written so that Services, rules, route and the primary's autoscaler are as the Canary wants them.
@@ -38,19 +38,18 @@ const known = new WeakMap<ReadService, Map<boolean, Known>>();
 export function objectWrites(subject: Subject, apex: boolean, wanted: Traffic): readonly Write[] {
   const { canary, primary, selector, snapshot, template } = subject;
   const inputs = JSON.stringify([
+    apex,
     selector,
     wanted,
     primary !== undefined,
     template && (canary.service.portDiscovery || isServiceTemplate(template) ? digestOf(template) : true),
   ]);
-  const byApex = known.get(canary.service) ?? new Map<boolean, Known>();
-  known.set(canary.service, byApex);
-  const last = byApex.get(apex);
+  const last = known.get(canary.service);
   const isSame = ({ kind, namespace, name, found }: Read) => snapshot.get(kind, namespace, name) === found;
   if (last?.inputs === inputs && last.reads.every(isSame)) return last.writes;
   const reads: Read[] = [];
   const writes = findWrites({ ...subject, snapshot: recording(snapshot, reads) }, apex, wanted);
-  byApex.set(apex, { inputs, reads, writes });
+  known.set(canary.service, { inputs, reads, writes });
   return writes;
 }
 

@@ -15,7 +15,7 @@ import { liveRun, type RunRescues, type State } from "./decide/state.ts";
 import type { Traffic } from "./decide/traffic.ts";
 import { formerRouter } from "./former-provider.ts";
 import { objectWrites } from "./objects.ts";
-import { canonicalJson, fenceOf, isRevision, type Revision, shortRevision } from "./revision.ts";
+import { fenceOf, isRevision, type Revision, sameJson, shortRevision } from "./revision.ts";
 import { parseMark } from "./routers/marks.ts";
 import { mostByDefault, scaledObjectOf } from "./scalers/scaled-object.ts";
 import { primarySource, type Subject, targetRevision } from "./subject.ts";
@@ -190,7 +190,7 @@ function isSameAsPrimary(subject: Subject, template: Template): boolean {
   const present = isService(primary) ? undefined : primary.spec?.template;
   const source = primarySource(subject, template, "");
   if (present === undefined || source === undefined) return false;
-  return canonicalJson(withoutId(primaryTemplate(source))) === canonicalJson(withoutId(present));
+  return sameJson(withoutId(primaryTemplate(source)), withoutId(present));
 }
 
 function withoutId(template: PodTemplateSpec): PodTemplateSpec {

@@ -4,7 +4,7 @@ import type { OwnerReference } from "../api/resource.ts";
 import type { JsonPatchOperation } from "../kube/contract.ts";
 import { buildConfigCopy, readConfigs, type TrackedConfig } from "./configs/copies.ts";
 import type { RunState } from "./decide/state.ts";
-import { canonicalJson, promotionId, type Revision, type TrackedConfigs } from "./revision.ts";
+import { promotionId, type Revision, sameJson, type TrackedConfigs } from "./revision.ts";
 import { formerPrimaryName, readRevision, revisionName } from "./revisions.ts";
 import { primarySource, type Subject, targetRevision } from "./subject.ts";
 import { copiedKeys } from "./targets/copied-keys.ts";
@@ -179,7 +179,7 @@ function configWrite(
       ownerReferences: sharedOwners(existing.metadata.ownerReferences, owner),
     },
   };
-  if (edited || canonicalJson(wanted) === canonicalJson(existing)) return undefined;
+  if (edited || sameJson(wanted, existing)) return undefined;
   return [{ kind: "replace", of, object: wanted }];
 }
 

@@ -22,6 +22,24 @@ export function canonicalJson(value: unknown): string {
   return `{${fields.join(",")}}`;
 }
 
+/** Whether {@link canonicalJson} makes one text of both; found without making it. */
+export function sameJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (!isParent(a) || !isParent(b)) return (a ?? null) === (b ?? null);
+  if (Array.isArray(a) || Array.isArray(b)) {
+    if (!Array.isArray(a) || !Array.isArray(b)) return false;
+    return a.length === b.length && a.every((item, index) => sameJson(item, b[index]));
+  }
+  const told = (value: unknown): boolean => value !== null && value !== undefined;
+  const fields = Object.keys(a).filter((name) => told(a[name]));
+  if (fields.length !== Object.values(b).filter(told).length) return false;
+  return fields.every((name) => Object.hasOwn(b, name) && told(b[name]) && sameJson(a[name], b[name]));
+}
+
+function isParent(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
 const digests = new WeakMap<object, string>();
 
 /** A short text that is the same for equal values. Computed once per object: what comes from a watch is never changed. */

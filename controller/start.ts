@@ -62,7 +62,7 @@ export interface ControllerOptions {
   readonly version?: string;
   /** Where the controller's numbers go. */
   readonly registry?: Registry;
-  /** Called when a burst of work (a start, a wave of new Canaries) is over: the moment to tidy up. */
+  /** Called when a burst of work (a start, a wave of new Canaries) is over and no run is under way: the moment to tidy up. */
   readonly onQuiet?: () => void;
 }
 
@@ -155,6 +155,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
     if (++looks < burst) return;
     cancelQuiet();
     cancelQuiet = clock.after(quiet, () => {
+      // Tidying up holds everything back for a moment: no guard may wait for it.
+      for (const { analysis } of entries.values()) if (analysis !== undefined) return;
       looks = 0;
       options.onQuiet?.();
     });

@@ -30,6 +30,13 @@ export interface BackgroundRecorder extends Recorder {
   close(): void;
 }
 
+/** What a repeat of a stored Event needs; the Event itself has ten times the size, most of it managedFields. */
+interface Stored {
+  readonly namespace: string;
+  readonly name: string;
+  readonly count: number;
+}
+
 interface Pending {
   readonly key: string;
   readonly event: Event;
@@ -51,7 +58,7 @@ export function createRecorder(
   const { component = "fairlead", clock = systemClock } = options;
   const pending = new Map<string, Pending>();
   /** Stored Events by key, the least recent first. */
-  const known = new Map<string, Event>();
+  const known = new Map<string, Stored>();
   const closed = new AbortController();
   let writing: Promise<void> | undefined;
   let dropped = 0;
@@ -112,16 +119,21 @@ export function createRecorder(
     }
   }
 
-  async function store(before: Event | undefined, event: Event, count: number): Promise<Event> {
-    const { name, namespace } = before?.metadata ?? event.metadata;
-    if (before === undefined) return client.create(EventKind, { ...event, count });
-    const body = { count: (before.count ?? 1) + count, lastTimestamp: event.lastTimestamp };
-    return client.patch(EventKind, namespace, name, { kind: "merge", body });
+  async function store(before: Stored | undefined, event: Event, count: number): Promise<Stored> {
+    const { name, namespace } = before ?? event.metadata;
+    const place = { name, namespace: namespace ?? "default" };
+    if (before === undefined) {
+      await client.create(EventKind, { ...event, count });
+      return { ...place, count };
+    }
+    const body = { count: before.count + count, lastTimestamp: event.lastTimestamp };
+    await client.patch(EventKind, place.namespace, name, { kind: "merge", body });
+    return { ...place, count: body.count };
   }
 
-  function remember(key: string, event: Event): void {
+  function remember(key: string, stored: Stored): void {
     known.delete(key);
-    known.set(key, event);
+    known.set(key, stored);
     if (known.size <= maxKnown) return;
     for (const oldest of known.keys()) {
       known.delete(oldest);

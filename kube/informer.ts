@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Change, Client, Informers, Snapshot } from "./contract.ts";
 import { defaultTiming, type Reflector, startReflector, type WatchTiming } from "./reflector.ts";
+import { createStringPool } from "./share.ts";
 import { createSnapshot, kindKey } from "./snapshot.ts";
 
 type Handler = (change: Change) => void;
@@ -24,6 +25,7 @@ export function createInformers(
 ): Informers {
   const reflectors = new Map<string, Reflector>();
   const handlers = new Map<string, Set<Handler>>();
+  const strings = createStringPool();
   let current: Snapshot | undefined;
   let lastSeen = 0;
 
@@ -34,6 +36,7 @@ export function createInformers(
       logger,
       clock,
       timing,
+      strings,
       ...(Object.hasOwn(selectors, kind.kind) && { labelSelector: selectors[kind.kind] }),
       heard: () => {
         lastSeen = clock.now();

@@ -6,6 +6,7 @@ import type { Change, Client } from "./contract.ts";
 import { isExpired, isNotFound } from "./error.ts";
 import { pause } from "./pause.ts";
 import { compareVersions, later } from "./resource-version.ts";
+import { type StringPool, shareEqual } from "./share.ts";
 import { type KindObjects, noObjects, objectKey, objectsOf, withObject, withoutObject } from "./snapshot.ts";
 import { getKey, valuesOf } from "./sorted-map.ts";
 import { type WatchEvent, watch } from "./watch.ts";
@@ -41,6 +42,8 @@ interface Surroundings {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly timing: WatchTiming;
+  /** Of all kinds, which have most of their strings in common. */
+  readonly strings: StringPool;
   /** Only objects with these labels; all where absent. */
   readonly labelSelector?: string | undefined;
   /** After `objects` holds the changes; all of a list at once. */
@@ -57,7 +60,7 @@ interface Surroundings {
  */
 export function startReflector(
   kind: Kind,
-  { client, logger, clock, timing, labelSelector, changed, heard }: Surroundings,
+  { client, logger, clock, timing, strings, labelSelector, changed, heard }: Surroundings,
 ): Reflector {
   const selected = labelSelector === undefined ? {} : { labelSelector };
   let objects: KindObjects = noObjects;
@@ -66,9 +69,20 @@ export function startReflector(
   const closed = new AbortController();
   const backoff = createBackoff(timing.retry, timing.maxRetry);
 
+  const stored = ({ metadata }: KubeObject) =>
+    getKey(objects.objects, objectKey(metadata.namespace, metadata.name));
+
+  /** As it is kept: what is equal in the object as it stands, and strings that others have too, are there once. */
+  function kept(object: KubeObject): KubeObject {
+    const before = stored(object);
+    const after = lean(object);
+    strings.share(after);
+    return before === undefined ? after : shareEqual(before, after);
+  }
+
   function replaceAll(items: readonly KubeObject[]): void {
     const before = objects;
-    objects = objectsOf(items.map(lean));
+    objects = objectsOf(items.map(kept));
     changed(difference(before, objects));
   }
 
@@ -94,9 +108,9 @@ export function startReflector(
       resourceVersion = later(event.resourceVersion, resourceVersion);
       return;
     }
-    const object = lean(event.object);
+    const object = kept(event.object);
     const version = object.metadata.resourceVersion;
-    const before = getKey(objects.objects, objectKey(object.metadata.namespace, object.metadata.name));
+    const before = stored(object);
     // A watch tells each change once and in order; what comes again must not bring a deleted object back.
     const known = event.type === "DELETED" ? before?.metadata.resourceVersion : resourceVersion;
     const order = compareVersions(version, known);

@@ -15,11 +15,9 @@ type SignalsMetric = Extract<Metric, { kind: "signals" }>;
  */
 export function checkSignals(metric: SignalsMetric, recent: Recent, now: number): Check {
   const { name, range, interval } = metric;
-  const destination = recent.span("canary", "destination", interval, now);
+  const destination = recent.span("destination", interval, now);
   const span =
-    destination.requests > 0 && !metric.shielded
-      ? destination
-      : recent.span("canary", "client", interval, now);
+    destination.requests > 0 && !metric.shielded ? destination : recent.span("client", interval, now);
   if (span.requests === 0) {
     return noData(
       name,

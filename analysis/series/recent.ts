@@ -1,8 +1,7 @@
-import type { Arm } from "../../api/signals.ts";
 import type { Milliseconds } from "../../lib/units.ts";
 import type { Growth, Side } from "./ledger.ts";
 
-/** What an arm answered in some time. */
+/** What the canary answered in some time. */
 export interface Span {
   readonly requests: number;
   readonly failed: number;
@@ -11,13 +10,14 @@ export interface Span {
   readonly latencyKnown: boolean;
 }
 
-/** The last minutes of one run, in slots: what the built-in checks look back on. Bounded, whatever the traffic. */
+/** The canary's last minutes, in slots: what the built-in checks look back on. Bounded, whatever the traffic. */
 export interface Recent {
+  /** The primary's is left out: nobody looks back on it. */
   add(growth: Growth): void;
   /** Latencies from `from` to `to` are incomplete. */
   gap(from: number, to: number): void;
   /** What came in the `interval` that ends at `now`. */
-  span(arm: Arm, side: Side, interval: Milliseconds, now: number): Span;
+  span(side: Side, interval: Milliseconds, now: number): Span;
 }
 
 interface Slot {
@@ -28,17 +28,20 @@ interface Slot {
 }
 
 const slots = 360;
+/** Kept beyond the interval: a proxy's clock may be ahead of ours, in seconds. */
+const spare = 30;
 
-/** Keeps six minutes in seconds, or `longest` in as many slots where that is more. `bounds` is the number of latency bounds. */
+/** Keeps `longest` in seconds, in 360 longer slots where that is more than six minutes. `bounds` is the number of latency bounds. */
 export function createRecent(longest: Milliseconds, bounds: number): Recent {
   const width = Math.max(1000, Math.ceil(longest / slots / 1000) * 1000);
-  const rings = new Map<string, Map<number, Slot>>();
+  const most = Math.ceil(longest / width) + spare;
+  const rings = new Map<Side, Map<number, Slot>>();
   let gaps: { from: number; to: number }[] = [];
   return {
     add({ arm, side, at, requests, failed, buckets }) {
-      const name = `${arm} ${side}`;
-      const ring = rings.get(name) ?? new Map<number, Slot>();
-      rings.set(name, ring);
+      if (arm === "primary") return;
+      const ring = rings.get(side) ?? new Map<number, Slot>();
+      rings.set(side, ring);
       const number = Math.floor(at / width);
       const slot = ring.get(number) ?? {
         requests: 0,
@@ -53,17 +56,17 @@ export function createRecent(longest: Milliseconds, bounds: number): Recent {
       buckets?.forEach((count, bucket) => {
         slot.buckets[bucket] = (slot.buckets[bucket] ?? 0) + count;
       });
-      if (ring.size > slots) ring.delete(Math.min(...ring.keys()));
+      if (ring.size > most) ring.delete(Math.min(...ring.keys()));
     },
     gap(from, to) {
       gaps = [...gaps, { from, to }].slice(-slots);
     },
-    span(arm, side, interval, now) {
+    span(side, interval, now) {
       const buckets = Array.from({ length: bounds + 1 }, () => 0);
       let requests = 0;
       let failed = 0;
       let latencyKnown = !gaps.some(({ from, to }) => to > now - interval && from < now);
-      for (const [number, slot] of rings.get(`${arm} ${side}`) ?? []) {
+      for (const [number, slot] of rings.get(side) ?? []) {
         if (number * width <= now - interval - width || number * width > now) continue;
         if ((number + 1) * width <= now - interval) continue;
         requests += slot.requests;

@@ -5,7 +5,7 @@ import type { JsonPatchOperation, Snapshot } from "../../kube/contract.ts";
 import type { Percent } from "../../lib/units.ts";
 import type { RouteObservation } from "../decide/observation.ts";
 import type { Traffic } from "../decide/traffic.ts";
-import { canonicalJson } from "../revision.ts";
+import { sameJson } from "../revision.ts";
 import type { Write } from "../write.ts";
 import { fluxAnnotations } from "./flux.ts";
 import { unknownToGateways } from "./gateway-api-match.ts";
@@ -155,7 +155,7 @@ export function gatewayApiRouter(version: GatewayApiVersion): Router {
         ...(Object.keys(labels).length > 0 && { labels }),
       };
       const next = { ...existing, metadata, spec: desired.spec };
-      if (comparable(canary, next) === comparable(canary, existing)) return [];
+      if (sameJson(comparable(canary, next), comparable(canary, existing))) return [];
       return [{ kind: "replace", of: kind, object: next }];
     },
 
@@ -166,7 +166,7 @@ export function gatewayApiRouter(version: GatewayApiVersion): Router {
       const desired = ours ? specOf(canary, wanted, kind) : undefined;
       const rules = rulesOf(canary, route.spec);
       const rewrites =
-        desired !== undefined && shape(canary, desired, true) !== shape(canary, route.spec, true);
+        desired !== undefined && !sameJson(shape(canary, desired, true), shape(canary, route.spec, true));
       const weights = desired
         ? canaryWeights(canary, desired)
         : rules.map(({ matches }) => (takesPart(canary, matches) ? wanted.canaryWeight : 0));
@@ -262,16 +262,16 @@ function mirrorPaths({ names }: ReadCanary, { rules = [] }: GatewayRouteSpec): r
   );
 }
 
-function comparable(canary: ReadCanary, { metadata, spec }: GatewayRoute): string {
-  return canonicalJson({
+function comparable(canary: ReadCanary, { metadata, spec }: GatewayRoute) {
+  return {
     labels: metadata.labels ?? {},
     annotations: metadata.annotations ?? {},
     spec: shape(canary, spec, false),
-  });
+  };
 }
 
 /** A spec without its weights; `mirrors`: with what is copied to the canary. */
-function shape({ names }: ReadCanary, spec: GatewayRouteSpec, mirrors: boolean): string {
+function shape({ names }: ReadCanary, spec: GatewayRouteSpec, mirrors: boolean) {
   const rules = spec.rules?.map(({ backendRefs, filters = [], ...rule }) => {
     const kept = filters.filter(
       ({ requestMirror }) => mirrors || requestMirror?.backendRef.name !== names.canaryService,
@@ -282,7 +282,7 @@ function shape({ names }: ReadCanary, spec: GatewayRouteSpec, mirrors: boolean):
       backendRefs: backendRefs?.map(({ weight: _weight, ...backend }) => backend),
     };
   });
-  return canonicalJson({ ...spec, rules });
+  return { ...spec, rules };
 }
 
 function patch(kind: Kind, { metadata }: GatewayRoute, operations: readonly JsonPatchOperation[]): Write {

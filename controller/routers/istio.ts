@@ -6,7 +6,7 @@ import type { JsonPatchOperation, Snapshot } from "../../kube/contract.ts";
 import type { Percent } from "../../lib/units.ts";
 import type { RouteObservation } from "../decide/observation.ts";
 import type { Traffic } from "../decide/traffic.ts";
-import { canonicalJson } from "../revision.ts";
+import { sameJson } from "../revision.ts";
 import type { Write } from "../write.ts";
 import { buildDestinationRule, buildSpec, buildVirtualService } from "./istio-objects.ts";
 import { keepLast } from "./keep-last.ts";
@@ -70,7 +70,7 @@ export const istioRouter: Router = {
     const desired = isOurs(canary, route) ? buildSpec(canary, wanted) : undefined;
     return patch(canary, route, [
       { op: "test", path: "/metadata/resourceVersion", value: route.metadata.resourceVersion },
-      ...(desired?.http !== undefined && shape(desired, true) !== shape(route.spec, true)
+      ...(desired?.http !== undefined && !sameJson(shape(desired, true), shape(route.spec, true))
         ? [{ op: "add", path: "/spec/http", value: desired.http } as const]
         : weightOperations(
             rules,
@@ -172,7 +172,7 @@ function destinationRuleWrites(
   const desired = buildDestinationRule(canary, host, owner);
   const existing = snapshot.get(DestinationRuleKind, canary.namespace, host);
   if (existing === undefined) return [{ kind: "create", of: DestinationRuleKind, object: desired }];
-  if (!isOwned(existing, owner) || canonicalJson(existing.spec) === canonicalJson(desired.spec)) return [];
+  if (!isOwned(existing, owner) || sameJson(existing.spec, desired.spec)) return [];
   const object = { ...existing, spec: desired.spec };
   return [{ kind: "replace", of: DestinationRuleKind, object }];
 }
@@ -208,30 +208,30 @@ function virtualServiceWrites(
     metadata: { ...existing.metadata, annotations, ...(Object.keys(labels).length > 0 && { labels }) },
     spec: desired.spec,
   };
-  if (comparable(next) === comparable(existing)) return [];
+  if (sameJson(comparable(next), comparable(existing))) return [];
   return [{ kind: "replace", of: VirtualServiceKind, object: next }];
 }
 
 /** Everything but weights, which have writes of their own. */
-function comparable({ metadata, spec }: VirtualService): string {
-  return canonicalJson({
+function comparable({ metadata, spec }: VirtualService) {
+  return {
     labels: metadata.labels ?? {},
     annotations: metadata.annotations ?? {},
     spec: shape(spec, false),
-  });
+  };
 }
 
 /** A spec without its weights; `mirrors`: with what is copied. */
-function shape(spec: VirtualServiceSpec, mirrors: boolean): string {
+function shape(spec: VirtualServiceSpec, mirrors: boolean) {
   const bare = (rules: NonNullable<VirtualServiceSpec["http"]>) =>
     rules.map(({ mirror, mirrorPercentage, ...rule }) => ({
       ...rule,
       ...(mirrors && { mirror, mirrorPercentage }),
       route: rule.route?.map(({ weight: _weight, ...destination }) => destination),
     }));
-  return canonicalJson({
+  return {
     ...spec,
     ...(spec.http && { http: bare(spec.http) }),
     ...(spec.tcp && { tcp: bare(spec.tcp) }),
-  });
+  };
 }

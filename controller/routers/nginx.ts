@@ -4,7 +4,7 @@ import type { OwnerReference } from "../../api/resource.ts";
 import type { JsonPatchOperation, Snapshot } from "../../kube/contract.ts";
 import type { RouteObservation } from "../decide/observation.ts";
 import type { Traffic } from "../decide/traffic.ts";
-import { canonicalJson } from "../revision.ts";
+import { sameJson } from "../revision.ts";
 import { annotationOperations, type Write } from "../write.ts";
 import { fluxAnnotations } from "./flux.ts";
 import { clearRunOperations, readMarks, rollbackMarkOperations, runMarkOperations } from "./marks.ts";
@@ -54,7 +54,7 @@ export const nginxRouter: Router = {
     const desired = buildCanaryIngress(canary, source, wanted, owner);
     const existing = find(canary, snapshot);
     if (existing === undefined) return [{ kind: "create", of: IngressKind, object: desired }];
-    if (canonicalJson(existing.spec) === canonicalJson(desired.spec)) return [];
+    if (sameJson(existing.spec, desired.spec)) return [];
     const object = { ...existing, spec: desired.spec } as Ingress;
     return [{ kind: "replace", of: IngressKind, object }];
   },

@@ -3,7 +3,7 @@ import { type PodTemplateSpec, type Service, ServiceKind } from "../../api/core.
 import type { ServiceMetadata } from "../../api/generated/canaries.ts";
 import type { OwnerReference } from "../../api/resource.ts";
 import type { Snapshot } from "../../kube/contract.ts";
-import { canonicalJson } from "../revision.ts";
+import { sameJson } from "../revision.ts";
 import { primaryValue, type SelectorLabel } from "../targets/selector.ts";
 import type { Write } from "../write.ts";
 import { fluxAnnotations } from "./flux.ts";
@@ -140,7 +140,7 @@ export function serviceWrite(desired: Service, source: RouteSource, snapshot: Sn
       ports: keepNodePorts(desired.spec?.ports ?? [], existing.spec?.ports ?? []),
     },
   };
-  if (canonicalJson(comparable(wanted)) === canonicalJson(comparable(existing))) return undefined;
+  if (sameJson(comparable(wanted), comparable(existing))) return undefined;
   return { kind: "replace", of: ServiceKind, object: wanted };
 }
 

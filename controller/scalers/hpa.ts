@@ -2,7 +2,7 @@ import { type HorizontalPodAutoscaler, HorizontalPodAutoscalerKind } from "../..
 import type { AutoscalerRef } from "../../api/generated/canaries.ts";
 import type { OwnerReference } from "../../api/resource.ts";
 import type { Snapshot } from "../../kube/contract.ts";
-import { canonicalJson } from "../revision.ts";
+import { sameJson } from "../revision.ts";
 import type { Write } from "../write.ts";
 
 /** What an autoscaler is aimed at. */
@@ -57,7 +57,7 @@ export function primaryAutoscalerWrite(
   const { namespace, name } = desired.metadata;
   const existing = snapshot.get(HorizontalPodAutoscalerKind, namespace, name);
   if (existing === undefined) return [{ kind: "create", of: HorizontalPodAutoscalerKind, object: desired }];
-  if (canonicalJson(existing.spec) === canonicalJson(desired.spec)) return [];
+  if (sameJson(existing.spec, desired.spec)) return [];
   const object = { ...existing, spec: desired.spec };
   return [{ kind: "replace", of: HorizontalPodAutoscalerKind, object }];
 }

@@ -2,7 +2,7 @@ import type { ReadCanary } from "../../api/canary/types.ts";
 import type { AutoscalerRef } from "../../api/generated/canaries.ts";
 import type { Kind, KubeObject, OwnerReference } from "../../api/resource.ts";
 import type { Snapshot } from "../../kube/contract.ts";
-import { canonicalJson } from "../revision.ts";
+import { sameJson } from "../revision.ts";
 import { copiedKeys } from "../targets/copied-keys.ts";
 import { annotationOperations, type Write } from "../write.ts";
 
@@ -83,7 +83,7 @@ export function primaryScaledObjectWrite(
   const name = `${source.metadata.name}-primary`;
   const existing = snapshot.get(ScaledObjectKind, namespace, name);
   if (existing !== undefined) {
-    if (canonicalJson(existing.spec) === canonicalJson(spec)) return [];
+    if (sameJson(existing.spec, spec)) return [];
     return [{ kind: "replace", of: ScaledObjectKind, object: { ...existing, spec } as ScaledObject }];
   }
   const object: ScaledObject = {

@@ -9,7 +9,7 @@ import type {
 import type { Notice } from "../decide/effects.ts";
 import { liveRun, type RunState, type State } from "../decide/state.ts";
 import type { Traffic } from "../decide/traffic.ts";
-import { canonicalJson } from "../revision.ts";
+import { sameJson } from "../revision.ts";
 import { buildConditions } from "./conditions.ts";
 
 export interface StatusInput {
@@ -63,14 +63,14 @@ export function buildStatus(input: StatusInput): CanaryStatus | undefined {
     ...(live?.run.judge !== undefined && { judge: live.run.judge }),
     ...(history.length > 0 && { history }),
   };
-  if (before !== undefined && comparable(before) === comparable(status)) return undefined;
+  if (before !== undefined && sameJson(comparable(before), comparable(status))) return undefined;
   return { ...status, lastTransitionTime: iso(now).replace(/\.\d+Z$/, "Z") };
 }
 
 /** Who writes it changes with each leader, and when: neither is news by itself. */
-function comparable({ lastTransitionTime: _time, run, ...status }: CanaryStatus): string {
+function comparable({ lastTransitionTime: _time, run, ...status }: CanaryStatus) {
   const { epoch: _epoch, ...rest } = run ?? {};
-  return canonicalJson({ ...status, run: rest });
+  return { ...status, run: rest };
 }
 
 /** The cookies that are given out, and the last run's, in Flagger's fields. */

@@ -1,7 +1,7 @@
 import { type Service, ServiceKind } from "../../api/core.ts";
 import type { OwnerReference } from "../../api/resource.ts";
 import type { JsonPatchOperation } from "../../kube/contract.ts";
-import { canonicalJson } from "../revision.ts";
+import { sameJson } from "../revision.ts";
 import { fluxAnnotations } from "../routers/flux.ts";
 import { annotationOperations } from "../write.ts";
 import { copiedKeys } from "./copied-keys.ts";
@@ -75,7 +75,7 @@ export function presentService(service: Service): ServiceTemplate {
 
 /** Whether both lead to the same, whichever promotion they come from. */
 export function sameService(a: ServiceTemplate, b: ServiceTemplate): boolean {
-  return canonicalJson(a.service) === canonicalJson(b.service);
+  return sameJson(a.service, b.service);
 }
 
 /** A Service of a Canary's that leads where `template` does; labels and annotations are the target's, and `metadata`'s. */
