@@ -14,8 +14,13 @@ const quietBuckets = bucketBounds.length + 1;
 
 export function createSteadySignals(): SteadySignals {
   const broken = new Set<string>();
+  /** Ends the pause of a route's stream. */
+  const wake = new Map<string, () => void>();
   return {
-    breakCanary: (namespace, name) => void broken.add(`${namespace}/${name}`),
+    breakCanary(namespace, name) {
+      broken.add(`${namespace}/${name}`);
+      wake.get(`${namespace}/${name}`)?.();
+    },
     async *watch(run, signal) {
       const counts = new Map<string, number>();
       const key = `${run.route.namespace}/${run.route.name}`;
@@ -29,7 +34,11 @@ export function createSteadySignals(): SteadySignals {
           yield* windows(run, counts, seq);
         }
         if (broken.has(key)) yield* failedAttempts(seq);
-        await pause(broken.has(key) ? attemptsEvery : windowEvery / 4);
+        const left = Math.max(told + windowEvery - performance.now(), 1);
+        await new Promise<void>((resolve) => {
+          wake.set(key, resolve);
+          setTimeout(resolve, broken.has(key) ? attemptsEvery : left);
+        });
       }
     },
     history: async () => [],
@@ -86,8 +95,4 @@ function* failedAttempts(seq: number): Generator<Attempt> {
     flags: [],
     connection: `${seq}-${Math.floor(Math.random() * 4)}`,
   };
-}
-
-function pause(delay: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, delay));
 }
