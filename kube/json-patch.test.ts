@@ -29,10 +29,14 @@ function apply<T extends object>(document: T, operations: readonly object[]): T 
 
 test("pointers reach any key", () => {
   fc.assert(
-    fc.property(fc.string({ minLength: 1 }), (key) => {
-      const document = { [key]: { inner: 1 } };
-      expect(jsonPatch.getValueByPointer(document, pointer(key, "inner"))).toBe(1);
-    }),
+    // The library that reads the pointers here refuses this one key.
+    fc.property(
+      fc.string({ minLength: 1 }).filter((key) => key !== "__proto__"),
+      (key) => {
+        const document = { [key]: { inner: 1 } };
+        expect(jsonPatch.getValueByPointer(document, pointer(key, "inner"))).toBe(1);
+      },
+    ),
   );
 });
 
