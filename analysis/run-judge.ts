@@ -3,7 +3,7 @@ import type { Percent } from "../lib/units.ts";
 import type { Harm, RunSettings } from "./analyst.ts";
 import type { PairReading } from "./checks/measure-pair.ts";
 import type { PairedMetric } from "./checks/pair.ts";
-import { checkShield } from "./checks/shield.ts";
+import { checkShield, shieldLooksBack } from "./checks/shield.ts";
 import type { Check } from "./checks/types.ts";
 import { observe } from "./judge/observe.ts";
 import { type Attempts, addAttempts, noAttempts, settling, shortfall } from "./judge/shortfall.ts";
@@ -52,9 +52,12 @@ export function createRunJudge(
   const restored = settings.judge && restoreState(memory.judge, settings.judge, now);
   let state: JudgeState | undefined = restored ?? (settings.judge && createState(settings.judge));
   const ledger = createLedger(now, memory.ledger);
-  const longest = Math.max(0, ...settings.metrics.map(({ interval }) => interval));
-  const recent = createRecent(longest, bounds.length);
   const { shield } = settings;
+  const longest = Math.max(
+    ...settings.metrics.map(({ interval }) => interval),
+    shield === undefined ? 0 : Math.max(shield.interval, shieldLooksBack),
+  );
+  const recent = createRecent(longest, bounds.length);
   const arms = createArms(bounds.length, shield !== undefined);
   const pairs = createPairs();
   const tripWire = settings.tripWire ? createTripWire() : undefined;

@@ -8,8 +8,8 @@ export const shieldCheck = "shield";
 
 /** Percent of attempts that must be answered, whatever the author's own metrics say. */
 const leastAnswered: Percent = 50;
-/** Looked back where the interval had no attempts. */
-const longest: Milliseconds = 60_000;
+/** Looked back at most where the interval had no attempts, unless it is longer itself. */
+export const shieldLooksBack: Milliseconds = 60_000;
 
 /**
  * Fails where most attempts at the canary failed, or where its attempts stay far below its weight (`missing` says so).
@@ -22,8 +22,8 @@ export function checkShield(
   now: number,
 ): Check {
   const range = { min: leastAnswered };
-  const last = recent.span("canary", "client", interval, now);
-  const span = last.requests > 0 ? last : recent.span("canary", "client", Math.max(interval, longest), now);
+  const last = recent.span("client", interval, now);
+  const span = last.requests > 0 ? last : recent.span("client", Math.max(interval, shieldLooksBack), now);
   const { requests, failed } = span;
   if (missing !== undefined)
     return {
