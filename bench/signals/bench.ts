@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { memoryFlags } from "../../cli/up/program-file.ts";
 import { envoyMissing, type RunningEnvoy } from "../../test/support/envoy.ts";
 import type { Benchmark } from "../benchmark.ts";
 import type { AppsAnswer, AppsOrder } from "./apps.ts";
@@ -42,6 +43,7 @@ export const benchmark: Benchmark = {
     const certificates = makeCertificates();
     const controlPlane = startPart<object, ControlPlaneAnswer>("control-plane.ts", certificates, [
       "--expose-gc",
+      ...memoryFlags,
     ]);
     const load = startPart<LoadOrder, LoadAnswer>("load.ts", undefined);
     const apps = startPart<AppsOrder, AppsAnswer>("apps.ts", undefined);
@@ -190,7 +192,7 @@ async function controlPlaneCost(
   const few = proxies / 5;
   await replayed.ask({ start: few });
   await sleep(12_000);
-  const before = await controlPlane.ask({});
+  const before = await controlPlane.ask({ collect: true });
   say(`measuring ${measured} s`);
   await replayed.ask({ start: proxies });
   await sleep(5000);
@@ -199,9 +201,10 @@ async function controlPlaneCost(
   await sleep(measured * 1000);
   const to = await controlPlane.ask({});
   const seconds = (performance.now() - began) / 1000;
+  const after = await controlPlane.ask({ collect: true });
   return {
     cpu: (to.cpu - from.cpu) / seconds - base,
-    megabytes: ((to.rss - before.rss) / 1e6) * (proxies / (proxies - few)),
+    megabytes: ((after.rss - before.rss) / 1e6) * (proxies / (proxies - few)),
   };
 }
 

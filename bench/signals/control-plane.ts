@@ -30,13 +30,15 @@ import {
 export interface ControlPlaneOrder {
   /** Begins a new analysis by this `spec.analysis` of a Canary. */
   readonly arm?: object;
+  /** Collects garbage before memory is told: not while CPU is measured. */
+  readonly collect?: boolean;
 }
 
 /** What the process answers to each message. */
 export interface ControlPlaneAnswer {
   readonly grpcPort: number;
   readonly reportsPort: number;
-  /** CPU seconds so far, and resident bytes after a collection. */
+  /** CPU seconds so far, and resident bytes. */
   readonly cpu: number;
   readonly rss: number;
   /** Epoch milliseconds of the first roll-back verdict since it was last armed; 0: none. */
@@ -120,12 +122,12 @@ process.once("message", async (certificates: Certificates) => {
     return analysis;
   };
   let analysis = arm(defaultAnalysis);
-  process.on("message", ({ arm: spec }: ControlPlaneOrder) => {
+  process.on("message", ({ arm: spec, collect }: ControlPlaneOrder) => {
     if (spec !== undefined) {
       analysis.close();
       analysis = arm(spec);
     }
-    globalThis.gc?.();
+    if (collect === true) globalThis.gc?.();
     const { user, system } = process.cpuUsage();
     const answer: ControlPlaneAnswer = {
       grpcPort: grpc.ports.tls ?? 0,
