@@ -82,9 +82,9 @@ function addTo(
 ): void {
   sum.requests += more.requests;
   sum.failed += more.failed;
-  more.buckets?.forEach((count, bucket) => {
-    sum.buckets[bucket] = (sum.buckets[bucket] ?? 0) + count;
-  });
+  if (more.buckets === undefined) return;
+  for (const [bucket, count] of more.buckets.entries())
+    if (count > 0) sum.buckets[bucket] = (sum.buckets[bucket] ?? 0) + count;
 }
 
 function copy({ requests, failed, buckets }: Sum): Counts {

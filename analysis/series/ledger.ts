@@ -167,11 +167,7 @@ function growthOf(before: Base, window: Window): Growth | undefined {
   const reset = window.requests < before.requests || window.failed < before.failed;
   const requests = window.requests - (reset ? 0 : before.requests);
   const failed = Math.min(window.failed - (reset ? 0 : before.failed), requests);
-  const { buckets: old } = before;
-  const bucketsReset =
-    old !== undefined && window.buckets.some((count, bucket) => count < (old[bucket] ?? 0));
-  const buckets =
-    old && window.buckets.map((count, bucket) => count - (bucketsReset ? 0 : (old[bucket] ?? 0)));
+  const buckets = before.buckets && bucketsBetween(before.buckets, window.buckets);
   const slow = buckets?.some((count) => count > 0) ?? false;
   const rescues = rescuesSince(before.rescues, window);
   if (requests === 0 && failed === 0 && !slow && rescues === undefined) return undefined;
@@ -186,6 +182,18 @@ function rescuesSince(before: Rescues | undefined, window: Window): Rescues | un
   const rescued = since(now.rescued, before.rescued);
   const notRescued = since(now.notRescued, before.notRescued);
   return rescued > 0 || notRescued > 0 ? { rescued, notRescued } : undefined;
+}
+
+/** What the buckets grew by. In loops, because it runs for every proxy, arm and side each second. */
+function bucketsBetween(before: readonly number[], now: readonly number[]): readonly number[] {
+  const grown: number[] = [];
+  for (let bucket = 0; bucket < now.length; bucket++) {
+    const more = (now[bucket] ?? 0) - (before[bucket] ?? 0);
+    // Counted anew.
+    if (more < 0) return now;
+    grown.push(more);
+  }
+  return grown;
 }
 
 function forget(series: Map<string, Series>, sources: Map<string, Process>, now: number): void {
@@ -214,6 +222,12 @@ function storedName(source: Window["source"]): string {
 }
 
 function isWindow({ at, requests, failed, buckets, rescued = 0, notRescued = 0 }: Window): boolean {
-  const isCount = (count: number): boolean => Number.isFinite(count) && count >= 0;
-  return [at, requests, failed, rescued, notRescued, ...buckets].every(isCount);
+  if (!isCount(at) || !isCount(requests) || !isCount(failed)) return false;
+  if (!isCount(rescued) || !isCount(notRescued)) return false;
+  for (const count of buckets) if (!isCount(count)) return false;
+  return true;
+}
+
+function isCount(count: number): boolean {
+  return Number.isFinite(count) && count >= 0;
 }

@@ -40,10 +40,10 @@ export interface Counts {
   requests: number;
   failed: number;
   connections: number;
-  /** Requests by {@link answerKinds}; destinations only. */
-  readonly answers: number[];
-  /** Not cumulative over reports: per bucket, the last beyond all bounds. */
-  readonly latencies: number[];
+  /** Index in {@link answerKinds} → requests; destinations only. */
+  readonly answers: Map<number, number>;
+  /** Not cumulative over reports: per bucket, the last beyond all bounds; undefined where the report has none. */
+  latencies: readonly number[] | undefined;
 }
 
 /** Answers of the proxy's own workload. */
@@ -86,16 +86,26 @@ export function countsOf(
   self: ReportingWorkload | undefined,
 ): Map<string, Counts> {
   const counts = new Map<string, Counts>();
-  for (const sample of samples) {
-    const { name } = sample;
-    const answers = ownAnswers.get(name);
-    if (answers !== undefined || name === destinationMetrics.time) {
-      if (self !== undefined) addOwn(entryOf(counts, { side: "destination", ...self }), answers, sample);
-      continue;
+  let own: Counts | undefined;
+  for (const { name, value } of samples) {
+    const meaning = meaningOf(name);
+    if (meaning === undefined) continue;
+    switch (meaning.what) {
+      case "own":
+        if (self === undefined) break;
+        own ??= ownCounts(counts, self);
+        addOwn(own, meaning.answers, value);
+        break;
+      case "client":
+        addClient(entryOf(counts, meaning.key, meaning.subject), meaning.statistic, value);
+        break;
+      case "retries":
+        if (value.kind === "counter") entryOf(counts, meaning.key, meaning.subject).requests += value.total;
+        break;
+      case "shield":
+        addShield(entryOf(counts, meaning.key, meaning.subject), meaning.failed, value);
+        break;
     }
-    const [host, statistic] = clusterStatistic(name);
-    if (host !== undefined) addClient(entryOf(counts, { side: "client", host }), statistic, sample);
-    else addShield(counts, sample);
   }
   return counts;
 }
@@ -112,8 +122,65 @@ const ownAnswers: ReadonlyMap<string, OwnAnswers> = new Map<string, OwnAnswers>(
   }),
 ]);
 
-function entryOf(counts: Map<string, Counts>, subject: Subject): Counts {
-  const key = keyOf(subject);
+/** What a metric's name says. */
+type Meaning =
+  | { readonly what: "own"; readonly answers: OwnAnswers | undefined }
+  | (Client & { readonly what: "client"; readonly statistic: string })
+  /** Failed attempts at a shield's cluster that another followed. */
+  | (Client & { readonly what: "retries" })
+  /** Attempts at a shield's cluster. */
+  | (Client & { readonly what: "shield"; readonly failed: boolean });
+
+interface Client {
+  readonly key: string;
+  readonly subject: Subject;
+}
+
+/** The same few names come from every proxy each second, so they are read once. */
+const meanings = new Map<string, Meaning>();
+const mostMeanings = 20_000;
+/** Characters. Longer ones, which no host needs, are read each time. */
+const longestName = 500;
+
+function meaningOf(name: string): Meaning | undefined {
+  const known = meanings.get(name);
+  if (known !== undefined) return known;
+  const meaning = readName(name);
+  if (meaning !== undefined && name.length <= longestName) {
+    if (meanings.size >= mostMeanings) meanings.clear();
+    meanings.set(name, meaning);
+  }
+  return meaning;
+}
+
+function readName(name: string): Meaning | undefined {
+  const answers = ownAnswers.get(name);
+  if (answers !== undefined || name === destinationMetrics.time) return { what: "own", answers };
+  const [cluster, statistic] = clusterStatistic(name);
+  const host = cluster === undefined ? undefined : hostOfCluster(cluster);
+  if (host !== undefined) return { what: "client", ...clientOf(host), statistic };
+  const shielded = cluster === undefined ? undefined : hostOfShield(cluster);
+  if (shielded !== undefined && statistic === shieldRetries)
+    return { what: "retries", ...clientOf(shielded, { kind: "retries" }) };
+  const told = readShieldStatistic(name);
+  if (told === undefined || told.answer === "given up") return undefined;
+  return { what: "shield", ...clientOf(told.host, told.part), failed: told.answer === "failed" };
+}
+
+function clientOf(host: string, shield?: ShieldPart): Client {
+  const subject: Subject = { side: "client", host, ...(shield && { shield }) };
+  return { key: keyOf(subject), subject };
+}
+
+/** Cluster and statistic of `cluster.outbound|80||shop.demo.svc.cluster.local;.upstream_rq_5xx`. */
+function clusterStatistic(name: string): [cluster: string | undefined, statistic: string] {
+  const end = name.lastIndexOf(";.");
+  return name.startsWith("cluster.") && end > 0
+    ? [name.slice("cluster.".length, end), name.slice(end + 2)]
+    : [undefined, ""];
+}
+
+function entryOf(counts: Map<string, Counts>, key: string, subject: Subject): Counts {
   const known = counts.get(key);
   if (known !== undefined) return known;
   const entry: Counts = {
@@ -121,42 +188,19 @@ function entryOf(counts: Map<string, Counts>, subject: Subject): Counts {
     requests: 0,
     failed: 0,
     connections: 0,
-    answers: subject.side === "client" ? [] : answerKinds.map(() => 0),
-    latencies: Array.from({ length: bucketBounds.length + 1 }, () => 0),
+    answers: new Map(),
+    latencies: undefined,
   };
   counts.set(key, entry);
   return entry;
 }
 
-/** Attempts at a shield's cluster, and how many failed ones another followed. */
-function addShield(counts: Map<string, Counts>, { name, value }: Sample): void {
-  const cluster = retriesOf.exec(name)?.[1];
-  const host = cluster === undefined ? undefined : hostOfShield(cluster);
-  if (host !== undefined && value.kind === "counter") {
-    entryOf(counts, { side: "client", host, shield: { kind: "retries" } }).requests += value.total;
-    return;
-  }
-  const told = readShieldStatistic(name);
-  if (told === undefined || told.answer === "given up") return;
-  const entry = entryOf(counts, { side: "client", host: told.host, shield: told.part });
-  if (value.kind === "histogram") addLatencies(entry, value.buckets);
-  else {
-    entry.requests += value.total;
-    if (told.answer === "failed") entry.failed += value.total;
-  }
+function ownCounts(counts: Map<string, Counts>, self: ReportingWorkload): Counts {
+  const subject: Subject = { side: "destination", ...self };
+  return entryOf(counts, keyOf(subject), subject);
 }
 
-const retriesOf = new RegExp(`^cluster\\.(.+);\\.${shieldRetries}$`);
-
-/** Host and statistic of `cluster.outbound|80||shop.demo.svc.cluster.local;.upstream_rq_5xx`. */
-function clusterStatistic(name: string): [host: string | undefined, statistic: string] {
-  const end = name.lastIndexOf(";.");
-  return name.startsWith("cluster.") && end > 0
-    ? [hostOfCluster(name.slice("cluster.".length, end)), name.slice(end + 2)]
-    : [undefined, ""];
-}
-
-function addClient(counts: Counts, statistic: string, { value }: Sample): void {
+function addClient(counts: Counts, statistic: string, value: Sample["value"]): void {
   if (value.kind === "histogram") {
     if (statistic === clusterStatistics.time) addLatencies(counts, value.buckets);
     return;
@@ -166,18 +210,27 @@ function addClient(counts: Counts, statistic: string, { value }: Sample): void {
   else if (statistic === clusterStatistics.connections) counts.connections += value.total;
 }
 
-function addOwn(counts: Counts, answers: OwnAnswers | undefined, { value }: Sample): void {
+function addShield(counts: Counts, failed: boolean, value: Sample["value"]): void {
+  if (value.kind === "histogram") addLatencies(counts, value.buckets);
+  else {
+    counts.requests += value.total;
+    if (failed) counts.failed += value.total;
+  }
+}
+
+function addOwn(counts: Counts, answers: OwnAnswers | undefined, value: Sample["value"]): void {
   if (value.kind === "histogram") addLatencies(counts, value.buckets);
   else if (answers !== undefined) {
     counts.requests += value.total;
     if (answers.failed) counts.failed += value.total;
-    counts.answers[answers.kind] = (counts.answers[answers.kind] ?? 0) + value.total;
+    counts.answers.set(answers.kind, (counts.answers.get(answers.kind) ?? 0) + value.total);
   }
 }
 
 /** Envoy's buckets are those of `bucketBounds`, its default bounds; others are not understood. */
 function addLatencies(counts: Counts, buckets: readonly number[]): void {
-  if (buckets.length !== counts.latencies.length) return;
-  for (const [bucket, count] of buckets.entries())
-    counts.latencies[bucket] = (counts.latencies[bucket] ?? 0) + count;
+  if (buckets.length !== bucketBounds.length + 1) return;
+  const before = counts.latencies;
+  counts.latencies =
+    before === undefined ? buckets : before.map((count, bucket) => count + (buckets[bucket] ?? 0));
 }

@@ -58,7 +58,14 @@ export class History {
       kept = { subject: growth.totals.subject, half, seconds: new Seconds(keptSeconds) };
       this.kept.set(name, kept);
     }
-    kept.seconds.add(Math.floor(at / 1000), cellsOf(growth));
+    const { seconds } = kept;
+    seconds.begin(Math.floor(at / 1000));
+    seconds.add(requestsCell, growth.requests);
+    seconds.add(failedCell, growth.failed);
+    for (const [kind, count] of growth.answers) seconds.add(answerCell + kind, count);
+    growth.buckets.forEach((count, bucket) => {
+      seconds.add(bucketCell + bucket, count);
+    });
   }
 
   /** Drops what has been still for a long time. */
@@ -142,11 +149,4 @@ function addTo(total: Total, cells: ReadonlyMap<number, number>): void {
       total.answers[cell - answerCell] = (total.answers[cell - answerCell] ?? 0) + count;
     else total.buckets[cell - bucketCell] = (total.buckets[cell - bucketCell] ?? 0) + count;
   }
-}
-
-function* cellsOf({ requests, failed, answers, buckets }: Growth): Generator<readonly [number, number]> {
-  yield [requestsCell, requests];
-  yield [failedCell, failed];
-  for (const [index, count] of answers.entries()) yield [answerCell + index, count];
-  for (const [index, count] of buckets.entries()) yield [bucketCell + index, count];
 }

@@ -28,6 +28,18 @@ test("requests are read whatever the pieces they come in", () => {
   );
 });
 
+test("each request is read by its own head", () => {
+  const other = withLength("five").replace("n1", "n2");
+  const texts = [withLength("one"), other, withLength("two"), withLength("three"), inChunks("three")];
+  expect(read(new PostReader(header), texts.join(""))).toEqual([
+    "n1:one",
+    "n2:five",
+    "n1:two",
+    "n1:three",
+    "n1:three",
+  ]);
+});
+
 test.for([
   ["another method", "GET / HTTP/1.1\r\n\r\n"],
   ["another protocol", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],

@@ -9,7 +9,16 @@ const longestHead = 16_384;
 const longestBody = 4_194_304;
 
 const headEnd = Buffer.from("\r\n\r\n");
-const lineEnd = Buffer.from("\r\n");
+const lineEnd = 2;
+/** Digits of a chunk's size. */
+const longestSize = 7;
+
+/** What the head of a request says. */
+interface Head {
+  readonly bytes: Buffer;
+  readonly node: string;
+  readonly length: number | "chunked";
+}
 
 /**
  * Reads the HTTP/1.1 requests of one connection, as Envoy's stats sink sends them: POST, one after the other, with a
@@ -22,6 +31,8 @@ const lineEnd = Buffer.from("\r\n");
 export class PostReader {
   private readonly nodeHeader: string;
   private pending: Buffer = Buffer.alloc(0);
+  /** That of the request before: a proxy sends the same one each time. */
+  private known: Head | undefined;
 
   constructor(nodeHeader: string) {
     this.nodeHeader = nodeHeader;
@@ -39,6 +50,11 @@ export class PostReader {
     return posts;
   }
 
+  /** Whether all that came was read: the next bytes begin a request. */
+  get idle(): boolean {
+    return this.pending.length === 0;
+  }
+
   private next(): Post | undefined {
     const { pending } = this;
     if (pending.length === 0) return undefined;
@@ -47,7 +63,9 @@ export class PostReader {
       if (pending.length > longestHead) throw new RangeError("http: the head of a request is too long");
       return undefined;
     }
-    const { node, length } = this.head(pending.toString("latin1", 0, end));
+    if (this.known === undefined || this.known.bytes.compare(pending, 0, end) !== 0)
+      this.known = this.head(Buffer.from(pending.subarray(0, end)));
+    const { node, length } = this.known;
     const start = end + headEnd.length;
     const body = length === "chunked" ? readChunks(pending, start) : readLength(pending, start, length);
     if (body === undefined) return undefined;
@@ -55,8 +73,8 @@ export class PostReader {
     return { node, body: body.bytes };
   }
 
-  private head(text: string): { node: string; length: number | "chunked" } {
-    const [first = "", ...lines] = text.split("\r\n");
+  private head(bytes: Buffer): Head {
+    const [first = "", ...lines] = bytes.toString("latin1").split("\r\n");
     if (!/^POST \S+ HTTP\/1\.1$/.test(first)) throw new RangeError("http: only POST is understood");
     let node = "";
     let length: number | "chunked" | undefined;
@@ -72,7 +90,7 @@ export class PostReader {
         else throw new RangeError("http: the length of a request is not understood");
       }
     }
-    return { node, length: length ?? 0 };
+    return { bytes, node, length: length ?? 0 };
   }
 }
 
@@ -92,22 +110,44 @@ function readChunks(buffer: Buffer, start: number): Body | undefined {
   const chunks: Buffer[] = [];
   let position = start;
   for (;;) {
-    const line = buffer.indexOf(lineEnd, position);
-    if (line < 0 && buffer.length - position < 32) return undefined;
-    const size = buffer.toString("latin1", position, line);
-    if (line < 0 || !/^[0-9a-fA-F]{1,7}$/.test(size)) throw new RangeError("http: a chunk has no size");
-    const length = Number.parseInt(size, 16);
-    const from = line + lineEnd.length;
-    const end = from + length + lineEnd.length;
+    const size = readChunkSize(buffer, position);
+    if (size === undefined) return undefined;
+    const end = size.end + size.length + lineEnd;
     if (end - start > longestBody) throw new RangeError("http: a body is too long");
     if (buffer.length < end) return undefined;
-    if (buffer[end - 2] !== 13 || buffer[end - 1] !== 10)
-      throw new RangeError("http: a chunk does not end where it says");
-    if (length === 0)
+    if (!isLineEnd(buffer, end - lineEnd)) throw new RangeError("http: a chunk does not end where it says");
+    if (size.length === 0)
       return { bytes: chunks.length === 1 ? (chunks[0] ?? empty) : Buffer.concat(chunks), end };
-    chunks.push(buffer.subarray(from, from + length));
+    chunks.push(buffer.subarray(size.end, end - lineEnd));
     position = end;
   }
+}
+
+/** The length of a chunk and where it begins; undefined where the line is not complete yet. */
+function readChunkSize(buffer: Buffer, start: number): { length: number; end: number } | undefined {
+  let length = 0;
+  let position = start;
+  for (; position < buffer.length; position++) {
+    const digit = hexDigit(buffer[position] ?? 0);
+    if (digit === undefined) break;
+    length = length * 16 + digit;
+  }
+  const digits = position - start;
+  const ended = position < buffer.length;
+  if (digits > longestSize || (digits === 0 && ended)) throw new RangeError("http: a chunk has no size");
+  if (position + lineEnd > buffer.length && (!ended || buffer[position] === 13)) return undefined;
+  if (!isLineEnd(buffer, position)) throw new RangeError("http: a chunk has no size");
+  return { length, end: position + lineEnd };
+}
+
+function hexDigit(byte: number): number | undefined {
+  if (byte >= 48 && byte <= 57) return byte - 48;
+  const letter = byte | 32;
+  return letter >= 97 && letter <= 102 ? letter - 87 : undefined;
+}
+
+function isLineEnd(buffer: Buffer, position: number): boolean {
+  return buffer[position] === 13 && buffer[position + 1] === 10;
 }
 
 const empty = Buffer.alloc(0);

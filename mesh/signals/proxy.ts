@@ -15,7 +15,8 @@ export interface Totals {
   requests: number;
   failed: number;
   connections: number;
-  answers: readonly number[];
+  /** Index in `answerKinds` → requests. */
+  answers: ReadonlyMap<number, number>;
   readonly buckets: number[];
 }
 
@@ -25,7 +26,8 @@ export interface Growth {
   readonly totals: Totals;
   readonly requests: number;
   readonly failed: number;
-  readonly answers: readonly number[];
+  /** Index in `answerKinds` and requests, where there are any. */
+  readonly answers: readonly (readonly [kind: number, requests: number])[];
   readonly buckets: readonly number[];
 }
 
@@ -107,7 +109,7 @@ export class ProxyCounts {
       requests: 0,
       failed: 0,
       connections: 0,
-      answers: [],
+      answers: new Map(),
       buckets: Array.from({ length: bucketBounds.length + 1 }, () => 0),
     };
     // What a proxy counted before its first report was not seen from here: it is a base, not growth.
@@ -115,20 +117,26 @@ export class ProxyCounts {
     // A cluster that went and came again counts from 0.
     const reset = now.requests < totals.requests || now.failed < totals.failed;
     const since = (before: number, count: number): number => (based ? count - (reset ? 0 : before) : 0);
+    const answers: (readonly [number, number])[] = [];
+    for (const [kind, count] of now.answers) {
+      const more = since(totals.answers.get(kind) ?? 0, count);
+      if (more > 0) answers.push([kind, more]);
+    }
     const growth: Growth = {
       key,
       totals,
       requests: since(totals.requests, now.requests),
       failed: since(totals.failed, now.failed),
-      answers: now.answers.map((count, index) => Math.max(0, since(totals.answers[index] ?? 0, count))),
-      buckets: based ? now.latencies : [],
+      answers,
+      buckets: (based ? now.latencies : undefined) ?? [],
     };
     totals.requests = now.requests;
     totals.failed = now.failed;
     totals.connections = now.connections;
     totals.answers = now.answers;
-    for (const [index, count] of now.latencies.entries())
+    now.latencies?.forEach((count, index) => {
       if (count > 0) totals.buckets[index] = (totals.buckets[index] ?? 0) + count;
+    });
     if (known === undefined) this.totals.set(key, totals);
     return growth;
   }

@@ -125,3 +125,25 @@ test("a damaged report ends its own connection and no other", async () => {
   expect(await send(port, node, report)).toBe("HTTP/1.1 200 OK");
   expect(taken).toHaveLength(1);
 });
+
+test("many reports of one connection are all taken, those that come at once too", async () => {
+  const { taken, port } = await start(true);
+  const socket = connect({ host: "127.0.0.1", port, ca: authority.rootPem, ...clientCertificate("shop") });
+  stops.push(() => socket.destroy());
+  const head = `POST /v1/metrics HTTP/1.1\r\nx-fairlead-node: ${node}\r\ncontent-length: ${report.length}\r\n\r\n`;
+  const request = Buffer.concat([Buffer.from(head), report]);
+  let answers = "";
+  const answered = (times: number) =>
+    expect.poll(() => answers.split("HTTP/1.1 200 OK").length - 1, { timeout: 5000 }).toBe(times);
+  socket.on("data", (bytes: Buffer) => {
+    answers += bytes.toString();
+  });
+  socket.write(request);
+  await answered(1);
+  // In two pieces, while the connection waits for its next burst.
+  socket.write(Buffer.concat([request, request.subarray(0, 50)]));
+  await answered(2);
+  socket.write(request.subarray(50));
+  await answered(3);
+  expect(taken).toHaveLength(3);
+});

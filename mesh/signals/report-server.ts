@@ -5,6 +5,7 @@ import { readMetricsExport } from "../../envoy/readers/otlp-metrics.ts";
 import type { Logger } from "../../lib/log.ts";
 import { nodeHeader } from "../build/bootstrap-telemetry.ts";
 import type { Admit, Reporter } from "./authorize.ts";
+import { Bursts } from "./bursts.ts";
 import type { ReportingWorkload } from "./counts.ts";
 import { type Post, PostReader } from "./post-reader.ts";
 import type { Collector } from "./signals.ts";
@@ -28,8 +29,6 @@ export interface ReportServerOptions {
 const certificateCheckEvery = 60_000;
 /** A proxy reports each second: a connection that is silent for this long is dead. */
 const silence = 60_000;
-/** Reports are read in bursts, milliseconds apart: many at once cost less than each alone. */
-const burstEvery = 250;
 const taken = Buffer.from("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
 const refusal = Buffer.from("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
 
@@ -45,13 +44,11 @@ export async function serveReports(
 ): Promise<{ readonly port: number; readonly close: () => void }> {
   const { host, port, tls, logger } = options;
   const sockets = new Set<Socket>();
-  const bursts = setInterval(() => {
-    for (const socket of sockets) if (socket.isPaused()) socket.resume();
-  }, burstEvery).unref();
+  const bursts = new Bursts();
   const take = (socket: Socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
-    readConnection(socket, options);
+    readConnection(socket, bursts, options);
   };
   let refresh: NodeJS.Timeout | undefined;
   const server = tls === undefined ? createServer(take) : createTlsServer(tlsOptions(tls), take);
@@ -80,7 +77,7 @@ export async function serveReports(
     port: typeof address === "object" && address !== null ? address.port : port,
     close() {
       clearInterval(refresh);
-      clearInterval(bursts);
+      bursts.close();
       server.close();
       for (const socket of sockets) socket.destroy();
     },
@@ -100,7 +97,11 @@ function tlsOptions({ rootPem, certificate }: NonNullable<ReportServerOptions["t
   };
 }
 
-function readConnection(socket: Socket, { collector, admit, logger }: ReportServerOptions): void {
+function readConnection(
+  socket: Socket,
+  bursts: Bursts,
+  { collector, admit, logger }: ReportServerOptions,
+): void {
   const reader = new PostReader(nodeHeader);
   const reporter = reporterOf(socket);
   let admitted: { readonly node: string; readonly workload: ReportingWorkload | undefined } | undefined;
@@ -124,14 +125,13 @@ function readConnection(socket: Socket, { collector, admit, logger }: ReportServ
         const refused = take(post);
         if (refused === undefined) {
           socket.write(taken);
-          // The next comes in a second: it is read together with those of other proxies.
-          socket.pause();
           continue;
         }
         logger.warn({ proxy: post.node, refused }, "a proxy's report was refused");
         socket.end(refusal);
         return;
       }
+      if (reader.idle) bursts.hold(socket);
     } catch (error) {
       logger.warn({ err: error, peer: reporter.address }, "a proxy's report could not be read");
       socket.destroy();

@@ -32,15 +32,19 @@ export class Seconds {
     return this.open?.second ?? Number.NEGATIVE_INFINITY;
   }
 
-  /** Adds to a second; one before the newest counts for the newest. */
-  add(second: number, cells: Iterable<readonly [index: number, count: number]>): void {
-    if (this.open === undefined || second > this.open.second) {
-      if (this.open !== undefined) this.close(this.open);
-      this.open = { second, cells: new Map() };
-      this.drop(second - this.kept);
-    }
-    for (const [index, count] of cells)
-      if (count > 0) this.open.cells.set(index, Math.min(largest, (this.open.cells.get(index) ?? 0) + count));
+  /** What is added from now on counts for `second`; for the newest where that is later. */
+  begin(second: number): void {
+    if (this.open !== undefined && second <= this.open.second) return;
+    if (this.open !== undefined) this.close(this.open);
+    this.open = { second, cells: new Map() };
+    this.drop(second - this.kept);
+  }
+
+  /** Adds to the second that was begun last. */
+  add(index: number, count: number): void {
+    const cells = this.open?.cells;
+    if (count > 0 && cells !== undefined)
+      cells.set(index, Math.min(largest, (cells.get(index) ?? 0) + count));
   }
 
   /** The seconds from `from` on that hold anything, oldest first. */
