@@ -138,7 +138,7 @@ test("a shielded canary that fails everything is never promoted, whoever judges 
     expect(ended, `seed ${seed}: ${fault}, ${JSON.stringify(setting)}`).not.toBe("promoted");
     // Enough traffic is more than a hold, where the weight alone tells how much of it is the canary's.
     if (setting.rate < 40 || setting.strategy === "match") continue;
-    if (fault === "no endpoint" && setting.strategy === "one percent") continue;
+    if (fault === "no trace" && setting.strategy === "one percent") continue;
     expect(ended, `seed ${seed}: ${fault}, ${JSON.stringify(setting)}`).toBe("rolled back");
   }
 }, 60_000);

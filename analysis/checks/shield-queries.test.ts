@@ -6,6 +6,8 @@ import { shieldQueries, shieldWarning } from "./shield-queries.ts";
 const now = 1_000_000_000;
 const shop = { destination_workload_namespace: "demo", destination_workload: "shop" };
 
+const shield = "shield|80||shop-canary.demo.svc.cluster.local";
+
 interface Grown {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -15,7 +17,10 @@ interface Grown {
 
 const attempts = (response_code: string, rate: number, labels: Grown["labels"] = {}): Grown => ({
   name: "fairlead_attempts_total",
-  labels: { attempt: "1", ...shop, response_code, grpc_response_status: "", ...labels },
+  labels: {
+    ...{ shield, attempt: "1", ...shop, response_code, grpc_response_status: "", response_flags: "UF" },
+    ...labels,
+  },
   rate,
 });
 const arrived = (response_code: string, rate: number): Grown => ({
@@ -48,6 +53,7 @@ function answer(query: string, ...grown: readonly Grown[]): number | undefined {
   const filled = query
     .replaceAll("{{ namespace }}", "demo")
     .replaceAll("{{ target }}", "shop")
+    .replaceAll("{{ service }}", "shop")
     .replaceAll("{{ interval }}", "1m");
   const value = evaluateQuery(filled, now, source);
   return value.kind === "vector" ? value.samples[0]?.value : Number.NaN;
@@ -67,6 +73,24 @@ test.for([
   ["a tenth fails", 90, [attempts("200", 9), attempts("503", 1), arrived("200", 10)]],
   ["orders fail, which no shield covers", 50, [attempts("200", 10), arrived("200", 5), arrived("503", 5)]],
   ["gRPC says so", 0, [attempts("200", 10, { grpc_response_status: "14" }), arrived("200", 10)]],
+  [
+    "a client gave up, which tells nothing",
+    100,
+    [attempts("200", 10), attempts("0", 10, { response_flags: "-" }), arrived("200", 10)],
+  ],
+  [
+    "the canary has no pod, so the primary is asked at once",
+    0,
+    [attempts("200", 10, { destination_workload: "shop-primary" })],
+  ],
+  [
+    "another canary fails",
+    100,
+    [
+      ...[attempts("200", 10), arrived("200", 10)],
+      attempts("500", 10, { shield: "shield|80||shop-canary.other.svc.cluster.local" }),
+    ],
+  ],
   ["rescues are answered", 0, [attempts("500", 10), attempts("200", 10, { attempt: "2" })]],
   ["nobody scrapes the callers", 75, [arrived("200", 3), arrived("500", 1)]],
 ] as const)("the success rate behind a shield: %s", ([, expected, series]) => {
@@ -79,7 +103,7 @@ test("without a series there is no answer", () => {
 
 test("the slower of both sides is the duration", () => {
   const caller = (slow: boolean) =>
-    buckets("fairlead_attempt_duration_milliseconds_bucket", { attempt: "1" }, slow);
+    buckets("fairlead_attempt_duration_milliseconds_bucket", { shield, attempt: "1" }, slow);
   const destination = (slow: boolean) =>
     buckets("istio_request_duration_milliseconds_bucket", { reporter: "destination" }, slow);
   const query = shieldQueries["request-duration"];

@@ -7,23 +7,32 @@ import type { Provider } from "../providers/types.ts";
 import { binomial, poisson } from "../simulate/counts.ts";
 import type { Random } from "../simulate/random.ts";
 
-/** What ails every attempt at the canary. `none`: nothing. */
-export const faults = ["none", "500", "reset", "refused", "hang", "no endpoint"] as const;
+/**
+ * What ails every attempt at the canary. `none`: nothing; `no endpoint`: the callers' proxies tell of attempts that found
+ * no pod; `no trace`: they do not even that.
+ */
+export const faults = ["none", "500", "reset", "refused", "hang", "no endpoint", "no trace"] as const;
 export type Fault = (typeof faults)[number];
 
-/** What an attempt at the canary leaves: at the caller's proxy, and at the canary's own where it arrives (else undefined). */
-const left: Readonly<
-  Record<Exclude<Fault, "no endpoint">, readonly [caller: string, own: string | undefined]>
-> = {
-  none: ["200", "200"],
-  "500": ["500", "500"],
+/** What an attempt at the canary leaves: at the caller's proxy, and at the canary's own where it arrives. */
+interface Trace {
+  readonly caller: string;
+  readonly own?: string;
+}
+
+const traces: Readonly<Record<Exclude<Fault, "no trace">, Trace>> = {
+  none: { caller: "200", own: "200" },
+  "500": { caller: "500", own: "500" },
   // The canary's own proxy answers for its application.
-  reset: ["503", "503"],
-  refused: ["0", undefined],
+  reset: { caller: "503", own: "503" },
+  refused: { caller: "0" },
   // Given up by the caller: no answer at all where it arrived.
-  hang: ["504", "0"],
+  hang: { caller: "504", own: "0" },
+  // The first attempt is the primary's, which answers.
+  "no endpoint": { caller: "200" },
 };
 const hangAfter = 300;
+const shield = "shield|80||shop-canary.demo.svc.cluster.local";
 
 export interface ShieldedWorld {
   /** One second at `weight` that ends at `at`: its signals. */
@@ -104,17 +113,18 @@ export function createShieldedWorld(
       const ill = fault(at);
       const all = poisson(random, rate);
       const sent = binomial(random, all, weight / 100);
-      // Without an endpoint the first attempt is the primary's.
-      const canary = ill === "no endpoint" ? 0 : sent;
-      const [caller, own] = left[ill === "no endpoint" ? "none" : ill];
-      const failed = caller === "200" ? 0 : canary;
+      const canary = ill === "no trace" ? 0 : sent;
+      const { caller, own } = traces[ill === "no trace" ? "none" : ill];
+      const failed = ill === "none" || ill === "no trace" ? 0 : canary;
       const slow = ill === "hang";
-      for (const [name, code, attempts] of [
-        ["shop", caller, canary],
-        ["shop-primary", "200", all - canary],
+      for (const [name, code, attempt, attempts] of [
+        [ill === "no endpoint" ? "shop-primary" : "shop", caller, "1", canary],
+        ["shop-primary", "200", "2", ill === "no endpoint" ? 0 : failed],
       ] as const) {
         if (attempts === 0) continue;
-        const labels = { attempt: "1", ...workload(name), grpc_response_status: "" };
+        const flags = code === "0" ? "UF" : "-";
+        const told = { ...workload(name), grpc_response_status: "", response_flags: flags };
+        const labels = { shield, attempt, ...told };
         count("fairlead_attempts_total", { ...labels, response_code: code }, attempts);
         const late = slow && name === "shop";
         for (const le of ["50", "500", "+Inf"])
