@@ -46,7 +46,8 @@ describe.skipIf(envoyMissing)(`the shield (${envoyMissing ?? "real Envoys"})`, (
     // Proxies tell what they have counted each second.
     const shield = await until("the shield's counts", 30, async () => {
       const { shield: told } = (await readCanary(client))?.status ?? {};
-      return told?.run === run && told.rescued + told.notRescued >= failedAttempts() ? told : undefined;
+      if (told === undefined || told.run !== run) return undefined;
+      return told.rescued + told.notRescued >= failedAttempts() ? told : undefined;
     });
     const failure = (await readCanary(client))?.status?.failure;
     return { phase, failure, shield, failedAttempts: failedAttempts() };
