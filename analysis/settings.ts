@@ -77,7 +77,12 @@ function judgeOf(analysis: ReadAnalysis, series: readonly SeriesTest[]): JudgeSe
 }
 
 /** How a shielded canary's attempts are looked at. */
-function shieldSettings({ interval, strategy, sessionAffinity, preview }: ReadAnalysis): ShieldSettings {
+export function shieldSettings({
+  interval,
+  strategy,
+  sessionAffinity,
+  preview,
+}: ReadAnalysis): ShieldSettings {
   const apart = strategy.kind !== "weights" || strategy.match.length > 0 || preview.length > 0;
   return { interval, byWeight: !apart && sessionAffinity === undefined };
 }

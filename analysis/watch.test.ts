@@ -354,3 +354,46 @@ test("metrics of providers are asked for both arms while the canary has traffic,
   await clock.advance(31_000);
   expect(asked).toBe(before);
 });
+
+test("users whom a shield rescued are told as they come, and in all some seconds after the run", async () => {
+  const clock = createFakeClock(epoch);
+  const { signals, send, watches } = createFakeSignals();
+  const analyst = createAnalyst({ signals, clock, logger: silent });
+  const analysis = analyst.start(run, settingsOf({ shield: {} }));
+  const told: (readonly [number, boolean])[] = [];
+  analysis.onRescues(({ rescued }, last) => told.push([rescued, last]));
+  await settle();
+  const seen = (at: number, rescued: number): Window => ({
+    ...window(at, "canary", rescued, rescued),
+    ...{ source: { ...source, start: epoch }, rescued, notRescued: 0 },
+  });
+  analysis.setWeight(10, epoch);
+  send(seen(epoch + 500, 20));
+  await clock.advance(1100);
+  await clock.advance(1000);
+  analysis.close({ outcome: "rolled back" });
+  // What was under way when the weight fell to 0 is reported after the run.
+  send(seen(epoch + 2500, 25));
+  await clock.advance(1000);
+  expect(told).toEqual([[20, false]]);
+  await clock.advance(3000);
+  expect(told).toEqual([
+    [20, false],
+    [25, true],
+  ]);
+  await clock.advance(10_000);
+  expect(watches()).toBe(1);
+  expect(told).toHaveLength(2);
+});
+
+test("a process that ends does not wait for a shield's last counts", async () => {
+  const clock = createFakeClock(epoch);
+  const { signals } = createFakeSignals();
+  const analyst = createAnalyst({ signals, clock, logger: silent });
+  const last: boolean[] = [];
+  for (const analysis of [1, 2].map(() => analyst.start(run, settingsOf({ shield: {} }))))
+    analysis.onRescues((_, isLast) => last.push(isLast));
+  await settle();
+  await analyst.close();
+  expect(last).toEqual([true, true]);
+});

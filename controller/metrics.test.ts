@@ -57,6 +57,17 @@ test("Flagger's names and labels, by the target's name; all go with the canary",
   expect(registry.text()).toContain('flagger_canary_total{namespace="demo"} 0');
 });
 
+test("users whom a shield rescued are counted, and those whom it did not", () => {
+  const registry = createRegistry();
+  const metrics = createControllerMetrics(registry);
+  const canary = canaryOf({ stepWeight: 10, shield: {} });
+  metrics.shielded(canary, { rescued: 40, notRescued: 0 });
+  metrics.shielded(canary, { rescued: 2, notRescued: 1 });
+  const text = registry.text();
+  expect(text).toContain('fairlead_shield_rescued_total{name="shop",namespace="demo"} 42');
+  expect(text).toContain('fairlead_shield_not_rescued_total{name="shop",namespace="demo"} 1');
+});
+
 test("each test's evidence is told per canary, and goes with it", () => {
   const canary = canaryOf({ stepWeight: 10 });
   const common = { metric: "request-success-rate", canaryRequests: 100, dispersion: 1.5 };

@@ -7,7 +7,7 @@ import { guardJudge, sequentialJudge } from "../judge/settings.ts";
 import { createTripWire } from "../judge/trip-wire.ts";
 import type { AdvanceSettings, Judgement, JudgeSettings, Progress } from "../judge/types.ts";
 import type { ReplayResult } from "../replay/replay.ts";
-import { advanceSettings, judgeBase, sequentialSettings } from "../settings.ts";
+import { advanceSettings, judgeBase, sequentialSettings, shieldSettings } from "../settings.ts";
 import type { Row, RunRecord } from "./format.ts";
 import { exposedAt, judgeAgain, weightsOf } from "./replay.ts";
 
@@ -121,8 +121,11 @@ export function replayRun(record: RunRecord, canary?: ReadCanary): ReplayResult 
   const { analysis } = canary;
   const base = { ...judgeBase(analysis), bounds: head.bounds };
   const sequential = sequentialSettings(analysis);
+  const judge =
+    sequential === undefined ? guardJudge(base, analysis.guard) : sequentialJudge(base, sequential);
+  const shield = analysis.shield && shieldSettings(analysis).byWeight;
   return replayAnalysis(record, {
-    judge: sequential === undefined ? guardJudge(base, analysis.guard) : sequentialJudge(base, sequential),
+    judge: judge && shield ? { ...judge, shield } : judge,
     advance: advanceSettings(analysis),
     tripWire: analysis.guard.tripWire,
     checks: checksOf(canary),

@@ -151,3 +151,26 @@ test("the last words of a process that was restarted elsewhere change nothing", 
     requests: 3,
   });
 });
+
+test("users whom a shield rescued are counted like requests, also where nothing else grew", () => {
+  const ledger = createLedger(since);
+  const rescues = (windows: readonly Window[]) => windows.map((one) => ledger.take(one)?.rescues);
+  expect(
+    rescues([
+      window(10_500, 900, 800, { rescued: 790, notRescued: 10 }),
+      window(11_500, 905, 804, { rescued: 793, notRescued: 10 }),
+      window(12_500, 905, 804, { rescued: 794, notRescued: 11 }),
+      window(13_500, 905, 804, { rescued: 794, notRescued: 11 }),
+    ]),
+  ).toEqual([undefined, { rescued: 3, notRescued: 0 }, { rescued: 1, notRescued: 1 }, undefined]);
+  // Another process counts from 0; after a restart of ours what was counted before is not known.
+  expect(rescues([window(20_500, 4, 4, { start: 20_000, rescued: 4 })])).toEqual([
+    { rescued: 4, notRescued: 0 },
+  ]);
+  const again = createLedger(since, ledger.stored(4));
+  expect(again.take(window(21_500, 6, 6, { start: 20_000, rescued: 6 }))).toMatchObject({ requests: 2 });
+  expect(again.take(window(22_500, 7, 7, { start: 20_000, rescued: 7 }))?.rescues).toEqual({
+    rescued: 1,
+    notRescued: 0,
+  });
+});
