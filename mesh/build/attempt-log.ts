@@ -57,8 +57,8 @@ export const attemptsHistogram = "fairlead_attempt_duration_milliseconds";
 export const shieldClusterPrefix = "shield|";
 /** Request header with the number of the attempt, which every virtual host asks for. */
 const attemptHeader = "x-envoy-attempt-count";
-/** Tags of an entry in the log of attempts. */
-export const attemptTags = { attempt: "attempt", workload: "workload" } as const;
+/** Tags of an entry in the log of attempts: the number of the attempt, and the cluster that its route calls the canary's. */
+export const attemptTags = { attempt: "attempt", canary: "canary" } as const;
 /** Attempts are sent this soon after they end. */
 const attemptFlushMs = 50;
 
@@ -107,14 +107,14 @@ export function upstreamAttemptLogs(): AccessLog[] {
                 type: { case: "requestHeader", value: { name: attemptHeader, defaultValue: "1" } },
               },
               {
-                tag: attemptTags.workload,
+                tag: attemptTags.canary,
                 type: {
                   case: "metadata",
                   value: {
-                    kind: { kind: { case: "host", value: {} } },
+                    kind: { kind: { case: "route", value: {} } },
                     metadataKey: {
-                      key: "istio",
-                      path: [{ segment: { case: "key", value: "workload_name" } }],
+                      key: liveRouteMetadata,
+                      path: [{ segment: { case: "key", value: canaryClusterKey } }],
                     },
                   },
                 },

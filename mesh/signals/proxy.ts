@@ -70,7 +70,7 @@ export class ProxyCounts {
     const growth: Growth[] = [];
     // Only what is in use is reported: a subject that was not in the report before begins at 0.
     for (const [key, now] of counts) growth.push(this.grow(key, now, !first && !lost));
-    for (const host of new Set(growth.flatMap(({ totals }) => shieldedHost(totals) ?? []))) this.settle(host);
+    for (const host of new Set(growth.flatMap(({ totals }) => shieldHostOf(totals) ?? []))) this.settle(host);
     return { seq: this.seq, growth, gap };
   }
 
@@ -142,6 +142,6 @@ export class ProxyCounts {
   }
 }
 
-function shieldedHost({ subject }: Totals): string | undefined {
+function shieldHostOf({ subject }: Totals): string | undefined {
   return subject.side === "client" && subject.shield !== undefined ? subject.host : undefined;
 }

@@ -8,6 +8,7 @@ import {
   shieldClusterPrefix,
 } from "../build/attempt-log.ts";
 import { statsPrefix } from "../build/telemetry.ts";
+import { hostOfCluster } from "../model/names.ts";
 import { attemptOf, isFailure } from "./attempt.ts";
 
 /**
@@ -50,8 +51,13 @@ const statistic = new RegExp(
     "(?:\\.response_code\\.(\\d+)\\.grpc_response_status\\.(\\d*)\\.response_flags\\.([A-Za-z0-9,-]*))?$",
 );
 
+/** Host of the canary whose shield the route of an attempt has; undefined where it has none. */
+export function shieldedHost({ tags }: AttemptEntry): string | undefined {
+  return hostOfShield(tags.get(attemptTags.canary) ?? "");
+}
+
 /**
- * The attempt that an entry of a shield's cluster tells of; undefined for a rescue, which counts for neither side.
+ * The attempt that an entry of a shield's route tells of; undefined for a rescue, which counts for neither side.
  *
  * Where the canary has no pod to ask, the first attempt is the primary's: a failure of the canary.
  */
@@ -63,14 +69,12 @@ export function shieldedAttemptOf(
 ): Attempt | undefined {
   if (entry.tags.get(attemptTags.attempt) !== "1") return undefined;
   const attempt = attemptOf(entry, "canary", source, at);
-  if (attempt === undefined || !isUnreached(run, entry.tags.get(attemptTags.workload))) return attempt;
+  if (attempt === undefined || hostOfCluster(entry.upstreamCluster) !== run.primary.host) return attempt;
   return { ...attempt, failed: true, status: 0, flags: ["UH"] };
 }
 
-function isUnreached({ primary, canary }: Run, workload: string | undefined): boolean {
-  return (
-    workload !== undefined && workload !== "" && workload === primary.workload && workload !== canary.workload
-  );
+function isUnreached({ primary, canary }: Run, workload: string): boolean {
+  return workload !== "" && workload === primary.workload && workload !== canary.workload;
 }
 
 /** Cumulative counts of one part at one proxy. */

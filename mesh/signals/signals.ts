@@ -10,7 +10,7 @@ import { History } from "./history.ts";
 import { type Growth, ProxyCounts } from "./proxy.ts";
 import { SignalQueue } from "./queue.ts";
 import { createSeries, type MeshSeries } from "./series.ts";
-import { hostOfShield, shieldedAttemptOf, sumShield } from "./shield.ts";
+import { shieldedAttemptOf, shieldedHost, sumShield } from "./shield.ts";
 
 /** Where the reports of proxies go. */
 export interface Collector {
@@ -89,7 +89,7 @@ export function createSignals(options: {
       const counts = proxies.get(proxy)?.counts;
       const source = counts?.source ?? { replica, proxy, start: clock.now() };
       for (const entry of entries) {
-        const shielded = hostOfShield(entry.upstreamCluster);
+        const shielded = shieldedHost(entry);
         const host = shielded ?? hostOfCluster(entry.upstreamCluster);
         if (host === undefined) continue;
         const at = counts?.ours(entry.end) ?? entry.end;

@@ -14,7 +14,14 @@ import type { PatchStatus } from "../../../kube/contract.ts";
 import { systemClock } from "../../../lib/clock.ts";
 import { silent } from "../../../lib/log.ts";
 import { until } from "../../../local/testing/until.ts";
+import { readTelemetryBootstrap } from "../../../mesh/agent/telemetry-bootstrap.ts";
+import { controlPlaneCluster, upstreamAttemptLogs } from "../../../mesh/build/attempt-log.ts";
+import { nodePlaceholder, signalsCluster } from "../../../mesh/build/bootstrap-telemetry.ts";
+import { inboundAccessLogs, outboundAccessLogs } from "../../../mesh/build/telemetry.ts";
 import type { Interception } from "../../../mesh/model/proxy.ts";
+import { attemptsService } from "../../../mesh/signals/attempts-service.ts";
+import { serveReports } from "../../../mesh/signals/report-server.ts";
+import { createSignals, type SignalsRoom } from "../../../mesh/signals/signals.ts";
 import { startMesh } from "../../../mesh/start.ts";
 import { startStatus, statedKinds } from "../../../mesh/status.ts";
 import { bootstrapFor } from "../../../mesh/testbed/ads-bootstrap.ts";
@@ -42,6 +49,15 @@ export interface PodOptions {
   readonly answering?: Answering;
   /** The test serves on its port 8080 itself. */
   readonly serves?: false;
+  /** It is of a Deployment that is named as the app. */
+  readonly deployed?: true;
+}
+
+export interface TrafficOptions {
+  /** Whether the proxy tells of attempts and counts, as an injected one does. */
+  readonly signals?: true;
+  /** Whether the proxy reads our runtime layer. */
+  readonly layer?: false;
 }
 
 const silentTelemetry = {
@@ -70,11 +86,15 @@ export async function startTraffic(
   labels: Readonly<Record<string, string>> = {},
   interception: Interception = "NONE",
   namespace = "demo",
+  options: TrafficOptions = {},
 ) {
   const caller = `${network}.0.1`;
   const proxyPort = 15080;
   const informers = createMemoryInformers([plaintext]);
-  const mesh = await startMesh({ informers, logger: silent, clock: systemClock, telemetry: silentTelemetry });
+  const telemetry = options.signals
+    ? { inboundAccessLogs, outboundAccessLogs, upstreamAttemptLogs }
+    : silentTelemetry;
+  const mesh = await startMesh({ informers, logger: silent, clock: systemClock, telemetry });
   const patchStatus: PatchStatus = async (kind, { name, namespace: of }, status) => {
     const object = informers.snapshot().get(kind, of, name);
     if (object === undefined) return undefined;
@@ -92,6 +112,7 @@ export async function startTraffic(
   });
   const grpc = new GrpcServer();
   for (const { definition, implementation } of mesh.services) grpc.addService(definition, implementation);
+  const seen = options.signals && (await startSignals(grpc, mesh.cuts));
   const xdsPort = await new Promise<number>((resolve, reject) =>
     grpc.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
       error ? reject(error) : resolve(port),
@@ -104,9 +125,11 @@ export async function startTraffic(
     HTTP_PROXY_PORT: String(proxyPort),
   };
   const id = `sidecar~${caller}~caller-1.${namespace}~${namespace}.svc.cluster.local`;
-  const envoy = await startEnvoy(
-    bootstrapFor({ node: { id, cluster: "caller", metadata }, xdsPort, layer: true }),
-  );
+  const bootstrap = bootstrapFor({
+    ...{ node: { id, cluster: "caller", metadata }, xdsPort },
+    layer: options.layer ?? true,
+  });
+  const envoy = await startEnvoy(seen ? withReports(bootstrap, id, xdsPort, seen.port) : bootstrap);
   const agent = new Agent({ keepAlive: true, maxSockets: 64 });
   const servers: Server[] = [];
   const gateways: RunningEnvoy[] = [];
@@ -136,6 +159,7 @@ export async function startTraffic(
 
   return {
     mesh,
+    signals: seen?.room.signals,
     informers,
     caller,
     proxyPort,
@@ -180,7 +204,7 @@ export async function startTraffic(
         servers.push(server);
         await new Promise<void>((resolve) => server.listen(8080, ip, resolve));
       }
-      store(podObject(app, name, ip, options.labels ?? {}));
+      store(podObject(app, name, ip, options.labels ?? {}, options.deployed === true));
       return ip;
     },
     /** A Service over the pods of an app that run now. */
@@ -224,6 +248,7 @@ export async function startTraffic(
     async stop() {
       agent.destroy();
       stopStatus();
+      await seen?.close();
       await Promise.all([envoy, ...gateways].map((each) => each.stop()));
       grpc.forceShutdown();
       mesh.close();
@@ -232,6 +257,58 @@ export async function startTraffic(
         server.close();
       }
     },
+  };
+}
+
+/** What the proxy tells arrives here. */
+async function startSignals(
+  grpc: GrpcServer,
+  cuts: Parameters<typeof createSignals>[0]["cuts"],
+): Promise<{ readonly room: SignalsRoom; readonly port: number; close(): unknown }> {
+  const room = createSignals({ replica: "test", clock: systemClock, cuts });
+  const admit = () => ({ workload: undefined });
+  const { definition, implementation } = attemptsService(room.collector, admit, silent);
+  grpc.addService(definition, implementation);
+  const { collector } = room;
+  const reports = await serveReports({ host: "127.0.0.1", port: 0, collector, admit, logger: silent });
+  return { room, port: reports.port, close: () => reports.close() };
+}
+
+interface StaticResources {
+  readonly static_resources: { readonly clusters: readonly (object & { readonly name: string })[] };
+}
+
+/** The parts of an injected proxy's bootstrap that make it report. */
+function withReports(bootstrap: object, id: string, xdsPort: number, reportsPort: number) {
+  const { clusters } = (bootstrap as StaticResources).static_resources;
+  const copies = [
+    [controlPlaneCluster, xdsPort],
+    [signalsCluster, reportsPort],
+  ] as const;
+  const [known] = clusters;
+  const more = copies.map(([name, port]) => ({
+    ...known,
+    name,
+    ...(name === signalsCluster && { typed_extension_protocol_options: {} }),
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [
+        {
+          lb_endpoints: [
+            { endpoint: { address: { socket_address: { address: "127.0.0.1", port_value: port } } } },
+          ],
+        },
+      ],
+    },
+  }));
+  const telemetry = JSON.parse(
+    JSON.stringify(readTelemetryBootstrap()).replaceAll(nodePlaceholder, id),
+  ) as object;
+  return {
+    ...bootstrap,
+    ...telemetry,
+    stats_flush_interval: "1s",
+    static_resources: { clusters: [...clusters, ...more] },
   };
 }
 
@@ -250,11 +327,29 @@ export function istioObject(group: string, kind: string, name: string, spec: obj
   return { apiVersion: `${group}.istio.io/v1`, kind, metadata: { name }, spec };
 }
 
-function podObject(app: string, name: string, ip: string, labels: Readonly<Record<string, string>>) {
+function podObject(
+  app: string,
+  name: string,
+  ip: string,
+  labels: Readonly<Record<string, string>>,
+  deployed = false,
+) {
+  const hash = "5d9c7b6f4";
+  const owner = {
+    apiVersion: "apps/v1",
+    kind: "ReplicaSet",
+    name: `${app}-${hash}`,
+    uid: app,
+    controller: true,
+  };
   return {
     apiVersion: "v1",
     kind: "Pod",
-    metadata: { name, labels: { app, ...labels } },
+    metadata: {
+      name,
+      labels: { app, ...labels, ...(deployed && { "pod-template-hash": hash }) },
+      ...(deployed && { ownerReferences: [owner] }),
+    },
     spec: { serviceAccountName: app },
     status: { podIP: ip },
   };
