@@ -24,6 +24,11 @@ export function createMemo<Result>(isSame: (before: Result, after: Result) => bo
       known.set(key, { inputs, result, used: round });
       return result;
     },
+    /** Keeps what is known of a key beyond the next sweep. */
+    keep(key: string): void {
+      const entry = known.get(key);
+      if (entry !== undefined) entry.used = round;
+    },
     sweep(): void {
       for (const [key, { used }] of known) if (used < round) known.delete(key);
       round += 1;

@@ -34,14 +34,39 @@ interface Target {
   readonly service: Service | undefined;
 }
 
+/** A virtual host with a live canary's weights left to the runtime layer, and with all weights in it. */
+interface Forms {
+  readonly runtime: BuiltVirtualHost;
+  readonly plain: BuiltVirtualHost;
+}
+
+interface HostOfTable extends Forms {
+  /** What it is remembered by. */
+  readonly key: string;
+  readonly target: Target;
+}
+
+/** A table's virtual hosts, in order. */
+interface TableParts {
+  readonly name: string;
+  readonly hosts: readonly HostOfTable[];
+}
+
+/** A caller's tables, and what they were built from. */
+interface Built {
+  readonly model: Model;
+  readonly parts: readonly TableParts[];
+  readonly tables: Tables;
+}
+
 /** Port of hosts that a route table names and no Service has. */
 const defaultPort = 80;
 
 /** Makes the function that builds route tables; a virtual host is built again only where something of it changed. */
 export function createTablesBuilder() {
-  const hosts = createMemo<{ readonly runtime: BuiltVirtualHost; readonly plain: BuiltVirtualHost }>();
+  const hosts = createMemo<Forms>();
   const tables = createMemo<Resource>(isSameVersion);
-  const built = new Map<string, { readonly model: Model; readonly tables: Tables }>();
+  const built = new Map<string, Built>();
 
   function assemble(
     key: string,
@@ -57,9 +82,7 @@ export function createTablesBuilder() {
     );
   }
 
-  function buildTables(model: Model, caller: Caller, interception: Interception): Tables {
-    const wayTo = waysOf(model, caller);
-    const knowsShields = caller.knowsShields !== false;
+  function buildTables(model: Model, caller: Caller, interception: Interception): readonly TableParts[] {
     const proxied = interception === "NONE";
     const byTable = Map.groupBy(targets(model, caller, proxied), ({ port }) =>
       proxied ? httpProxyRoutes : String(port),
@@ -71,21 +94,48 @@ export function createTablesBuilder() {
       const name = String(target.port);
       byTable.set(name, [...(byTable.get(name) ?? []), target]);
     }
+    return Array.from(byTable, ([name, ofTable]) => ({
+      name,
+      hosts: withoutRepeats(ofTable).map((target) => buildHost(target, name, model, caller, interception)),
+    }));
+  }
+
+  function buildHost(
+    target: Target,
+    tableName: string,
+    model: Model,
+    caller: Caller,
+    interception: Interception,
+  ): HostOfTable {
+    const { host, port, domains, table, service } = target;
+    const isProxy = tableName === httpProxyRoutes;
+    const wayTo = waysOf(model, caller);
+    const tunnel = isProxy ? ownHttpProxyCluster : undefined;
+    const input = {
+      ...{ host, port, domains, table, wayTo, tunnel },
+      knowsShields: caller.knowsShields !== false,
+    };
+    const inputs = [service, table, domains.length, ...waysOfHost(input, wayTo)];
+    const key = `${caller.key} ${interception} ${isProxy} ${host}:${port}`;
+    const forms = hosts.get(key, inputs, () => {
+      const plain = buildVirtualHost(input, false);
+      return { plain, runtime: table?.live === undefined ? plain : buildVirtualHost(input, true) };
+    });
+    return { key, target, ...forms };
+  }
+
+  function assembleAll(
+    parts: readonly TableParts[],
+    model: Model,
+    caller: Caller,
+    interception: Interception,
+  ): Tables {
     const keys = new Map<string, number>();
     const shields = new Map<string, ShieldCluster>();
     const runtime: Resource[] = [];
     const later: (() => Resource)[] = [];
-    for (const [name, ofTable] of byTable) {
+    for (const { name, hosts: ofHosts } of parts) {
       const isProxy = name === httpProxyRoutes;
-      const tunnel = isProxy ? ownHttpProxyCluster : undefined;
-      const ofHosts = withoutRepeats(ofTable).map(({ host, port, domains, table, service }) => {
-        const input = { host, port, domains, table, wayTo, tunnel, knowsShields };
-        const inputs = [service, table, domains.length, ...waysOfHost(input, wayTo)];
-        return hosts.get(`${caller.key} ${interception} ${isProxy} ${host}:${port}`, inputs, () => {
-          const plain = buildVirtualHost(input, false);
-          return { plain, runtime: table?.live === undefined ? plain : buildVirtualHost(input, true) };
-        });
-      });
       for (const { runtime: host } of ofHosts) {
         for (const [key, weight] of host.keys) keys.set(key, weight);
         for (const shield of host.shields) shields.set(shield.name, shield);
@@ -110,12 +160,37 @@ export function createTablesBuilder() {
     };
   }
 
+  /** What only the routes of some tables change; undefined where more differs, e.g. which host has which table. */
+  function changeTables(
+    { model: from, parts }: Built,
+    model: Model,
+    caller: Caller,
+    interception: Interception,
+  ): readonly TableParts[] | undefined {
+    if (isReachedOtherwise(from, model)) return undefined;
+    const replaced = replacedTables(routesFor(from.routes, caller), routesFor(model.routes, caller));
+    if (replaced === undefined) return undefined;
+    return parts.map(({ name, hosts: ofHosts }) => ({
+      name,
+      hosts: ofHosts.map((one) => {
+        const table = one.target.table && replaced.get(one.target.table);
+        if (table !== undefined)
+          return buildHost({ ...one.target, table }, name, model, caller, interception);
+        hosts.keep(one.key);
+        return one;
+      }),
+    }));
+  }
+
   return {
     build(model: Model, caller: Caller, interception: Interception): Tables {
       const scope = `${caller.key} ${interception}`;
       const before = built.get(scope);
       if (before !== undefined && !isRoutedOtherwise(before.model, model)) return before.tables;
-      const after = { model, tables: buildTables(model, caller, interception) };
+      const parts =
+        (before && changeTables(before, model, caller, interception)) ??
+        buildTables(model, caller, interception);
+      const after = { model, parts, tables: assembleAll(parts, model, caller, interception) };
       built.set(scope, after);
       return after.tables;
     },
@@ -131,13 +206,41 @@ export function createTablesBuilder() {
 }
 
 function isRoutedOtherwise(before: Model, after: Model): boolean {
+  return before.routes !== after.routes || isReachedOtherwise(before, after);
+}
+
+function isReachedOtherwise(before: Model, after: Model): boolean {
   return (
     before.services !== after.services ||
     before.egress !== after.egress ||
-    before.routes !== after.routes ||
     before.policies !== after.policies ||
     before.settings !== after.settings
   );
+}
+
+/**
+ * Route tables by those that stood in their places before: of the same hosts, so that nothing but their routes differs.
+ * undefined where more than that has changed.
+ */
+function replacedTables(
+  before: readonly RouteTable[],
+  after: readonly RouteTable[],
+): ReadonlyMap<RouteTable, RouteTable> | undefined {
+  if (before.length !== after.length) return undefined;
+  const replaced = new Map<RouteTable, RouteTable>();
+  for (const [index, table] of after.entries()) {
+    const old = before[index];
+    if (old === table) continue;
+    const same =
+      old !== undefined &&
+      old.hosts.length === table.hosts.length &&
+      old.hosts.every((host, place) => host === table.hosts[place]) &&
+      withHttp(old) !== undefined &&
+      withHttp(table) !== undefined;
+    if (!same) return undefined;
+    replaced.set(old, table);
+  }
+  return replaced;
 }
 
 const noPorts: ReadonlySet<number> = new Set();
