@@ -1,5 +1,3 @@
-import type { RunAnalysis } from "../analysis/analyst.ts";
-import { describeRescues } from "../analysis/describe-rescues.ts";
 import { advanceSettings, readRunSettings } from "../analysis/settings.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
 import { type Canary, CanaryKind } from "../api/kinds.ts";
@@ -19,6 +17,7 @@ import { formerRouter } from "./former-provider.ts";
 import { dependenciesOf, dependency, keyOf } from "./key-index.ts";
 import { observe } from "./observe.ts";
 import { readOnce } from "./reading.ts";
+import { followRescues } from "./rescues.ts";
 import { chooseRouter } from "./routers/choose.ts";
 import { ScaledObjectKind } from "./scalers/scaled-object.ts";
 import { readState } from "./status/read.ts";
@@ -177,44 +176,16 @@ function followRun(entry: Entry, subject: Subject, state: State, options: Reconc
   if (live === undefined) return;
   const { settings, problems } = readRunSettings(subject.canary, options.sources);
   for (const { severity, message } of problems) {
-    if (severity === "warning" && live.run.judge === undefined)
+    if (severity === "warning" && live.run.judge === undefined && options.lease.held(entry.key))
       options.recorder.event(subject.canary.object, "Warning", "Shield", message);
   }
   const analysis = options.analyst.start(signalsRun(subject, live.run), settings, live.run.judge);
   entry.analysis = analysis;
-  followRescues(entry, subject, analysis, options);
+  followRescues(entry, subject.canary, analysis, options);
   analysis.onHarm((harm) => {
     if (entry.analysis !== analysis) return;
     entry.harm = harm;
     rollBackNow(entry, options);
-  });
-}
-
-/** Counts what a run's shield does for users; what it did in all is told at its end. */
-function followRescues(
-  entry: Entry,
-  { canary }: Subject,
-  analysis: RunAnalysis,
-  { metrics, recorder, enqueue }: ReconcileOptions,
-): void {
-  const { run } = analysis.run;
-  let told = analysis.rescues();
-  if (told === undefined) return;
-  entry.rescues = { run, ...told };
-  analysis.onRescues((rescues, last) => {
-    metrics.shielded(canary, {
-      rescued: rescues.rescued - (told?.rescued ?? 0),
-      notRescued: rescues.notRescued - (told?.notRescued ?? 0),
-    });
-    told = rescues;
-    if (last) {
-      const message = describeRescues(rescues);
-      if (message !== undefined) recorder.event(canary.object, "Normal", "Shield", message);
-    }
-    // A run that has begun since has its own.
-    if (entry.rescues?.run !== run) return;
-    entry.rescues = { run, ...rescues };
-    enqueue(entry.key);
   });
 }
 

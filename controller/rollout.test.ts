@@ -1,5 +1,5 @@
 /** Whole rollouts against an API server (`npm run e2e -- --cluster real` has a real one); pods are called ready by a loop, signals are scripted. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { rollbackAnnotation, runAnnotation } from "../api/annotations.ts";
 import { DeploymentKind, ServiceKind } from "../api/core.ts";
 import { CanaryKind, VirtualServiceKind } from "../api/kinds.ts";
@@ -35,11 +35,16 @@ afterAll(async () => {
 
 const metrics = [{ name: "request-success-rate", interval: "1m", thresholdRange: { min: 99 } }];
 
-async function initialized(name: string, stepWeights: number[], client?: Client): Promise<TestController> {
+async function initialized(
+  name: string,
+  stepWeights: number[],
+  client?: Client,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<TestController> {
   await cluster.client.create(DeploymentKind, deployment(name, "app:1"));
   await cluster.client.create(
     CanaryKind,
-    canary(name, { interval: "1s", threshold: 2, stepWeights, metrics }),
+    canary(name, { interval: "1s", threshold: 2, stepWeights, metrics, ...more }),
   );
   running = await startTestController(cluster, client && { client });
   await waitFor(cluster, name, ({ status }) => status?.phase === "Initialized");
@@ -110,6 +115,43 @@ test("a total outage is rolled back between two ticks", async () => {
   expect((await cluster.client.get(DeploymentKind, "default", "outage"))?.spec?.replicas).toBe(0);
   const primary = await cluster.client.get(DeploymentKind, "default", "outage-primary");
   expect(primary?.spec?.template.spec?.containers[0]?.image).toBe("app:1");
+  await running?.close();
+});
+
+test("behind a shield a dead canary is rolled back by attempts alone, and its users are counted", async () => {
+  const analysis = { metrics: [], guard: "off", shield: {} };
+  const { signals, events } = await initialized("shielded", [20, 60], undefined, analysis);
+  signals.shielded = true;
+  signals.failing = 1;
+  await setImage("shielded", "app:2");
+  await expect.poll(() => weightsOf("shielded"), { interval: 10, timeout: 5000 }).toEqual([80, 20]);
+  const route = await cluster.client.get(VirtualServiceKind, "default", "shielded");
+  expect(JSON.parse(route?.metadata.annotations?.[runAnnotation] ?? "{}")).toMatchObject({
+    shield: { methods: ["GET", "HEAD", "OPTIONS"], hangAfter: 300 },
+  });
+  const { status } = await waitFor(
+    cluster,
+    "shielded",
+    (object) => object.status?.phase === "Failed" && object,
+  );
+  expect(status?.failure).toMatchObject({ reason: "Threshold", check: "shield" });
+  expect(status?.shield).toMatchObject({ run: status?.failure?.run, notRescued: 0 });
+  // What is reported in the seconds after it is the run's as well.
+  const told = await vi.waitFor(
+    () => {
+      const found = events.find(({ reason }) => reason === "Shield");
+      if (found === undefined) throw new Error("no event yet");
+      return found.message;
+    },
+    { timeout: 8000 },
+  );
+  const { shield } = await waitFor(cluster, "shielded", (object) => {
+    const count = object.status?.shield?.rescued ?? 0;
+    return (
+      told === `the primary answered ${count} users in the canary's place, 0 met its failure` && object.status
+    );
+  });
+  expect(shield?.rescued).toBeGreaterThan(status?.shield?.rescued ?? 0);
   await running?.close();
 });
 

@@ -20,6 +20,16 @@ test("a report says how the run ended, by which evidence, with a picture of each
   expect(page).not.toMatch(/NaN|Infinity|undefined/);
 });
 
+test("a report says how many users a shield rescued", () => {
+  const rows = rolledBack.rows.map((row) =>
+    row.k === "end" ? { ...row, rescues: { rescued: 28, notRescued: 0 } } : row,
+  );
+  expect(buildReport({ ...rolledBack, rows })).toContain(
+    "Shield: the primary answered 28 users in the canary&#39;s place, 0 met its failure.",
+  );
+  expect(buildReport(rolledBack)).not.toContain("Shield");
+});
+
 test("it stands alone: no script, nothing to fetch", () => {
   const page = buildReport(rolledBack);
   expect(page).not.toMatch(/<script|<link|<img|src=|@import|url\(|https?:/);

@@ -26,6 +26,13 @@ test("a rollback is told with its evidence, and without checks that say nothing 
   ]);
 });
 
+test("what a shield did for users is told of the last run as well", () => {
+  const shield = { run: "r", rescued: 28, notRescued: 1 };
+  expect(explain(canary({ phase: "Succeeded", lastTransitionTime: before, shield }), now)).toContain(
+    "shield: the primary answered 28 users in the canary's place, 1 met its failure",
+  );
+});
+
 test("a run under way is told with its checks and the judge's evidence", () => {
   const status: Canary["status"] = {
     phase: "Progressing",

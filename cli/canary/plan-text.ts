@@ -23,12 +23,12 @@ export function planText(canary: ReadCanary, { objects, moves, obstacles }: Plan
   ].join("\n");
 }
 
-function howOf({ skipAnalysis, analysis: { strategy, interval } }: ReadCanary): string {
+function howOf({ skipAnalysis, analysis: { strategy, interval, shield } }: ReadCanary): string {
   if (skipAnalysis) return "without an analysis";
   const pace = `, a check each ${shortDuration(interval)}`;
   switch (strategy.kind) {
     case "weights":
-      return `by weights${strategy.mirror ? ", mirrored first" : ""}${pace}`;
+      return `by weights${strategy.mirror ? ", mirrored first" : ""}${pace}${shield ? `; the primary answers what it fails of ${shield.methods.join(", ")}` : ""}`;
     case "ab-testing":
       return `as an A/B test${pace}`;
     case "blue-green":

@@ -57,7 +57,12 @@ function reasonOf({
 }): string {
   if (spec.suspend) return "suspended";
   if (status?.phase === "Failed")
-    return status.failure ? `${status.failure.reason}: ${status.failure.message}` : "";
+    return status.failure ? `${status.failure.reason}: ${status.failure.message}${rescuedText(status)}` : "";
   const stalled = status?.conditions?.find(({ type, status }) => type === "Stalled" && status === "True");
   return stalled ? `${stalled.reason}: ${stalled.message ?? ""}` : "";
+}
+
+/** How many users a shield kept from the failures, e.g. `; 28 users rescued`; empty where there were none. */
+function rescuedText({ shield }: NonNullable<Canary["status"]>): string {
+  return shield === undefined || shield.rescued === 0 ? "" : `; ${shield.rescued} users rescued`;
 }

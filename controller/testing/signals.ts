@@ -7,6 +7,8 @@ export interface ScriptedSignals extends Signals {
   failing: number;
   /** Every canary attempt fails from now on, also as attempts: the trip wire's case. */
   outage: boolean;
+  /** Users of the canary's failures are rescued, and the callers' windows say so. */
+  shielded: boolean;
   readonly cuts: Cut[];
   readonly released: string[];
 }
@@ -20,6 +22,7 @@ export function createScriptedSignals(): ScriptedSignals {
   const scripted: ScriptedSignals = {
     failing: 0,
     outage: false,
+    shielded: false,
     cuts: [],
     released: [],
     async *watch(_run: Run, signal?: AbortSignal) {
@@ -81,6 +84,9 @@ export function createScriptedSignals(): ScriptedSignals {
       failed: count.failed,
       buckets: [0, 0, count.requests, ...Array.from({ length: bucketBounds.length - 2 }, () => 0)],
       connections: 4,
+      ...(scripted.shielded &&
+        arm === "canary" &&
+        side === "client" && { rescued: count.failed, notRescued: 0 }),
     };
   }
   return scripted;
