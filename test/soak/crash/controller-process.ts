@@ -1,4 +1,5 @@
 /** One controller as a process of its own, to be killed: started by {@link startControllerProcess} with its task as IPC message. */
+import { flushCompileCache } from "node:module";
 import { createAnalyst } from "../../../analysis/watch.ts";
 import { startController } from "../../../controller/start.ts";
 import { createScriptedSignals } from "../../../controller/testing/signals.ts";
@@ -70,4 +71,6 @@ async function start({ connection, namespace, holder, kill, signals: first }: Co
     settings: { namespace },
   });
   tell({ kind: "ready" });
+  // At its end it would be too late: it is killed.
+  flushCompileCache();
 }

@@ -18,7 +18,7 @@ control plane is killed at a write of its controller, while API server, pods and
 when the same holds and no request has failed.
 
   --only TEXT     only scenarios whose name contains it ("Envoys": only those on Envoys)
-  --parallel N    rollouts at a time on the embedded API server (4)
+  --parallel N    rollouts at a time on the embedded API server (6)
   --write N       only the crash points at this write
   --envoys N      crash points on Envoys (12; 0: none)
   --seed N        of the draw (77)
@@ -27,7 +27,7 @@ when the same holds and no request has failed.
     const only = textOption(args, "only") ?? "";
     const embedded = await sweepEmbedded({
       say,
-      parallel: numberOption(args, "parallel", 4),
+      parallel: numberOption(args, "parallel", 6),
       only,
       write: numberOption(args, "write", -1),
     });
