@@ -25,6 +25,8 @@ export interface RolloutView {
   readonly events: readonly Event[];
   /** Epoch milliseconds. */
   readonly now: number;
+  /** Milliseconds since which the API server has not answered: all the rest is as it was then. */
+  readonly unanswered?: number;
 }
 
 const barWidth = 24;
@@ -37,6 +39,9 @@ export function rolloutTree(view: RolloutView): readonly string[] {
   const weight = status?.canaryWeight ?? 0;
   return [
     headline(view),
+    ...(view.unanswered === undefined
+      ? []
+      : [paint("yellow", `the API server has not answered for ${shortDuration(view.unanswered)}`)]),
     ...tree([
       sideNode("primary", 100 - weight, primary, now),
       sideNode("canary", weight, target, now),
@@ -58,7 +63,9 @@ function headline({ canary, now }: RolloutView): string {
   const filled = Math.round((weight / 100) * barWidth);
   const bar = paint("cyan", "█".repeat(filled)) + paint("dim", "░".repeat(barWidth - filled));
   const name = paint("bold", `${metadata.namespace}/${metadata.name}`);
-  const since = `for ${ageOf(status?.lastTransitionTime, now)}`;
+  const since = status?.run
+    ? `run of ${ageOf(status.run.startedAt, now)}`
+    : `for ${ageOf(status?.lastTransitionTime, now)}`;
   return `${name}  ${paintPhase(phaseOf(status))} ${since}  ${bar} ${weight} %${nextTick(canary, now)}`;
 }
 
@@ -88,10 +95,12 @@ function tree(nodes: readonly Node[], indent = ""): readonly string[] {
 
 function sideNode(title: string, weight: number, side: Side, now: number): Node {
   const ready = side.pods.filter(isReady).length;
+  const pods =
+    ready > side.replicas ? `${ready} ready, ${side.replicas} wanted` : `${ready}/${side.replicas} ready`;
   const facts =
     side.image === undefined
       ? "not there"
-      : `${String(weight).padStart(3)} %  ${ready}/${side.replicas} ready  ${paint("dim", side.image)}`;
+      : `${String(weight).padStart(3)} %  ${pods}  ${paint("dim", side.image)}`;
   return {
     text: `${title.padEnd(8)} ${side.workload}  ${facts}`,
     below: side.pods.map((pod) => ({ text: podText(pod, now), below: [] })),

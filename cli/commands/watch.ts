@@ -49,15 +49,18 @@ async function watchRollout(
 ): Promise<void> {
   const show = once ? printOnce(output) : output !== "table" ? printObjects(output) : showPeople();
   // A Canary that does not exist is told at once; later, a server that is away for a while is waited for.
-  let view: RolloutView | undefined = await look(cluster, name);
+  let view = await look(cluster, name);
+  let answered = performance.now();
   for (;;) {
-    if (view !== undefined) await show(view);
+    await show(view);
     if (once) return;
     await sleep(pace);
-    view = await look(cluster, name).catch((error: unknown) => {
-      if (isTransient(error)) return undefined;
-      throw error;
+    const known: RolloutView = view;
+    view = await look(cluster, name).catch((error: unknown): RolloutView => {
+      if (!isTransient(error)) throw error;
+      return { ...known, now: Date.now(), unanswered: performance.now() - answered };
     });
+    if (view.unanswered === undefined) answered = performance.now();
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Event } from "../../api/core.ts";
+import { compareVersions } from "../../kube/resource-version.ts";
 import { paint } from "../output/colour.ts";
 import { ageOf } from "../output/duration.ts";
 import type { Row } from "../output/table.ts";
@@ -22,9 +23,13 @@ export function eventRow(event: Event, withNamespace: boolean, now: number): Row
   ];
 }
 
-/** Events in the order in which they last happened. */
+/** Events in the order in which they last happened; of one second, for they tell no more, in the order of their writes. */
 export function inOrder(events: readonly Event[]): readonly Event[] {
-  return events.toSorted((a, b) => Date.parse(timeOf(a) ?? "") - Date.parse(timeOf(b) ?? ""));
+  return events.toSorted(
+    (a, b) =>
+      Date.parse(timeOf(a) ?? "") - Date.parse(timeOf(b) ?? "") ||
+      compareVersions(a.metadata.resourceVersion, b.metadata.resourceVersion),
+  );
 }
 
 function timeOf({ lastTimestamp, eventTime, firstTimestamp, metadata }: Event): string | undefined {
