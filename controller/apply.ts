@@ -183,21 +183,18 @@ async function rollBackRoutes(
   ]);
 }
 
-/** Replaces the status of the version that was decided on: a newer one is another decision's. */
+/**
+ * Replaces the status of the version that was decided on: a newer one is another decision's. Content and version are of
+ * one object: the snapshot may have an older one by now, whose status would take the newer one's place.
+ */
 async function store(
   { subject, last, decision, spec, judgement }: Task,
   options: ApplyOptions,
 ): Promise<void> {
-  const { canary, snapshot } = subject;
-  const present = snapshot.get(CanaryKind, canary.namespace, canary.name) ?? canary.object;
-  const { resourceVersion } = canary.object.metadata;
-  const object = {
-    ...present,
-    metadata: { ...present.metadata, ...(resourceVersion !== undefined && { resourceVersion }) },
-  };
+  const { canary } = subject;
   const { next, notice } = decision;
   const stored = await storeStatus(
-    object,
+    canary.object,
     { last, next, wanted: wantedTraffic(next, spec), notice, judgement },
     options,
   );

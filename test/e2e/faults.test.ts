@@ -12,12 +12,16 @@ import {
 import { startTestController, type TestController } from "../../controller/testing/process.ts";
 import { createClient } from "../../kube/client.ts";
 import type { Client, Informers } from "../../kube/contract.ts";
+import { createPatchStatus } from "../../kube/patch-status.ts";
 import { recordHistory } from "../soak/crash/history.ts";
 import { brokenInvariants } from "../soak/crash/invariants.ts";
 import { kinds } from "../soak/crash/kinds.ts";
 import { type Asked, type Fault, type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 
 const seed = Number(process.env.FAIRLEAD_SEED ?? 77);
+/** The goals have five minutes and 10,000 conflicts; here, as much as a suite has time for. */
+const outage = Number(process.env.FAIRLEAD_OUTAGE_SECONDS ?? 4) * 1000;
+const conflictsWanted = Number(process.env.FAIRLEAD_CONFLICTS ?? 500);
 const interval = 1000;
 
 let cluster: TestCluster;
@@ -83,7 +87,6 @@ test("3.2 down: nothing is written, traffic stays, each object is asked for at m
   await waitFor(cluster, name, ({ status }) => status?.canaryWeight === 20);
   proxy.fault(() => ({ kind: "cut" }));
   const before = await cluster.client.get(CanaryKind, "default", name);
-  const outage = 4000;
   await new Promise((resolve) => setTimeout(resolve, outage));
   expect(proxy.asked.some(({ passed }) => passed)).toBe(false);
   const after = await cluster.client.get(CanaryKind, "default", name);
@@ -91,6 +94,21 @@ test("3.2 down: nothing is written, traffic stays, each object is asked for at m
   const tries = Map.groupBy(proxy.asked.filter(isWrite), ({ method, path }) => `${method} ${path}`);
   // Backing off from 0.2 s: at most one a second on the whole, after the first.
   for (const [path, { length }] of tries) expect(length, path).toBeLessThanOrEqual(outage / 1000 + 4);
+  proxy.fault();
+  await waitFor(cluster, name, ({ status }) => (status?.canaryWeight ?? 0) > 20, 10_000);
+  await waitFor(cluster, name, ({ status }) => status?.phase === "Succeeded");
+});
+
+test("3.2 each answer takes 30 s: no step is taken on what was not read, and it goes on within 10 s", async () => {
+  const name = await atRest([20, 40, 60, 80]);
+  await release(name);
+  await waitFor(cluster, name, ({ status }) => status?.canaryWeight === 20);
+  proxy.fault(({ isWatch }) => (isWatch ? undefined : { kind: "delay", delay: 30_000 }));
+  const before = await cluster.client.get(CanaryKind, "default", name);
+  await new Promise((resolve) => setTimeout(resolve, outage));
+  const after = await cluster.client.get(CanaryKind, "default", name);
+  // What was under way when the answers became slow may still have got there.
+  expect(after?.status?.canaryWeight).toBe(before?.status?.canaryWeight);
   proxy.fault();
   await waitFor(cluster, name, ({ status }) => (status?.canaryWeight ?? 0) > 20, 10_000);
   await waitFor(cluster, name, ({ status }) => status?.phase === "Succeeded");
@@ -113,13 +131,70 @@ test("3.2 every third write is a conflict", () =>
     isWrite(asked) && asked.number % 3 === 2 ? { kind: "refuse", status: 409 } : undefined,
   ));
 
+test("3.2 of updates that meet conflicts none is lost", { timeout: 600_000 }, async () => {
+  const name = await atRest();
+  let refused = 0;
+  proxy.fault((asked, random) => {
+    if (!isWrite(asked) || random() >= 1 / 3) return undefined;
+    refused++;
+    return { kind: "refuse", status: 409 };
+  });
+  // Two writers of the status; the rest of the conflicts are those that they make each other.
+  const patchStatus = createPatchStatus(client);
+  const counts = [0, 0];
+  const write = async (writer: number) => {
+    while (refused < conflictsWanted) {
+      await patchStatus(CanaryKind, { namespace: "default", name }, ({ status }) => {
+        const { trackedConfigs = {}, ...rest } = status ?? { phase: "" };
+        const count = Number(trackedConfigs?.[`writer-${writer}`] ?? 0) + 1;
+        return { ...rest, trackedConfigs: { ...trackedConfigs, [`writer-${writer}`]: String(count) } };
+      });
+      counts[writer] = (counts[writer] ?? 0) + 1;
+    }
+  };
+  await Promise.all([write(0), write(1)]);
+  const { status } = (await cluster.client.get(CanaryKind, "default", name)) ?? {};
+  expect([0, 1].map((writer) => Number(status?.trackedConfigs?.[`writer-${writer}`]))).toEqual(counts);
+});
+
 test("3.2 each answer takes half a second", () =>
   rolloutUnder(({ isWatch }) => (isWatch ? undefined : { kind: "delay", delay: 500 }), 60_000));
+
+test("3.3 watches on which only bookmarks come are not listed anew", async () => {
+  const name = await atRest();
+  proxy.fault(({ isWatch }) => (isWatch ? { kind: "bookmarks" } : undefined));
+  // Two lives of a watch: each goes on from the last bookmark.
+  await new Promise((resolve) => setTimeout(resolve, 5000));
+  const lists = proxy.asked.filter(({ method, isWatch }) => method === "GET" && !isWatch);
+  expect(lists.map(({ path }) => path)).toEqual([]);
+  expect(proxy.asked.filter(({ isWatch }) => isWatch).length).toBeGreaterThan(10);
+  proxy.fault();
+  await release(name);
+  await waitFor(cluster, name, ({ status }) => status?.phase === "Succeeded", 30_000);
+});
 
 test("3.3 every second watch is told 410 Gone", () =>
   rolloutUnder(({ isWatch, number }) =>
     isWatch && number % 2 === 0 ? { kind: "refuse", status: 410 } : undefined,
   ));
+
+test("3.3 after one 410 each resource is listed once", async () => {
+  const name = await atRest([20, 60]);
+  const told = new Set<string>();
+  proxy.fault(({ isWatch, path }) => {
+    if (!isWatch || told.has(path)) return undefined;
+    told.add(path);
+    return { kind: "refuse", status: 410 };
+  });
+  await release(name);
+  await waitFor(cluster, name, ({ status }) => status?.phase === "Succeeded", 30_000);
+  const lists = proxy.asked.filter(
+    ({ method, isWatch, path }) => method === "GET" && !isWatch && told.has(path),
+  );
+  const counts = Map.groupBy(lists, ({ path }) => path);
+  expect(counts.size).toBeGreaterThan(3);
+  for (const [path, { length }] of counts) expect(length, path).toBe(1);
+});
 
 test("3.3 watches fall silent", () =>
   rolloutUnder(({ isWatch, number }) => (isWatch && number < 40 ? { kind: "silence" } : undefined)));

@@ -1,9 +1,9 @@
-/** A/B testing, blue/green, mirroring and session affinity on real Envoys, by what a client in the mesh observes. */
+/** A/B testing, blue/green, mirroring, session affinity and a release by HTTPRoute on real Envoys, by what a client in the mesh observes. */
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { CanaryAnalysis, CanaryStatus } from "../../api/generated/canaries.ts";
-import { CanaryKind } from "../../api/kinds.ts";
+import type { CanaryAnalysis, CanarySpec, CanaryStatus } from "../../api/generated/canaries.ts";
+import { CanaryKind, HTTPRouteKind, VirtualServiceKind } from "../../api/kinds.ts";
 import type { UnreadObject } from "../../api/resource.ts";
 import * as manifests from "../../cli/demo/manifests.ts";
 import { apply } from "../../cli/demo/release.ts";
@@ -23,6 +23,18 @@ const strategies: Readonly<Record<string, CanaryAnalysis>> = {
   "blue-green": { ...plan, iterations: 2 },
   mirror: { ...plan, iterations: 2, mirror: true },
   sticky: { ...plan, stepWeights: [30, 60], sessionAffinity: { cookieName: "release", path: "/" } },
+  "by-http-route": { ...plan, stepWeights: [30, 60] },
+};
+/** What of their specs differs besides. */
+const others: Readonly<Record<string, Partial<CanarySpec>>> = {
+  "by-http-route": {
+    provider: "gatewayapi:v1",
+    service: {
+      ...{ port: 80, targetPort: 8080, portName: "http" },
+      // For callers in the mesh: the route's parent is the Service itself.
+      gatewayRefs: [{ group: "", kind: "Service", name: "by-http-route" }],
+    },
+  },
 };
 
 interface Answer {
@@ -115,6 +127,7 @@ describe.skipIf(skipped !== undefined)("what clients see of a release", () => {
         targetRef: { apiVersion: "apps/v1", kind: "Deployment", name },
         service: { port: 80, targetPort: 8080, portName: "http" },
         analysis,
+        ...others[name],
       },
     };
   }
@@ -235,6 +248,33 @@ describe.skipIf(skipped !== undefined)("what clients see of a release", () => {
       },
     );
     await succeeded("mirror");
+  });
+
+  test.concurrent("an HTTPRoute of the Gateway API: the new version's share is the weight, and there is no VirtualService", async () => {
+    const name = "by-http-route";
+    for (const weight of [30, 60]) {
+      await holdAt(
+        name,
+        ({ canaryWeight }) => canaryWeight === weight,
+        async () => {
+          const route = await world.client.get(HTTPRouteKind, namespace, name);
+          expect(route?.spec.rules?.[0]?.backendRefs?.map((backend) => backend.weight)).toEqual([
+            100 - weight,
+            weight,
+          ]);
+          const share = async () => {
+            const answers: Answer[] = [];
+            for (let left = 200; left > 0; left--) answers.push(await ask(name));
+            expect(answers.every(({ status }) => status === 200)).toBe(true);
+            return answers.filter(({ version }) => version === "2").length / 2;
+          };
+          // Four standard deviations of 200 draws.
+          await follows("the share", async () => Math.abs((await share()) - weight) < 14);
+        },
+      );
+    }
+    await succeeded(name);
+    expect(await world.client.get(VirtualServiceKind, namespace, name)).toBeUndefined();
   });
 
   test.concurrent("session affinity: a user stays, and the share of users is the weight", async () => {

@@ -29,6 +29,8 @@ export type Harm =
   | { readonly kind: "silence" }
   /** A watch of which each event comes twice. */
   | { readonly kind: "repeat" }
+  /** A watch of which only the bookmarks come. */
+  | { readonly kind: "bookmarks" }
   /** A watch that breaks after so many events; the one it breaks at is lost. */
   | { readonly kind: "break"; readonly events: number };
 
@@ -158,6 +160,7 @@ async function passEvents(
         response.destroy();
         return;
       }
+      if (harm.kind === "bookmarks" && !/"type":\s*"BOOKMARK"/.test(line)) continue;
       response.write(`${line}\n`);
       if (harm.kind === "repeat") response.write(`${line}\n`);
     }
