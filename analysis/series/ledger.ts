@@ -33,12 +33,17 @@ export interface Ledger {
   stored(most: number): StoredLedger;
 }
 
-interface Series extends Base {
+/** Written anew by each window: what lived for a second only would be costly to collect. */
+interface Series {
   /** In storage. */
   readonly name: string;
-  readonly source: Window["source"];
-  readonly at: number;
-  readonly seq: number;
+  source: Window["source"];
+  at: number;
+  seq: number;
+  requests: number;
+  failed: number;
+  readonly buckets: number[];
+  rescues: Rescues;
 }
 
 /** What a series counts from. */
@@ -54,6 +59,7 @@ interface Base {
 const sameStart = 5_000;
 /** Series not heard of for this long are forgotten. */
 const forgetAfter = 600_000;
+const forgetEvery = 60_000;
 const mostSeries = 20_000;
 
 /**
@@ -68,6 +74,7 @@ export function createLedger(since: number, stored: StoredLedger = {}): Ledger {
   const series = new Map<string, Series>();
   const sources = new Map<string, Process>();
   const restored = new Map(Object.entries(stored));
+  let forgotAt = Number.NEGATIVE_INFINITY;
   return {
     take(window) {
       if (!isWindow(window)) return undefined;
@@ -83,23 +90,18 @@ export function createLedger(since: number, stored: StoredLedger = {}): Ledger {
       if (firstSeen === undefined) sources.set(source.proxy, { source, at: window.at });
       const before = continued(known, window) ?? baseOf(window, restored.get(name), firstSeen, since);
       restored.delete(name);
-      series.delete(key);
-      series.set(key, {
-        name,
-        source,
-        at: window.at,
-        seq: window.seq,
-        requests: window.requests,
-        failed: window.failed,
-        buckets: window.buckets,
-        rescues: rescuesOf(window),
-      });
-      if (series.size > mostSeries || series.size % 256 === 0) forget(series, sources, window.at);
-      return before === undefined ? undefined : growthOf(before, window);
+      const growth = before && growthOf(before, window);
+      if (known === undefined) series.set(key, seriesOf(name, window));
+      else rewrite(known, window);
+      if (series.size > mostSeries || Math.abs(window.at - forgotAt) > forgetEvery) {
+        forgotAt = window.at;
+        forget(series, sources, window.at);
+      }
+      return growth;
     },
     stored(most) {
       const newest = new Map<string, readonly [number, number]>();
-      for (const { name, requests, failed } of [...series.values()].reverse()) {
+      for (const { name, requests, failed } of newestFirst(series.values())) {
         if (newest.size >= most) break;
         if (!newest.has(name)) newest.set(name, [requests, failed]);
       }
@@ -129,8 +131,26 @@ function continued(known: Series | undefined, { source, requests, failed }: Wind
   return { requests: known.requests, failed: known.failed, buckets: undefined, rescues: known.rescues };
 }
 
+const noRescues: Rescues = { rescued: 0, notRescued: 0 };
+
 function rescuesOf({ rescued = 0, notRescued = 0 }: Window): Rescues {
-  return { rescued, notRescued };
+  return rescued === 0 && notRescued === 0 ? noRescues : { rescued, notRescued };
+}
+
+function seriesOf(name: string, window: Window): Series {
+  const { source, at, seq, requests, failed, buckets } = window;
+  return { name, source, at, seq, requests, failed, buckets: [...buckets], rescues: rescuesOf(window) };
+}
+
+function rewrite(series: Series, window: Window): void {
+  series.source = window.source;
+  series.at = window.at;
+  series.seq = window.seq;
+  series.requests = window.requests;
+  series.failed = window.failed;
+  series.buckets.length = window.buckets.length;
+  for (const [bucket, count] of window.buckets.entries()) series.buckets[bucket] = count;
+  series.rescues = rescuesOf(window);
 }
 
 function isNewer(window: Window, known: Series): boolean {
@@ -157,7 +177,7 @@ function baseOf(
         requests: 0,
         failed: 0,
         buckets: window.buckets.map(() => 0),
-        rescues: { rescued: 0, notRescued: 0 },
+        rescues: noRescues,
       }
     : undefined;
 }
@@ -196,10 +216,16 @@ function bucketsBetween(before: readonly number[], now: readonly number[]): read
   return grown;
 }
 
+function newestFirst(series: Iterable<Series>): Series[] {
+  return [...series].reverse().sort((a, b) => b.at - a.at);
+}
+
+/** Drops what was silent for long, and of more than {@link mostSeries} the oldest tenth. */
 function forget(series: Map<string, Series>, sources: Map<string, Process>, now: number): void {
-  for (const [key, { at }] of series) {
-    if (series.size <= mostSeries && now - at < forgetAfter) break;
-    series.delete(key);
+  for (const [key, { at }] of series) if (now - at >= forgetAfter) series.delete(key);
+  if (series.size > mostSeries) {
+    const oldest = newestFirst(series.values())[Math.floor(mostSeries * 0.9)]?.at ?? now;
+    for (const [key, { at }] of series) if (at <= oldest) series.delete(key);
   }
   if (sources.size > mostSeries) sources.clear();
 }

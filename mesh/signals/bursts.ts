@@ -20,8 +20,7 @@ interface Handle {
  */
 export class Bursts {
   /** Held connections by the burst that reads them again. */
-  private readonly slots: Socket[][] = Array.from({ length: pause + 2 }, () => []);
-  private readonly held = new WeakSet<Socket>();
+  private readonly slots: HeldConnection[][] = Array.from({ length: pause + 2 }, () => []);
   private burst = 0;
   /** Whether what is read now was waiting for the burst. */
   private reading = false;
@@ -31,15 +30,17 @@ export class Bursts {
     this.timer = setInterval(() => this.next(), burstEvery).unref();
   }
 
-  /** Reads no more from a connection until its next report is due. */
-  hold(socket: Socket): void {
-    if (this.held.has(socket)) return;
-    const handle = handleOf(socket);
-    if (handle === undefined) return;
-    handle.readStop();
-    this.held.add(socket);
-    // One that came between bursts is late by a little: it shall wait for the burst after its next.
-    this.slots[(this.burst + (this.reading ? pause : pause + 1)) % this.slots.length]?.push(socket);
+  /** What a connection is held by: until its next report is due it is not read any more. */
+  holdOf(socket: Socket): () => void {
+    const connection: HeldConnection = { socket, held: false };
+    return () => {
+      const handle = handleOf(socket);
+      if (connection.held || handle === undefined) return;
+      handle.readStop();
+      connection.held = true;
+      // One that came between bursts is late by a little: it shall wait for the burst after its next.
+      this.slots[(this.burst + (this.reading ? pause : pause + 1)) % this.slots.length]?.push(connection);
+    };
   }
 
   close(): void {
@@ -48,16 +49,23 @@ export class Bursts {
 
   private next(): void {
     this.burst += 1;
-    for (const socket of this.slots[this.burst % this.slots.length]?.splice(0) ?? []) {
-      this.held.delete(socket);
-      if (!socket.destroyed) handleOf(socket)?.readStart();
+    const due = this.slots[this.burst % this.slots.length] ?? [];
+    for (const connection of due) {
+      connection.held = false;
+      if (!connection.socket.destroyed) handleOf(connection.socket)?.readStart();
     }
+    due.length = 0;
     this.reading = true;
     // Comes after the event loop has read what is there.
     setImmediate(() => {
       this.reading = false;
     });
   }
+}
+
+interface HeldConnection {
+  readonly socket: Socket;
+  held: boolean;
 }
 
 /** Node has no public way to hold a socket; should a version of it lack this one, each report is read as it comes. */

@@ -8,6 +8,7 @@ export interface Post {
 const longestHead = 16_384;
 const longestBody = 4_194_304;
 
+const empty = Buffer.alloc(0);
 const headEnd = Buffer.from("\r\n\r\n");
 const lineEnd = 2;
 /** Digits of a chunk's size. */
@@ -30,7 +31,7 @@ interface Head {
  */
 export class PostReader {
   private readonly nodeHeader: string;
-  private pending: Buffer = Buffer.alloc(0);
+  private pending: Buffer = empty;
   /** That of the request before: a proxy sends the same one each time. */
   private known: Head | undefined;
 
@@ -69,7 +70,7 @@ export class PostReader {
     const start = end + headEnd.length;
     const body = length === "chunked" ? readChunks(pending, start) : readLength(pending, start, length);
     if (body === undefined) return undefined;
-    this.pending = pending.subarray(body.end);
+    this.pending = body.end < pending.length ? pending.subarray(body.end) : empty;
     return { node, body: body.bytes };
   }
 
@@ -149,5 +150,3 @@ function hexDigit(byte: number): number | undefined {
 function isLineEnd(buffer: Buffer, position: number): boolean {
   return buffer[position] === 13 && buffer[position + 1] === 10;
 }
-
-const empty = Buffer.alloc(0);

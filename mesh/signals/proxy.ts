@@ -16,7 +16,7 @@ export interface Totals {
   failed: number;
   connections: number;
   /** Index in `answerKinds` → requests. */
-  answers: ReadonlyMap<number, number>;
+  readonly answers: Map<number, number>;
   readonly buckets: number[];
 }
 
@@ -121,6 +121,7 @@ export class ProxyCounts {
     for (const [kind, count] of now.answers) {
       const more = since(totals.answers.get(kind) ?? 0, count);
       if (more > 0) answers.push([kind, more]);
+      totals.answers.set(kind, count);
     }
     const growth: Growth = {
       key,
@@ -133,7 +134,6 @@ export class ProxyCounts {
     totals.requests = now.requests;
     totals.failed = now.failed;
     totals.connections = now.connections;
-    totals.answers = now.answers;
     now.latencies?.forEach((count, index) => {
       if (count > 0) totals.buckets[index] = (totals.buckets[index] ?? 0) + count;
     });

@@ -103,6 +103,7 @@ function readConnection(
   { collector, admit, logger }: ReportServerOptions,
 ): void {
   const reader = new PostReader(nodeHeader);
+  const hold = bursts.holdOf(socket);
   const reporter = reporterOf(socket);
   let admitted: { readonly node: string; readonly workload: ReportingWorkload | undefined } | undefined;
   /** Why a report is refused; undefined where it was taken. */
@@ -131,7 +132,7 @@ function readConnection(
         socket.end(refusal);
         return;
       }
-      if (reader.idle) bursts.hold(socket);
+      if (reader.idle) hold();
     } catch (error) {
       logger.warn({ err: error, peer: reporter.address }, "a proxy's report could not be read");
       socket.destroy();
