@@ -2,7 +2,8 @@
 import { Agent, request } from "node:http";
 import { type ClientHttp2Session, connect } from "node:http2";
 
-export type Protocol = "http/1.1" | "h2";
+export const protocols = ["http/1.1", "h2"] as const;
+export type Protocol = (typeof protocols)[number];
 
 export interface Loaded {
   readonly sent: number;

@@ -5,9 +5,11 @@ import { until } from "../../cli/demo/release.ts";
 import { startWorld } from "../../cli/demo/world.ts";
 import { discoverKind } from "../../kube/discovery.ts";
 import { readShieldStatistic } from "../../mesh/signals/shield.ts";
+import { load, protocols } from "./load.ts";
 import type { Mode } from "./modes.ts";
 import {
   canaryHost,
+  hosts,
   keyPrefix,
   namespace,
   objects,
@@ -61,6 +63,12 @@ export async function startShop() {
         return { workers: count, ip, pod: pod?.metadata.name ?? "", attempts: () => attemptsAt(ip) };
       }),
     );
+    for (const { ip } of callers)
+      for (const host of Object.values(hosts))
+        for (const protocol of protocols)
+          await until(`answers of ${host} over ${protocol}`, 60, async () =>
+            (await load(ip, `${host}.${namespace}`, protocol, 50)).failed === 0 ? true : undefined,
+          );
     const canaryIps = canary.map(({ status }) => status?.podIP ?? "");
     const controls = canaryIps.map((ip) => `http://${applicationAddress(ip)}:8090`);
 

@@ -83,7 +83,7 @@ function readHeader(line: string): readonly [string, string] {
 
 /** For people: a line a fact, what is not there left out. */
 function wordExplanation(explained: Explanation): string {
-  const { weights, endpoints, retries, directResponse, redirect, rewrite, mirrors, fault, timeout } =
+  const { weights, endpoints, retries, directResponse, redirect, rewrite, shield, mirrors, fault, timeout } =
     explained;
   const percent = (share: number) => `${Number((share * 100).toFixed(4))} %`;
   const rows: readonly (readonly [string, string | null])[] = [
@@ -101,6 +101,11 @@ function wordExplanation(explained: Explanation): string {
     ["redirect", redirect && `${redirect.status} to ${redirect.location}`],
     ["rewritten to", rewrite && `${rewrite.authority} ${rewrite.path}`],
     ["timeout", timeout === null ? null : `${timeout} ms`],
+    [
+      "shield",
+      shield &&
+        `what ${shield.cluster} fails, or does not answer in ${shield.hangAfter} ms, is answered by ${shield.rescuedBy}`,
+    ],
     ["retries", retries && `${retries.attempts} on ${retries.on}`],
     ...mirrors.map(({ cluster, share }) => ["copied to", `${cluster} ${percent(share)}`] as const),
     ["delay", fault?.delay ? `${fault.delay.milliseconds} ms for ${percent(fault.delay.share)}` : null],

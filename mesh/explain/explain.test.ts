@@ -1,11 +1,23 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
+import { parseAllDocuments } from "yaml";
+import type { KubeObject } from "../../api/resource.ts";
 import { ListenerSchema } from "../../envoy/generated/envoy/config/listener/v3/listener_pb.js";
 import { RedirectActionSchema } from "../../envoy/generated/envoy/config/route/v3/route_components_pb.js";
 import { RouteConfigurationSchema } from "../../envoy/generated/envoy/config/route/v3/route_pb.js";
+import { snapshotOf } from "../../kube/snapshot.ts";
+import { createBuilder } from "../build/builder.ts";
+import { noPolicies } from "../build/workload-filters.ts";
+import { defaultSettings } from "../model/model.ts";
+import { readNode } from "../model/proxy.ts";
+import { createTranslator } from "../translate/translate.ts";
+import { explain } from "./explain.ts";
 import { type Connection, filterChainFor } from "./filter-chain.ts";
 import { explainRedirect } from "./redirect.ts";
 import { authorityOf, requestOf } from "./request.ts";
+import { resourcesOf } from "./resources.ts";
 import { substitute } from "./rewrite.ts";
 import { virtualHostFor } from "./virtual-host.ts";
 
@@ -129,4 +141,54 @@ test("a URL is the request that it means", () => {
   expect(authorityOf(requestOf("http://shop:8080/"))).toBe("shop:8080");
   expect(() => requestOf("tcp://db")).toThrow("names no port");
   expect(() => requestOf("ftp://db/")).toThrow("is no URL of the form");
+});
+
+describe("a shielded route", () => {
+  const wayOf = (weight: number, method: string) => {
+    const path = join(import.meta.dirname, "../testdata/shield.in.yaml");
+    const [node, ...objects] = parseAllDocuments(
+      readFileSync(path, "utf8")
+        .replaceAll("weight: 80", `weight: ${100 - weight}`)
+        .replaceAll("weight: 20", `weight: ${weight}`),
+    ).map((document): unknown => document.toJS());
+    const proxy = readNode(node as Parameters<typeof readNode>[0]);
+    if ("refused" in proxy) throw new Error(proxy.refused);
+    const telemetry = {
+      inboundAccessLogs: () => [],
+      outboundAccessLogs: () => [],
+      upstreamAttemptLogs: () => [],
+    };
+    const { model } = createTranslator(defaultSettings)(snapshotOf(objects as KubeObject[]));
+    const resources = resourcesOf(
+      createBuilder({ policyFilters: () => noPolicies, telemetry }).viewOf(model, proxy),
+    );
+    const [listener] = resources.listeners.filter(
+      ({ name }) => name.includes("http_proxy") || name.endsWith("_15080"),
+    );
+    if (listener === undefined)
+      throw new Error(`no HTTP proxy in ${resources.listeners.map(({ name }) => name)}`);
+    const arrival = { listener, destination: plain.destination, source: plain.source, how: "asked" };
+    return explain(resources, arrival, requestOf("http://shop/", { method, headers: [], tls: "plaintext" }));
+  };
+  const [primary, canary] = ["shop-primary", "shop-canary"].map(
+    (name) => `outbound|80||${name}.demo.svc.cluster.local`,
+  );
+
+  test("tells the canary's share by the runtime key, and who answers for it", () => {
+    const { weights, shield, reason, cluster } = wayOf(20, "GET");
+    expect(weights.map((entry) => [entry.cluster, entry.share])).toEqual([
+      [primary, 0.8],
+      [canary, 0.2],
+    ]);
+    expect(shield).toEqual({ cluster: canary, share: 0.2, rescuedBy: primary, hangAfter: 300 });
+    expect(cluster).toBe(primary);
+    expect(reason).toContain(`failures of ${canary} answered by ${primary}`);
+  });
+
+  test("is none for other methods, and at weight 0", () => {
+    expect(wayOf(20, "POST")).toMatchObject({ shield: null, cluster: primary });
+    const none = wayOf(0, "GET");
+    expect(none).toMatchObject({ shield: null, cluster: primary });
+    expect(none.reason).toContain("takes 0 % of the requests");
+  });
 });

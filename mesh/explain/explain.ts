@@ -17,6 +17,7 @@ import { authorityOf, type RouteRequest } from "./request.ts";
 import type { ProxyResources } from "./resources.ts";
 import { chooseRoute, explainAction } from "./route.ts";
 import type { RoutedRequest } from "./route-match.ts";
+import { explainShield } from "./shield.ts";
 import { virtualHostFor } from "./virtual-host.ts";
 
 /** A connection that has come to a listener. */
@@ -110,25 +111,36 @@ function explainHttp(
   const host = virtualHostFor(table, routed.authority);
   if (host === undefined)
     return { ...inTable, reason: `${how}; no virtual host is named \`${routed.authority}\`: 404` };
-  const { route, skipped } = chooseRoute(host, routed);
+  const { route, shielded, skipped } = chooseRoute(host, routed, resources);
   const inHost = { ...inTable, virtualHost: host.name };
   const before = skipped.length === 0 ? "" : ` (before it: ${skipped.join("; ")})`;
   if (route === undefined)
     return { ...inHost, reason: `${how}; no route of the virtual host fits: 404${before}` };
-  const found = explainAction(route, routed, resources);
+  const action = explainAction(route, routed, resources);
+  const found =
+    shielded === undefined ? action : { ...action, ...explainShield(shielded, action, resources) };
   const isRewritten = found.rewrite?.path !== request.path || found.rewrite.authority !== routed.authority;
   const rewrite = isRewritten ? (found.rewrite ?? null) : null;
   const done = { ...inHost, route: route.name, ...found, rewrite };
   return { ...done, reason: `${how}; ${outcome(done)}${before}` };
 }
 
-function outcome({ directResponse, redirect, cluster, weights, route, virtualHost }: Explanation): string {
+function outcome({
+  directResponse,
+  redirect,
+  cluster,
+  weights,
+  shield,
+  route,
+  virtualHost,
+}: Explanation): string {
   const by = `by route \`${route}\` of \`${virtualHost}\``;
   if (directResponse !== null) return `answered ${directResponse.status} ${by}`;
   if (redirect !== null) return `sent elsewhere (${redirect.status}) ${by}`;
   if (cluster === null) return `no cluster takes it ${by}: 503`;
   const split = weights.filter(({ share }) => share > 0);
-  return split.length > 1 ? `split among ${split.length} clusters ${by}` : `to ${cluster} ${by}`;
+  const way = split.length > 1 ? `split among ${split.length} clusters ${by}` : `to ${cluster} ${by}`;
+  return shield === null ? way : `${way}, failures of ${shield.cluster} answered by ${shield.rescuedBy}`;
 }
 
 function withEndpoints(resources: ProxyResources, destination: Address, found: Explanation): Explanation {

@@ -20,6 +20,8 @@ export interface Explanation {
   readonly redirect: { readonly status: number; readonly location: string } | null;
   /** What the upstream sees instead of what was sent; null where nothing is rewritten. */
   readonly rewrite: { readonly authority: string; readonly path: string } | null;
+  /** Whose failures are answered by another; null: nobody's. */
+  readonly shield: ExplainedShield | null;
   readonly mirrors: readonly { readonly cluster: string; readonly share: number }[];
   readonly fault: ExplainedFault | null;
   /** How it came to this, in one line. */
@@ -48,6 +50,18 @@ export interface ExplainedRetries {
   readonly perTryTimeout: number | null;
 }
 
+/** Of a live canary: its failed answers to requests of such methods are tried once more. */
+export interface ExplainedShield {
+  /** The canary's cluster, which is asked first. */
+  readonly cluster: string;
+  /** Part of the requests that it is asked first, 0-1. */
+  readonly share: number;
+  /** The cluster that is asked where it fails. */
+  readonly rescuedBy: string;
+  /** Milliseconds after which no answer is a failure. */
+  readonly hangAfter: number | null;
+}
+
 export interface ExplainedFault {
   readonly delay: { readonly milliseconds: number; readonly share: number } | null;
   readonly abort: { readonly status: number; readonly grpc: boolean; readonly share: number } | null;
@@ -68,6 +82,7 @@ export const nothing: Explanation = {
   directResponse: null,
   redirect: null,
   rewrite: null,
+  shield: null,
   mirrors: [],
   fault: null,
   reason: "",

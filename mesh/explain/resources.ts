@@ -20,7 +20,7 @@ export interface ProxyResources {
   routes(name: string): RouteConfiguration | undefined;
   cluster(name: string): Cluster | undefined;
   endpoints(name: string): ClusterLoadAssignment | undefined;
-  /** Value of a key of its runtime layer. */
+  /** Value of a key of its runtime layer; of a fraction its numerator, a share of a million. */
   runtime(key: string): number | undefined;
 }
 
@@ -33,8 +33,10 @@ export function resourcesOf({ resources }: View): ProxyResources {
   for (const set of resources.runtime)
     for (const { any } of set.values()) {
       const { layer } = fromBinary(RuntimeSchema, fromBinary(AnySchema, any).value);
-      for (const [key, value] of Object.entries(layer ?? {}))
-        if (typeof value === "number") keys.set(key, value);
+      for (const [key, value] of Object.entries(layer ?? {})) {
+        const number = typeof value === "object" && value !== null ? Reflect.get(value, "numerator") : value;
+        if (typeof number === "number") keys.set(key, number);
+      }
     }
   return {
     listeners,

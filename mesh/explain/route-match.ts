@@ -21,13 +21,12 @@ export interface RoutedRequest {
 /**
  * Why `match` does not fit the request, in a few words; undefined where it fits.
  *
- * @see envoy.config.route.v3.RouteMatch: all parts must fit, the path is compared without its query
+ * @see envoy.config.route.v3.RouteMatch: all parts must fit, the path is compared without its query; which share of the
+ * requests it takes is not looked at
  */
 export function mismatch(match: RouteMatch, request: RoutedRequest): string | undefined {
   const path = pathMismatch(match, request);
   if (path !== undefined) return path;
-  if (match.runtimeFraction !== undefined && fractionOf(match.runtimeFraction.defaultValue) === 0)
-    return "takes 0 % of the requests";
   if (match.grpc !== undefined && !isGrpc(request)) return "is for gRPC";
   for (const header of match.headers)
     if (!matchesHeader(header, request)) return `header \`${header.name}\` does not fit`;

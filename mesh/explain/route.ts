@@ -1,5 +1,5 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import type { Any, Duration } from "@bufbuild/protobuf/wkt";
+import type { Any } from "@bufbuild/protobuf/wkt";
 import type {
   RetryPolicy,
   Route,
@@ -14,19 +14,32 @@ import { explainRedirect } from "./redirect.ts";
 import type { ProxyResources } from "./resources.ts";
 import { matchedLength, rewrittenPath } from "./rewrite.ts";
 import { fractionOf, mismatch, type RoutedRequest, withoutQuery } from "./route-match.ts";
+import { milliseconds, type ShieldedShare, shareOf } from "./shield.ts";
 
-/** The first route that fits, and why those before it did not. */
+/**
+ * The first route that fits, and why those before it did not; and the route before it that takes a share of the requests
+ * for a shield, if one does.
+ */
 export function chooseRoute(
   { routes }: VirtualHost,
   request: RoutedRequest,
-): { readonly route: Route | undefined; readonly skipped: readonly string[] } {
+  resources: ProxyResources,
+): {
+  readonly route: Route | undefined;
+  readonly shielded: ShieldedShare | undefined;
+  readonly skipped: readonly string[];
+} {
   const skipped: string[] = [];
+  let shielded: ShieldedShare | undefined;
   for (const [index, route] of routes.entries()) {
-    const why = route.match === undefined ? "has no match" : mismatch(route.match, request);
-    if (why === undefined) return { route, skipped };
-    skipped.push(`${route.name || `#${index}`}: ${why}`);
+    const share = shareOf(route.match?.runtimeFraction, resources);
+    const fits = route.match === undefined ? "has no match" : mismatch(route.match, request);
+    const why = fits ?? (share === 0 ? "takes 0 % of the requests" : undefined);
+    if (why !== undefined) skipped.push(`${route.name || `#${index}`}: ${why}`);
+    else if (share === undefined) return { route, shielded, skipped };
+    else shielded ??= { route, share };
   }
-  return { route: undefined, skipped };
+  return { route: undefined, shielded, skipped };
 }
 
 /** What a route does with a request. */
@@ -114,8 +127,4 @@ function faultOf(config: Any | undefined): ExplainedFault | null {
         ? { status: status.value, grpc: status.case === "grpcStatus", share: fractionOf(abort?.percentage) }
         : null,
   };
-}
-
-function milliseconds(duration: Duration | undefined): number {
-  return duration === undefined ? 0 : Number(duration.seconds) * 1000 + duration.nanos / 1e6;
 }

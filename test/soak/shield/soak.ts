@@ -1,11 +1,11 @@
-import { type Loaded, load, type Protocol } from "../../../bench/shield/load.ts";
+import { quantile } from "../../../bench/rollback/figures.ts";
+import { type Loaded, load, type Protocol, protocols } from "../../../bench/shield/load.ts";
 import type { Mode } from "../../../bench/shield/modes.ts";
 import { hangAfter, hosts, namespace } from "../../../bench/shield/objects.ts";
 import { type Attempts, type Caller, type Shop, startShop } from "../../../bench/shield/world.ts";
 import { until } from "../../../cli/demo/release.ts";
 import { numberOption, type Soak } from "../soak.ts";
 
-const protocols: readonly Protocol[] = ["http/1.1", "h2"];
 const faults: readonly Exclude<Mode, "healthy">[] = [
   "fails",
   "resets",
@@ -49,7 +49,6 @@ it answers 500, its share of first attempts is measured at weights 1, 20 and 50.
       for (const problem of outcome.problems) say(`  ${problem}`);
     };
     try {
-      await warm(shop);
       for (const fault of faults) {
         await shop.weigh("shielded", faultWeight);
         for (const caller of shop.callers)
@@ -92,15 +91,6 @@ const columns = [
 function table(outcomes: readonly Outcome[]): string[] {
   const line = (cells: readonly (string | number)[]) => `| ${cells.join(" | ")} |`;
   return [line(columns), line(columns.map(() => "---")), ...outcomes.map(({ row }) => line(row))];
-}
-
-async function warm({ callers }: Shop): Promise<void> {
-  for (const { ip } of callers)
-    for (const protocol of protocols)
-      await until(`answers over ${protocol}`, 30, async () => {
-        const { failed } = await load(ip, `${hosts.shielded}.${namespace}`, protocol, 50);
-        return failed === 0 ? true : undefined;
-      });
 }
 
 async function meet(
@@ -206,9 +196,4 @@ function rowOf(
     ((100 * (first + unreached)) / sent).toFixed(2),
     quantile(times, 0.99).toFixed(0),
   ];
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
