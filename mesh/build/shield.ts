@@ -162,8 +162,11 @@ export function shieldedMatch(match: RouteMatch, shield: ShieldedRoute, share: b
   };
 }
 
-/** gRPC's `unavailable` and `deadline-exceeded` count where the answer has no more than its status. */
-const failures = ["5xx", "reset", "connect-failure", "refused-stream", "unavailable", "deadline-exceeded"];
+/** What counts as the canary's failure and Envoy can try again; gRPC's statuses where the answer has no more than that. */
+const failures = [
+  ...["5xx", "reset", "connect-failure", "refused-stream"],
+  ...["unavailable", "deadline-exceeded", "internal", "resource-exhausted"],
+];
 
 /**
  * One more attempt, at the primary and at once: Envoy's usual back-off would have rescues wait. What the route's own

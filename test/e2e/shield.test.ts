@@ -1,5 +1,15 @@
 /** What a shield does for a broken canary's users, and what is counted meanwhile, at a real Envoy. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  Client,
+  credentials,
+  Server as GrpcServer,
+  Metadata,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type sendUnaryData,
+  status,
+} from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type RunMark, runAnnotation, type Shield } from "../../api/annotations.ts";
 import type { UnreadObject } from "../../api/resource.ts";
@@ -7,6 +17,19 @@ import type { Attempt, Cut, Run, Signal, Signals, Window } from "../../api/signa
 import { until } from "../../local/testing/until.ts";
 import { envoyMissing } from "../support/envoy.ts";
 import { type Answer, destinationRule, many, startTraffic, type Traffic } from "./support/traffic.ts";
+
+const bytes = (value: Buffer): Buffer => value;
+const talk = {
+  Say: {
+    path: "/talk.Talk/Say",
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: bytes,
+    requestDeserialize: bytes,
+    responseSerialize: bytes,
+    responseDeserialize: bytes,
+  },
+} as const;
 
 const network = `127.${100 + (process.pid % 50)}`;
 const shield: Shield = { methods: ["GET", "HEAD"], hangAfter: 300 };
@@ -320,6 +343,89 @@ describe.skipIf(envoyMissing !== undefined)("a shield", () => {
     return hosts.find(({ name }) => name === `${hostOf("shop")}:80`)?.routes;
   }
 });
+
+describe.skipIf(envoyMissing !== undefined)(
+  "a shield of gRPC calls whose author says they may be repeated",
+  () => {
+    let world: Traffic;
+    const servers: GrpcServer[] = [];
+    let ofCanary: (call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) => void;
+    let arrived = 0;
+
+    beforeAll(async () => {
+      world = await startTraffic(`127.${40 + (process.pid % 50)}`);
+      for (const app of ["shop-primary", "shop-canary"]) {
+        const ip = await world.pod(app, `${app}-1`, { serves: false });
+        const server = new GrpcServer();
+        server.addService(talk, {
+          Say: (call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) => {
+            if (app === "shop-primary") return answer(null, Buffer.from("primary"));
+            arrived += 1;
+            ofCanary(call, answer);
+          },
+        });
+        await new Promise<void>((resolve, reject) =>
+          server.bindAsync(`${ip}:8080`, ServerCredentials.createInsecure(), (error) =>
+            error ? reject(error) : resolve(),
+          ),
+        );
+        servers.push(server);
+      }
+      for (const service of ["shop", "shop-primary", "shop-canary"])
+        await world.service(service, { name: "grpc", port: 80, targetPort: 8080 });
+      await world.apply(route(100, { shield: { methods: ["POST"], hangAfter: 300 } }));
+    });
+    afterAll(async () => {
+      for (const server of servers) server.forceShutdown();
+      await world?.stop();
+    });
+
+    function say(): Promise<string> {
+      const client = new Client(`${world.caller}:${world.proxyPort}`, credentials.createInsecure(), {
+        "grpc.default_authority": "shop:80",
+      });
+      const { path, requestSerialize, responseDeserialize } = talk.Say;
+      return new Promise((resolve) => {
+        client.makeUnaryRequest(
+          path,
+          requestSerialize,
+          responseDeserialize,
+          Buffer.from("hello"),
+          (error, answer) => {
+            client.close();
+            resolve(error === null ? String(answer) : `status ${error.code}`);
+          },
+        );
+      });
+    }
+
+    test.each([
+      ["is answered by the canary where it is well", undefined, "canary"],
+      ["is rescued from status 14, unavailable", status.UNAVAILABLE, "primary"],
+      ["is rescued from status 4, deadline exceeded", status.DEADLINE_EXCEEDED, "primary"],
+      ["is rescued from status 13, internal", status.INTERNAL, "primary"],
+      ["is rescued from status 8, resource exhausted", status.RESOURCE_EXHAUSTED, "primary"],
+      // No condition of Envoy's names it.
+      ["keeps status 2, unknown", status.UNKNOWN, "status 2"],
+    ] as const)("%s", async (_, code, heard) => {
+      ofCanary = (_call, answer) =>
+        code === undefined ? answer(null, Buffer.from("canary")) : answer({ code, details: "by the test" });
+      const before = arrived;
+      expect(await say()).toBe(heard);
+      expect(arrived).toBe(before + 1);
+    });
+
+    test("is rescued from a call that hangs, and not from a failure after the answer has begun", async () => {
+      ofCanary = () => {};
+      expect(await say()).toBe("primary");
+      ofCanary = (call, answer) => {
+        call.sendMetadata(new Metadata());
+        setTimeout(() => answer({ code: status.UNAVAILABLE, details: "too late" }), 20);
+      };
+      expect(await say()).toBe("status 14");
+    });
+  },
+);
 
 describe.skipIf(envoyMissing !== undefined)("a shield at a proxy without our runtime layer", () => {
   let world: Traffic;
