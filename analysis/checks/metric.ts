@@ -18,7 +18,7 @@ export type Metric =
   | (MetricBase & {
       readonly kind: "signals";
       readonly measure: "request-success-rate" | "request-duration";
-      /** Behind a shield: of the callers' attempts alone. */
+      /** Behind a shield: the callers' attempts count as well. */
       readonly shielded?: true;
     })
   /** From a provider, by a query whose templates are filled in. `whole`: the value is cut to a whole number, as Flagger does for durations. */

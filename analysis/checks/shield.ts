@@ -12,8 +12,8 @@ const leastAnswered: Percent = 50;
 export const shieldLooksBack: Milliseconds = 60_000;
 
 /**
- * Fails where most attempts at the canary failed, or where its attempts stay far below its weight (`missing` says so).
- * No attempt at all tells nothing, and holds.
+ * Fails where most attempts at the canary failed, by its callers' proxies or by its own, or where its attempts stay far
+ * below its weight (`missing` says so). Where the callers tell of no attempt it says nothing, and holds.
  */
 export function checkShield(
   recent: Recent,
@@ -22,23 +22,25 @@ export function checkShield(
   now: number,
 ): Check {
   const range = { min: leastAnswered };
-  const last = recent.span("client", interval, now);
-  const span = last.requests > 0 ? last : recent.span("client", Math.max(interval, shieldLooksBack), now);
-  const { requests, failed } = span;
-  if (missing !== undefined)
-    return {
-      name: shieldCheck,
-      kind: "failed",
-      threshold: `>= ${leastAnswered}`,
-      samples: requests,
-      reason: missing,
-    };
-  if (requests === 0)
+  const spanOf = (side: "client" | "destination") => {
+    const last = recent.span(side, interval, now);
+    return last.requests > 0 ? last : recent.span(side, Math.max(interval, shieldLooksBack), now);
+  };
+  const client = spanOf("client");
+  if (missing !== undefined) {
+    const threshold = `>= ${leastAnswered}`;
+    return { name: shieldCheck, kind: "failed", threshold, samples: client.requests, reason: missing };
+  }
+  if (client.requests === 0)
     return noData(
       shieldCheck,
       range,
       `no values found for metric ${shieldCheck}: no attempt at the canary was reported`,
     );
+  const destination = spanOf("destination");
+  const worse =
+    destination.failed * client.requests > client.failed * destination.requests ? destination : client;
+  const { requests, failed } = worse;
   const check = checkValue(shieldCheck, (100 * (requests - failed)) / requests, range);
   return { ...check, samples: requests, reason: `${failed} of ${requests} attempts at the canary failed` };
 }

@@ -10,26 +10,38 @@ type SignalsMetric = Extract<Metric, { kind: "signals" }>;
 /**
  * A built-in check from the proxies' own counters of the interval that ends at `now`: the percentage of requests
  * without a 5xx answer, or the P99 duration in whole milliseconds. Reads the destination's side, as Flagger's queries
- * do; the callers' where no destination reports, and always behind a shield, where they alone know that an attempt was
- * given up.
+ * do; the callers' where no destination reports. Behind a shield both, and the worse counts: the callers alone know
+ * that an attempt was given up, the destination alone how a gRPC request ended that no shield covers.
  */
 export function checkSignals(metric: SignalsMetric, recent: Recent, now: number): Check {
   const { name, range, interval } = metric;
-  const destination = recent.span("destination", interval, now);
-  const span =
-    destination.requests > 0 && !metric.shielded ? destination : recent.span("client", interval, now);
-  if (span.requests === 0) {
+  const [destination, client] = (["destination", "client"] as const).map((side) =>
+    recent.span(side, interval, now),
+  );
+  const seen = [destination, client].flatMap((span) => (span && span.requests > 0 ? [span] : []));
+  const [first, ...others] = seen.map((span) => checkSpan(metric, span));
+  if (first === undefined) {
     return noData(
       name,
       range,
       `no values found for metric ${name}: no request reached the canary in ${interval / 1000} s`,
     );
   }
+  if (!metric.shielded) return first;
+  const all = [first, ...others];
+  return (
+    all.find(({ kind }) => kind === "failed") ?? all.find(({ kind }) => kind === "inconclusive") ?? first
+  );
+}
+
+function checkSpan(metric: SignalsMetric, span: Span): Check {
+  const { name, range, measure } = metric;
+  const { requests, failed } = span;
   const check =
-    metric.measure === "request-success-rate"
-      ? checkValue(name, (100 * (span.requests - span.failed)) / span.requests, range)
+    measure === "request-success-rate"
+      ? checkValue(name, (100 * (requests - failed)) / requests, range)
       : checkDuration(metric, span);
-  return { ...check, samples: span.requests };
+  return { ...check, samples: requests };
 }
 
 function checkDuration({ name, range }: SignalsMetric, { buckets, latencyKnown }: Span): Check {

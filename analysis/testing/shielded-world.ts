@@ -9,9 +9,10 @@ import type { Random } from "../simulate/random.ts";
 
 /**
  * What ails every attempt at the canary. `none`: nothing; `no endpoint`: the callers' proxies tell of attempts that found
- * no pod; `no trace`: they do not even that.
+ * no pod; `no trace`: they do not even that; `grpc`: calls that no shield covers end with status 14, which only the
+ * canary's own proxy counts as failed.
  */
-export const faults = ["none", "500", "reset", "refused", "hang", "no endpoint", "no trace"] as const;
+export const faults = ["none", "500", "reset", "refused", "hang", "no endpoint", "no trace", "grpc"] as const;
 export type Fault = (typeof faults)[number];
 
 /** What an attempt at the canary leaves: at the caller's proxy, and at the canary's own where it arrives. */
@@ -30,6 +31,7 @@ const traces: Readonly<Record<Exclude<Fault, "no trace">, Trace>> = {
   hang: { caller: "504", own: "0" },
   // The first attempt is the primary's, which answers.
   "no endpoint": { caller: "200" },
+  grpc: { caller: "200", own: "200" },
 };
 const hangAfter = 300;
 const shield = "shield|80||shop-canary.demo.svc.cluster.local";
@@ -115,13 +117,14 @@ export function createShieldedWorld(
       const sent = binomial(random, all, weight / 100);
       const canary = ill === "no trace" ? 0 : sent;
       const { caller, own } = traces[ill === "no trace" ? "none" : ill];
-      const failed = ill === "none" || ill === "no trace" ? 0 : canary;
+      const failed = ["none", "no trace", "grpc"].includes(ill) ? 0 : canary;
+      const ownFailed = ill === "grpc" || own?.startsWith("5") === true ? canary : 0;
       const slow = ill === "hang";
       for (const [name, code, attempt, attempts] of [
         [ill === "no endpoint" ? "shop-primary" : "shop", caller, "1", canary],
         ["shop-primary", "200", "2", ill === "no endpoint" ? 0 : failed],
       ] as const) {
-        if (attempts === 0) continue;
+        if (attempts === 0 || ill === "grpc") continue;
         const flags = code === "0" ? "UF" : "-";
         const told = { ...workload(name), grpc_response_status: "", response_flags: flags };
         const labels = { shield, attempt, ...told };
@@ -146,14 +149,12 @@ export function createShieldedWorld(
       }
       for (const one of series.values()) one.points.push([at, one.total]);
       const told = Array.from({ length: Math.min(canary, 40) }, (_, index) =>
-        attempt("canary", failed > 0, index, 1),
+        attempt("canary", failed > 0 || ownFailed > 0, index, 1),
       );
       return [
         window("canary", "client", canary, failed, slow),
         window("primary", "client", all - canary, 0, false),
-        ...(own === undefined
-          ? []
-          : [window("canary", "destination", canary, own.startsWith("5") ? canary : 0, slow)]),
+        ...(own === undefined ? [] : [window("canary", "destination", canary, ownFailed, slow)]),
         // The rescues arrive there as well.
         window("primary", "destination", all - canary + failed, 0, false),
         ...[attempt("primary", false, 0, 50), ...told].toSorted((a, b) => a.at - b.at),

@@ -23,6 +23,16 @@ test("a method that is not safe may be named, with a word of warning", () => {
   ]);
 });
 
+test("a shield of gRPC that covers no call is warned about", () => {
+  const service = { port: 80, portName: "grpc" };
+  const shielded = (methods: readonly string[]) =>
+    readCanary(
+      canary({ service }, { interval: "10s", threshold: 5, stepWeight: 5, shield: { methods } }),
+    ).problems.map(({ severity, field }) => [severity, field]);
+  expect(shielded(["GET"])).toEqual([["warning", "/spec/analysis/shield"]]);
+  expect(shielded(["POST"])).toEqual([["warning", "/spec/analysis/shield/methods/0"]]);
+});
+
 test("a wait under half the route's timeout will do; a timeout of 0 is none", () => {
   const shield = { interval: "10s", threshold: 5, stepWeight: 5, shield: { hangAfter: "499ms" } };
   expect(readCanary(canary({ service: { port: 80, timeout: "1s" } }, shield)).problems).toEqual([]);

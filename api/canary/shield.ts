@@ -39,6 +39,14 @@ export function readShield(fields: ShieldFields, field: string, scene: ShieldSce
       report,
     ),
   };
+  const { appProtocol = "", portName = "" } = scene.spec.service ?? {};
+  const grpc = [appProtocol, portName].some((name) => /^grpc(-|$)/i.test(name));
+  if (grpc && !shield.methods.includes("POST"))
+    report(
+      field,
+      "covers no call of gRPC, which are all of method `POST`: name it where they are idempotent",
+      "warning",
+    );
   checkHangAfter(shield.hangAfter, below(field, "hangAfter"), scene.spec.service, report);
   return shield;
 }
