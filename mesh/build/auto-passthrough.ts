@@ -47,7 +47,13 @@ export function passagesOf(model: PassageModel, caller: Caller, hosts: readonly 
       (one) =>
         (one.namespace === undefined || one.namespace === namespace) && commonHost(one.host, host) === host,
     );
-    if (!isNamed || outside === true || resolution === "none" || !isVisible(exportTo, caller.namespace))
+    if (
+      !isNamed ||
+      outside === true ||
+      resolution === "none" ||
+      resolution === "dynamic-dns" ||
+      !isVisible(exportTo, caller.namespace)
+    )
       continue;
     const rule = policyFor(model, caller, host, namespace);
     for (const { number, protocol } of service.ports) {

@@ -23,6 +23,7 @@ import { meshProtocols, type Passage } from "./auto-passthrough.ts";
 import { denialLog } from "./denial-log.ts";
 import { gatewayTls } from "./gateway-tls.ts";
 import { httpFilter, httpManager } from "./http-manager.ts";
+import { forwardProxyFilter } from "./plain-clusters.ts";
 import { tcpTo } from "./tcp-proxy.ts";
 import { durationFromMs, fromAds, pipe, socketAddress } from "./values.ts";
 import { type WayTo, waysOf } from "./ways.ts";
@@ -150,7 +151,17 @@ const chooseAgain = httpFilter(
   typed(SetFilterStateSchema, { clearRouteCache: true }),
 );
 
-function http(table: string, { proxy, policies, telemetry }: GatewayContext): Filter {
+const resolving = new WeakMap<Model["services"], boolean>();
+
+/** Whether there are Services of resolution DYNAMIC_DNS. */
+export function resolvesHosts(services: Model["services"]): boolean {
+  const known =
+    resolving.get(services) ?? services.values().some(({ resolution }) => resolution === "dynamic-dns");
+  resolving.set(services, known);
+  return known;
+}
+
+function http(table: string, { model, proxy, policies, telemetry }: GatewayContext): Filter {
   const authenticates = policies.http.some(({ name }) => name === "envoy.filters.http.jwt_authn");
   return httpManager({
     direction: "gateway",
@@ -158,6 +169,7 @@ function http(table: string, { proxy, policies, telemetry }: GatewayContext): Fi
     routes: { case: "rds", value: { routeConfigName: table, configSource: fromAds() } },
     filters: authenticates ? [...policies.http, chooseAgain] : policies.http,
     ...(policies.paths && { paths: policies.paths }),
+    ...(resolvesHosts(model.services) && { lastFilters: [forwardProxyFilter()] }),
     accessLogs: [
       ...telemetry.outboundAccessLogs(proxy.facts),
       ...(policies.http.length > 0 ? [denialLog()] : []),

@@ -8,7 +8,7 @@ import { workloadOf } from "../model/inbound.ts";
 import { type Model, servicesOver } from "../model/model.ts";
 import type { Proxy } from "../model/proxy.ts";
 import { type Passage, passagesOf } from "./auto-passthrough.ts";
-import { buildGatewayListeners } from "./gateway-listener.ts";
+import { buildGatewayListeners, resolvesHosts } from "./gateway-listener.ts";
 import { secretResource } from "./gateway-tls.ts";
 import { blackHole } from "./plain-clusters.ts";
 import { encodeResource, type Resource } from "./resource.ts";
@@ -57,6 +57,7 @@ export function createGatewayBuilder(policyFilters: PolicyFiltersOf, telemetry: 
         policies.http,
         policies.network,
         policies.paths,
+        resolvesHosts(model.services),
         ...(passesByName(model, proxy) ? [model.services, model.endpoints, model.policies] : []),
       ];
       if (before !== undefined && isSameList(before.inputs, inputs)) return before.own;

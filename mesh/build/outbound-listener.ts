@@ -11,7 +11,6 @@ import {
   FilterChainSchema,
 } from "../../envoy/generated/envoy/config/listener/v3/listener_components_pb.js";
 import { type Listener, ListenerSchema } from "../../envoy/generated/envoy/config/listener/v3/listener_pb.js";
-import { FilterConfigSchema as ForwardProxySchema } from "../../envoy/generated/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.js";
 import { HttpInspectorSchema } from "../../envoy/generated/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.js";
 import { TlsInspectorSchema } from "../../envoy/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
 import type { MeshSettings } from "../model/model.ts";
@@ -19,8 +18,8 @@ import { blackHoleCluster, httpProxyRoutes, passthroughCluster } from "../model/
 import type { Proxy } from "../model/proxy.ts";
 import { typed } from "./any.ts";
 import type { ConnectionChain } from "./connection-chains.ts";
-import { httpFilter, httpManager } from "./http-manager.ts";
-import { dnsCache } from "./plain-clusters.ts";
+import { httpManager } from "./http-manager.ts";
+import { forwardProxyFilter } from "./plain-clusters.ts";
 import type { RedirectPort } from "./redirect-ports.ts";
 import { tcpProxy, tcpTo } from "./tcp-proxy.ts";
 import { cidrRange, durationFromMs, fromAds, socketAddress } from "./values.ts";
@@ -83,14 +82,14 @@ export function buildPortListeners(
 function httpPortListener(
   proxy: Proxy,
   telemetry: Telemetry,
-  { address, number, bound }: RedirectPort,
+  { address, number, bound, resolves }: RedirectPort,
 ): Listener {
   return create(ListenerSchema, {
     name: `${address}_${number}`,
     address: socketAddress(address, number),
     ...(!bound && { bindToPort: false }),
     trafficDirection: TrafficDirection.OUTBOUND,
-    filterChains: [{ filters: [outboundHttp(proxy, telemetry, String(number))] }],
+    filterChains: [{ filters: [outboundHttp(proxy, telemetry, String(number), resolves)] }],
   });
 }
 
@@ -160,19 +159,16 @@ function inspectors(
   };
 }
 
-function outboundHttp(proxy: Proxy, telemetry: Telemetry, routes: string): Filter {
+function outboundHttp(proxy: Proxy, telemetry: Telemetry, routes: string, resolves = false): Filter {
   // Without redirection nobody but a name says where undeclared hosts are.
-  const forward = httpFilter(
-    "envoy.filters.http.dynamic_forward_proxy",
-    typed(ForwardProxySchema, { implementationSpecifier: { case: "dnsCacheConfig", value: dnsCache } }),
-  );
+  const byName = resolves || proxy.interception === "NONE";
   return httpManager({
     direction: "outbound",
     statPrefix: `outbound_${routes}`,
     routes: { case: "rds", value: { routeConfigName: routes, configSource: fromAds() } },
     onDemand: proxy.scope === "learned",
     filters: [],
-    lastFilters: proxy.interception === "NONE" ? [forward] : [],
+    lastFilters: byName ? [forwardProxyFilter()] : [],
     accessLogs: telemetry.outboundAccessLogs(proxy.facts).map(butTunnels),
     attemptLogs: telemetry.upstreamAttemptLogs(),
     ...(telemetry.tracing && { tracing: telemetry.tracing }),

@@ -159,7 +159,8 @@ export function createOutboundBuilder() {
         service.resolution === "none" ||
         (subset === undefined && isReachedByPod(service, port)));
     const all = model.endpoints.get(service.host)?.byPort.get(port.number) ?? noEndpoints;
-    const byHost = service.resolution === "none" && interception === "NONE";
+    const byHost =
+      service.resolution === "dynamic-dns" || (service.resolution === "none" && interception === "NONE");
     const reached = { model, caller, rule, service, port, subset, key, policy, all, direct, byHost };
     const cluster = buildCluster(reached);
     const isResolved = service.resolution === "dns" || service.resolution === "dns-round-robin";

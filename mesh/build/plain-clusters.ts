@@ -13,12 +13,14 @@ import {
 } from "../../envoy/generated/envoy/config/core/v3/address_pb.js";
 import { ClusterConfigSchema } from "../../envoy/generated/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.js";
 import { DnsCacheConfigSchema } from "../../envoy/generated/envoy/extensions/common/dynamic_forward_proxy/v3/dns_cache_pb.js";
+import { FilterConfigSchema as ForwardProxySchema } from "../../envoy/generated/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.js";
 import type { ConnectionPool } from "../model/destination-policy.ts";
 import type { InboundPort } from "../model/inbound.ts";
 import { blackHoleCluster, inboundCluster, passthroughCluster } from "../model/names.ts";
 import { type Proxy, sharesLoopback } from "../model/proxy.ts";
 import { isHttp2 } from "../model/service.ts";
 import { typed } from "./any.ts";
+import { httpFilter } from "./http-manager.ts";
 import { httpOptions, upstreamHttp } from "./http-options.ts";
 import { buildConnect, buildLimits } from "./pool.ts";
 import { durationFromMs, pipe, socketAddress } from "./values.ts";
@@ -31,7 +33,7 @@ const connectTimeout = durationFromMs(10_000);
 const limits = { thresholds: [buildLimits({})] };
 
 /** One cache of names for filter and cluster: Envoy wants both to say the same. */
-export const dnsCache = create(DnsCacheConfigSchema, {
+const dnsCache = create(DnsCacheConfigSchema, {
   name: "passthrough",
   dnsLookupFamily: DnsFamily.V4_PREFERRED,
 });
@@ -48,6 +50,14 @@ export function forwardProxyCluster(insecure: boolean) {
       }),
     },
   };
+}
+
+/** Resolves the host of a request to such a cluster before the request goes on; others pass. */
+export function forwardProxyFilter() {
+  return httpFilter(
+    "envoy.filters.http.dynamic_forward_proxy",
+    typed(ForwardProxySchema, { implementationSpecifier: { case: "dnsCacheConfig", value: dnsCache } }),
+  );
 }
 
 /** Answers nothing: connections to it end at once. */

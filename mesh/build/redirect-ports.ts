@@ -24,6 +24,8 @@ export interface RedirectPort {
   readonly chains: readonly ConnectionChain[];
   /** Bound by the proxy itself: a Sidecar says so. Others wait for connections that iptables bring. */
   readonly bound?: true;
+  /** Of `http`: some request's own host may have to be resolved. */
+  readonly resolves?: true;
 }
 
 /** Ports of the proxy itself: no listener for a Service's port of that number. */
@@ -106,6 +108,7 @@ function collect(model: ConnectionModel, caller: Caller, tables: readonly RouteT
     const key = `${port.address}_${port.number}`;
     const present = found.get(key);
     if (present === undefined) found.set(key, port);
+    else if (port.resolves && present.kind === "http") found.set(key, { ...present, resolves: true });
     // Hosts of ServiceEntries without an address share a port by their server names.
     else if (isByName(present) && isByName(port))
       found.set(key, { ...present, chains: [...withoutFallback(present), ...port.chains] });
@@ -117,7 +120,8 @@ function collect(model: ConnectionModel, caller: Caller, tables: readonly RouteT
       const { number, protocol } = port;
       if (reservedPorts.has(number) || protocol === "udp" || isElsewhere(model, service, number)) continue;
       if (isHttp(protocol)) {
-        add({ address: "0.0.0.0", number, kind: "http", chains: [] });
+        const resolves = service.resolution === "dynamic-dns";
+        add({ address: "0.0.0.0", number, kind: "http", chains: [], ...(resolves && { resolves }) });
         continue;
       }
       const kind = protocol === "undeclared" ? "sniffed" : "tcp";

@@ -29,7 +29,7 @@ export interface Service {
    * Set for a ServiceEntry's host: how the addresses behind it are found. `none`: connections go where the client's were
    * bound for; `static`: they are told; `dns`: by names, all their addresses; `dns-round-robin`: one address at a time.
    */
-  readonly resolution?: "none" | "static" | "dns" | "dns-round-robin";
+  readonly resolution?: "none" | "static" | "dns" | "dns-round-robin" | "dynamic-dns";
   /** Outside of the mesh: nobody there speaks mutual TLS. */
   readonly outside?: boolean;
   /** Labels of the WorkloadEntries and pods behind a ServiceEntry's host. */

@@ -108,7 +108,7 @@ function candidatesOf(
   workloadEntries: readonly WorkloadEntry[],
   pods: ReadonlyMap<string, Workload>,
 ): Candidate[] {
-  if (resolution === "none") return [];
+  if (resolution === "none" || resolution === "dynamic-dns") return [];
   if (inline.length > 0) return inline.map((written) => ({ namespace, written, pod: undefined }));
   if (workloads === undefined)
     return resolution === "static" ? [] : [{ namespace, written: { address: host }, pod: undefined }];

@@ -1,7 +1,7 @@
 import type { InlineEndpoint } from "../../api/generated/serviceentries.ts";
 import type { ServiceEntry } from "../../api/kinds.ts";
 import { type Problem, refOf } from "../../api/resource.ts";
-import { protocolOf, type Service } from "../model/service.ts";
+import { isHttp, protocolOf, type Service } from "../model/service.ts";
 import { readExportTo } from "./export-to.ts";
 import { reportOn } from "./problem.ts";
 import { isReachable } from "./workload-entry.ts";
@@ -18,6 +18,7 @@ const resolutions: ReadonlyMap<string, NonNullable<Service["resolution"]>> = new
   ["STATIC", "static"],
   ["DNS", "dns"],
   ["DNS_ROUND_ROBIN", "dns-round-robin"],
+  ["DYNAMIC_DNS", "dynamic-dns"],
 ]);
 
 /**
@@ -46,6 +47,11 @@ export function translateServiceEntry(object: ServiceEntry): TranslatedEntry {
       "workloadSelector",
       "stands beside endpoints, of which only one may be: the endpoints count",
     );
+  if (resolution === "dynamic-dns" && (inline.length > 0 || selector !== undefined))
+    report.problem(
+      inline.length > 0 ? "endpoints" : "workloadSelector",
+      "has no meaning with DYNAMIC_DNS: each request's own host is resolved",
+    );
   if (resolution === "static" && inline.length === 0 && selector === undefined)
     report.problem(
       "endpoints",
@@ -73,17 +79,29 @@ export function translateServiceEntry(object: ServiceEntry): TranslatedEntry {
       );
     return isUsable;
   });
-  const ports = (spec.ports ?? []).map(({ number, name, protocol, targetPort }) => ({
-    number,
-    name,
-    protocol: protocolOf({
+  const ports = (spec.ports ?? [])
+    .map(({ number, name, protocol, targetPort }) => ({
       number,
       name,
-      appProtocol: protocol ?? "tcp",
-      transport: protocol?.toUpperCase() === "UDP" ? "UDP" : undefined,
-    }),
-    targetPort: targetPort ?? number,
-  }));
+      protocol: protocolOf({
+        number,
+        name,
+        appProtocol: protocol ?? "tcp",
+        transport: protocol?.toUpperCase() === "UDP" ? "UDP" : undefined,
+      }),
+      targetPort: targetPort ?? number,
+    }))
+    .filter(({ name, protocol }, index) => {
+      const isUsable = resolution !== "dynamic-dns" || isHttp(protocol);
+      if (!isUsable)
+        report
+          .at("ports", index)
+          .problem(
+            "protocol",
+            `port \`${name}\` is not HTTP, which says its host with DYNAMIC_DNS: it is left out`,
+          );
+      return isUsable;
+    });
   const services = hosts.map(
     (host): Service => ({
       host: host.toLowerCase(),

@@ -398,6 +398,15 @@ describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
         resolution: "DNS",
         endpoints: [{ address: "localhost", ports: { http: localPort } }],
       }),
+      entry("dynamic", { hosts: ["*.localhost"], resolution: "DYNAMIC_DNS" }),
+      virtualService("to-dynamic", {
+        hosts: ["*.localhost"],
+        gateways: ["outside"],
+        http: [{ route: [{ destination: { host: "*.localhost", port: { number: 80 } } }] }],
+      }),
+      gateway("outside", [
+        { port: { number: 8082, name: "http", protocol: "HTTP" }, hosts: ["*.localhost"] },
+      ]),
       entry("chosen", {
         hosts: ["chosen.outside"],
         resolution: "STATIC",
@@ -428,6 +437,13 @@ describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
       await until(`${name} answers`, async () => (await ask(ip, 8080, host)).status === 200);
       expect(from(await ask(ip, 8080, host))).toBe(answer);
     }
+    // The name and the port are the request's own, and it is resolved when it comes.
+    const named = `any.localhost:${localPort}`;
+    await until(
+      "the name is resolved",
+      async () => (await ask(ip, 8082, named).catch(() => undefined))?.status === 200,
+    );
+    expect(from(await ask(ip, 8082, named))).toBe("local");
     onSocket.closeAllConnections();
     onSocket.close();
   });
