@@ -2,7 +2,6 @@
  * The limit for real Envoys: as many of them, each with a listener, a route and two clusters, on a server that writes one
  * runtime resource to every stream and does nothing else.
  */
-import { Agent } from "node:http";
 import { fromBinary } from "@bufbuild/protobuf";
 import { type ServerDuplexStream, status } from "@grpc/grpc-js";
 import { NodeSchema } from "../../envoy/generated/envoy/config/core/v3/base_pb.js";
@@ -13,6 +12,7 @@ import { readDeltaRequest } from "../../mesh/xds/request.ts";
 import { createResponses } from "../../mesh/xds/response.ts";
 import { serveGrpc } from "../../mesh/xds/serve.ts";
 import { freePort, startEnvoy } from "../../test/support/envoy.ts";
+import { createAsker } from "../asker.ts";
 import { rawBootstrap, rawResources } from "../rollback/raw-proxy.ts";
 import { flipAll } from "./flip.ts";
 import { route } from "./objects.ts";
@@ -60,7 +60,7 @@ export async function flipBareEnvoys(
     ],
   });
   const envoys: Awaited<ReturnType<typeof startEnvoy>>[] = [];
-  const agent = new Agent({ keepAlive: true });
+  const askers: ReturnType<typeof createAsker>[] = [];
   try {
     for (let index = 0; index < count; index++) {
       // Taken by this Envoy before the next one looks for a free one.
@@ -76,12 +76,12 @@ export async function flipBareEnvoys(
       const bytes = bytesOf(view, "runtime");
       for (const stream of streams) stream.write(bytes);
     };
-    const egresses = ports.map((port) => ({ host: "127.0.0.1", port }));
+    askers.push(...ports.map((port) => createAsker({ host: "127.0.0.1", port }, route)));
     // The first flip only waits for everyone to serve.
-    await flipAll(egresses, { host: route, agent, rounds: 2, change });
-    return await flipAll(egresses, { host: route, agent, rounds, change });
+    await flipAll(askers, { rounds: 2, change });
+    return await flipAll(askers, { rounds, change });
   } finally {
-    agent.destroy();
+    for (const asker of askers) asker.close();
     for (const envoy of envoys) await envoy.stop();
     server.close();
   }

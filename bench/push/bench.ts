@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { startAnswering } from "../asker.ts";
 import type { Benchmark } from "../benchmark.ts";
 import { buildAdsload, type LoadFigures, runAdsload } from "./adsload.ts";
 import { flipBareEnvoys } from "./bare-envoys.ts";
@@ -113,20 +113,12 @@ export const benchmark: Benchmark = {
 
 /** The two versions: each answers with its name. */
 async function startArms() {
-  const start = async (name: string) => {
-    const server = createServer((_request, response) => response.end(name)).listen(0, "127.0.0.1");
-    await new Promise((resolve) => server.once("listening", resolve));
-    return server;
-  };
-  const [primary, canary] = [await start("primary"), await start("canary")];
+  const [primary, canary] = [await startAnswering("primary"), await startAnswering("canary")];
   const portOf = (server: typeof primary) => (server.address() as AddressInfo).port;
   return {
     ports: { primary: portOf(primary), canary: portOf(canary) },
     close() {
-      for (const server of [primary, canary]) {
-        server.closeAllConnections();
-        server.close();
-      }
+      for (const server of [primary, canary]) server.close();
     },
   };
 }

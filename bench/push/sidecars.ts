@@ -1,10 +1,10 @@
 /** Real sidecars on the control plane that is measured: pods that do nothing, and the Envoys that the injector gives them. */
-import { Agent } from "node:http";
 import { DeploymentKind, type Pod, PodKind } from "../../api/core.ts";
 import type { UnreadObject } from "../../api/resource.ts";
 import { until } from "../../cli/demo/release.ts";
 import type { Client } from "../../kube/contract.ts";
-import { ask, type Egress, flipAll } from "./flip.ts";
+import { createAsker } from "../asker.ts";
+import { flipAll } from "./flip.ts";
 import { namespace, route } from "./objects.ts";
 import { changeWeights } from "./world.ts";
 
@@ -39,18 +39,19 @@ export async function flipSidecars(client: Client, count: number, rounds: number
     const { items } = await client.list(PodKind, { namespace, labelSelector: "app=caller" });
     return items.filter(isReady).length === count ? items : undefined;
   });
-  const egresses = pods.map(({ status }): Egress => ({ host: status?.podIP ?? "", port: egressPort }));
-  const agent = new Agent({ keepAlive: true });
+  const askers = pods.map(({ status }) =>
+    createAsker({ host: status?.podIP ?? "", port: egressPort }, route),
+  );
   const change = (weight: number) => changeWeights(client, weight);
   try {
     await change(0);
-    for (const egress of egresses)
-      await until(`an answer of ${egress.host}`, 60, async () =>
-        (await ask(egress, route, agent)) === "primary" ? true : undefined,
+    for (const { ask } of askers)
+      await until("an answer of the primary", 60, async () =>
+        (await ask().catch(() => undefined)) === "primary" ? true : undefined,
       );
-    return await flipAll(egresses, { host: route, agent, rounds, change });
+    return await flipAll(askers, { rounds, change });
   } finally {
-    agent.destroy();
+    for (const asker of askers) asker.close();
   }
 }
 

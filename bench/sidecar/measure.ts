@@ -1,5 +1,5 @@
 /** The same request by several ways, in turn, so that whatever else the machine does meets all of them alike. */
-import { connect, type Socket } from "node:net";
+import { type Asker, createAsker } from "../asker.ts";
 import { quantile } from "../rollback/figures.ts";
 
 /** One way to the application. */
@@ -18,51 +18,13 @@ export interface Extra {
 
 const requestsARound = 300;
 
-/** A connection that sends one request after the other. */
-interface Asking {
-  ask(): Promise<string>;
-  close(): void;
-}
-
-async function open({ host, port, target }: Way): Promise<Asking> {
-  const socket: Socket = connect({ host, port });
-  socket.setNoDelay(true);
-  await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
-  const request = `GET ${target} HTTP/1.1\r\nhost: server.bench\r\n\r\n`;
-  let received = "";
-  let answered: ((body: string) => void) | undefined;
-  let failed: ((error: Error) => void) | undefined;
-  socket.on("data", (bytes) => {
-    received += bytes.toString("latin1");
-    const end = received.indexOf("\r\n\r\n");
-    const length = Number(/\r\ncontent-length: (\d+)/i.exec(received)?.[1] ?? Number.NaN);
-    if (end < 0 || received.length < end + 4 + length) return;
-    const body = received.slice(end + 4);
-    const isGood = received.startsWith("HTTP/1.1 200");
-    const words = received.slice(0, 60);
-    received = "";
-    if (isGood) answered?.(body);
-    else failed?.(new Error(`answered ${words}`));
-  });
-  for (const event of ["error", "close"])
-    socket.on(event, () => failed?.(new Error(`${host}:${port} closed`)));
-  return {
-    ask: () =>
-      new Promise((resolve, reject) => {
-        answered = resolve;
-        failed = reject;
-        socket.write(request);
-      }),
-    close: () => {
-      failed = undefined;
-      socket.destroy();
-    },
-  };
+function open({ host, port, target }: Way): Asker {
+  return createAsker({ host, port }, "server.bench", target);
 }
 
 /** The body of one answer. */
 export async function askOnce(way: Way): Promise<string> {
-  const asking = await open(way);
+  const asking = open(way);
   try {
     return await asking.ask();
   } finally {
@@ -79,7 +41,7 @@ export async function measureExtra(
   ways: readonly Way[],
   rounds: number,
 ): Promise<readonly Extra[]> {
-  const askings = await Promise.all([base, ...ways].map(open));
+  const askings = [base, ...ways].map(open);
   try {
     const medians: number[][] = [];
     const all: number[][] = askings.map(() => []);
