@@ -56,6 +56,7 @@ import { translatePeerAuthentication } from "./peer-authentication.ts";
 import { findMissing } from "./references.ts";
 import { translateService } from "./service.ts";
 import { type TranslatedEntry, translateServiceEntry } from "./service-entry.ts";
+import { findShieldProblems } from "./shield-problems.ts";
 import { type TranslatedSidecar, translateSidecar } from "./sidecar.ts";
 import {
   findMissingProviders,
@@ -203,6 +204,7 @@ export function createTranslator(
             ...translatedSidecars,
           ].flatMap((translated) => translated.problems),
           ...findWorkloadEntryProblems(snapshot.list(WorkloadEntryKind), translatedEntries),
+          ...findShieldProblems(model.routes),
           ...findGatewayProblems(model),
           ...(model.telemetry === undefined ? [] : findMissingProviders(model.telemetry)),
           ...findCredentialProblems(

@@ -4,7 +4,6 @@ import { type Problem, refOf } from "../../api/resource.ts";
 import { mesh } from "../model/caller.ts";
 import { qualifiedHost } from "../model/names.ts";
 import type { HttpRoute, LiveCanary, RouteTable } from "../model/route.ts";
-import { shieldConflicts } from "../model/shield.ts";
 import { qualifiedGateway } from "./caller-match.ts";
 import { translateTcpRoute, translateTlsRoute } from "./connection-route.ts";
 import { type Delegates, translateDelegation } from "./delegate.ts";
@@ -55,7 +54,6 @@ export function translateVirtualService(
     return translated === undefined ? [] : [translated];
   });
   const live = mark === undefined ? undefined : readRunMark(mark, report.at("metadata", "annotations"));
-  reportShieldConflicts(http, live, source, problems);
   const hosts = (spec.hosts ?? []).map((host) => qualifiedHost(host.toLowerCase(), namespace, domain));
   const { gateways = [] } = spec;
   const table: RouteTable = {
@@ -93,22 +91,6 @@ function bare(
   const { name, namespace = "default", creationTimestamp = "" } = metadata;
   const annotations = mark === undefined ? {} : { annotations: { [runAnnotation]: mark } };
   return { apiVersion, kind, metadata: { name, namespace, creationTimestamp, ...annotations }, spec };
-}
-
-/** Names what keeps a route from the shield that its run asks for. */
-function reportShieldConflicts(
-  http: readonly HttpRoute[],
-  live: LiveCanary | undefined,
-  source: RouteTable["source"],
-  problems: Problem[],
-): void {
-  if (live?.shield === undefined) return;
-  for (const { action, position, delegate } of http) {
-    if (action.kind !== "forward") continue;
-    const at = reportOn(delegate ?? source, problems).at("spec", "http", position);
-    for (const { path, message } of shieldConflicts(action, live))
-      at.at(...path).problem("", `${message}, so its requests go without the run's shield`);
-  }
 }
 
 /** The run that the controller marked a route with, see `api/annotations.ts`. */
