@@ -1,6 +1,7 @@
 /** The PromQL subset and the control plane's query API beside a real Prometheus (Debian's package `prometheus`). */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { istioQueries } from "../../analysis/checks/istio.ts";
+import { shieldQueries } from "../../analysis/checks/shield-queries.ts";
 import { answerApi } from "../../analysis/promql/api.ts";
 import type { LabelSet, RangeSeries, SeriesSource } from "../../analysis/promql/value.ts";
 import { createPrometheus } from "../../analysis/providers/prometheus.ts";
@@ -63,6 +64,32 @@ function makeSamples(): NamedSeries[] {
       add("istio_request_duration_milliseconds_bucket", { ...own, le }, perSecond, "steady");
     }
   }
+  // Attempts at a shielded canary, by its callers' proxies.
+  const shield = "shield|80||shop-canary.demo.svc.cluster.local";
+  for (const [workload, attempt, code, flags, grpc] of [
+    ["shop", "1", "200", "-", ""],
+    ["shop", "1", "503", "UC", ""],
+    ["shop", "1", "0", "UF", ""],
+    ["shop", "1", "0", "-", ""],
+    ["shop", "1", "200", "-", "14"],
+    ["shop-primary", "1", "200", "-", ""],
+    ["shop-primary", "2", "200", "-", ""],
+  ] as const) {
+    const told = { response_code: code, response_flags: flags, grpc_response_status: grpc };
+    const at = { destination_workload: workload, destination_workload_namespace: "demo" };
+    add("fairlead_attempts_total", { shield, attempt, ...at, ...told }, 1 + Math.floor(next() * 9), "steady");
+  }
+  let attemptsPerSecond = 0;
+  for (const le of ["5", "100", "500", "+Inf"]) {
+    attemptsPerSecond += 1 + Math.floor(next() * 8);
+    const at = { destination_workload: "shop", destination_workload_namespace: "demo" };
+    add(
+      "fairlead_attempt_duration_milliseconds_bucket",
+      { shield, attempt: "1", ...at, le },
+      attemptsPerSecond,
+      "steady",
+    );
+  }
   add("temperature", { room: "a" }, 1, "early");
   return series;
 }
@@ -89,12 +116,13 @@ const filled = (template: string, interval: string): string =>
   template
     .replaceAll("{{ namespace }}", "demo")
     .replaceAll("{{ target }}", "shop")
+    .replaceAll("{{ service }}", "shop")
     .replaceAll("{{ interval }}", interval);
 
 const own = 'reporter="destination",destination_workload="shop"';
 const queries: readonly string[] = [
   ...["30s", "1m", "5m"].flatMap((interval) =>
-    Object.values(istioQueries).map((query) => filled(query, interval)),
+    [...Object.values(istioQueries), ...Object.values(shieldQueries)].map((query) => filled(query, interval)),
   ),
   `sum(rate(istio_requests_total[1m])) by (destination_workload)`,
   `sum by (response_code) (increase(istio_requests_total{${own}}[2m]))`,
