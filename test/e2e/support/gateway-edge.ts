@@ -7,6 +7,7 @@ import {
   type Manifest,
   makeCertificate,
   type Reply,
+  replyTo,
   startGatewayWorld,
   tlsSecret,
 } from "./gateway-world.ts";
@@ -65,24 +66,8 @@ function ask(
   method = "GET",
   port = 8080,
 ): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    const asked = request(
-      { host: ip, port, path, method, agent: false, headers: { host, ...headers } },
-      (response) => {
-        let body = "";
-        response.on("data", (chunk: Buffer) => {
-          body += chunk.toString();
-        });
-        response.on("end", () =>
-          resolve({ status: response.statusCode ?? 0, body, headers: response.headers }),
-        );
-        response.on("error", reject);
-      },
-    );
-    asked.setTimeout(5_000, () => asked.destroy(new Error("no answer")));
-    asked.on("error", reject);
-    asked.end();
-  });
+  const target = { host: ip, port, path, method, agent: false, headers: { host, ...headers } };
+  return replyTo((answered) => request(target, answered));
 }
 
 export const echo = ({ body }: Reply): Echo => JSON.parse(body) as Echo;

@@ -1,6 +1,12 @@
 /** A mesh in this process over objects in memory, real gateway proxies, and small services behind them. */
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
+import {
+  type ClientRequest,
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+} from "node:http";
 import { request as httpsRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -276,6 +282,27 @@ export async function startGatewayWorld(net: number, options: Partial<MeshOption
 
 export type GatewayWorld = Awaited<ReturnType<typeof startGatewayWorld>>;
 
+/** The answer to a request that `send` begins; rejects where none comes within 5 s. */
+export function replyTo(
+  send: (answered: (response: IncomingMessage) => void) => ClientRequest,
+): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const sent = send((response) => {
+      let body = "";
+      response.on("data", (chunk: Buffer) => {
+        body += chunk.toString();
+      });
+      response.on("end", () =>
+        resolve({ status: response.statusCode ?? 0, body, headers: response.headers }),
+      );
+      response.on("error", reject);
+    });
+    sent.setTimeout(5_000, () => sent.destroy(new Error("no answer")));
+    sent.on("error", reject);
+    sent.end();
+  });
+}
+
 /** One request over TLS to an address, by server name. */
 export function askTls(options: {
   readonly ip: string;
@@ -287,24 +314,8 @@ export function askTls(options: {
   readonly client?: { readonly cert: string; readonly key: string };
 }): Promise<Reply> {
   const { ip, port, name, root, path = "/", host = name, client } = options;
-  return new Promise((resolve, reject) => {
-    const request = httpsRequest(
-      { host: ip, port, path, servername: name, ca: root, agent: false, headers: { host }, ...client },
-      (response) => {
-        let body = "";
-        response.on("data", (chunk: Buffer) => {
-          body += chunk.toString();
-        });
-        response.on("end", () =>
-          resolve({ status: response.statusCode ?? 0, body, headers: response.headers }),
-        );
-        response.on("error", reject);
-      },
-    );
-    request.setTimeout(5_000, () => request.destroy(new Error("no answer")));
-    request.on("error", reject);
-    request.end();
-  });
+  const target = { host: ip, port, path, servername: name, ca: root, agent: false, headers: { host } };
+  return replyTo((answered) => httpsRequest({ ...target, ...client }, answered));
 }
 
 /** Who stands behind a server name when nobody on the way ends TLS: the certificate's own root tells. @param protocol offered by ALPN */
