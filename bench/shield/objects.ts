@@ -25,7 +25,7 @@ function version(name: string): UnreadObject {
   const container = {
     name: "shop",
     image: `process://${name}:1`,
-    command: [process.execPath, join(import.meta.dirname, "app.ts")],
+    command: [process.execPath, join(import.meta.dirname, "shop-process.ts")],
     env: [{ name: "VERSION", value: name }],
     ports: [8080, 8081].map((containerPort) => ({ containerPort })),
     readinessProbe: { httpGet: { path: "/ready", port: 8090 }, periodSeconds: 1, failureThreshold: 1 },
