@@ -5,6 +5,7 @@ import { until } from "../../cli/demo/release.ts";
 import { startWorld } from "../../cli/demo/world.ts";
 import { discoverKind } from "../../kube/discovery.ts";
 import { readShieldStatistic } from "../../mesh/signals/shield.ts";
+import { applicationAddress } from "../sidecar/bench.ts";
 import { load, protocols } from "./load.ts";
 import type { Mode } from "./modes.ts";
 import {
@@ -125,12 +126,6 @@ async function text(url: string): Promise<string> {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((all, number) => all + number, 0);
-}
-
-/** Where the application of a pod listens on the loopback data path (docs/architecture.md). */
-function applicationAddress(podIp: string): string {
-  const [a, b, c, d] = podIp.split(".").map(Number);
-  return [a, b, (c ?? 0) + 128, d].join(".");
 }
 
 /** Counters of an Envoy whose names hold `filter`. */

@@ -105,7 +105,7 @@ async function podOf(client: Client, app: string): Promise<Pod> {
 }
 
 /** Where the application of a pod listens on the loopback data path (docs/architecture.md). */
-function applicationAddress(podIp: string): string {
+export function applicationAddress(podIp: string): string {
   const [a, b, c, d] = podIp.split(".").map(Number);
   return [a, b, (c ?? 0) + 128, d].join(".");
 }

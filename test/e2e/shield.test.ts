@@ -16,20 +16,8 @@ import type { UnreadObject } from "../../api/resource.ts";
 import type { Attempt, Cut, Run, Signal, Signals, Window } from "../../api/signals.ts";
 import { until } from "../../local/testing/until.ts";
 import { envoyMissing } from "../support/envoy.ts";
+import { talk } from "./support/talk.ts";
 import { type Answer, destinationRule, many, startTraffic, type Traffic } from "./support/traffic.ts";
-
-const bytes = (value: Buffer): Buffer => value;
-const talk = {
-  Say: {
-    path: "/talk.Talk/Say",
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: bytes,
-    requestDeserialize: bytes,
-    responseSerialize: bytes,
-    responseDeserialize: bytes,
-  },
-} as const;
 
 const network = `127.${100 + (process.pid % 50)}`;
 const shield: Shield = { methods: ["GET", "HEAD"], hangAfter: 300 };

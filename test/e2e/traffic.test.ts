@@ -4,20 +4,8 @@ import { Client, credentials, Metadata, Server, ServerCredentials, type sendUnar
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { until } from "../../local/testing/until.ts";
 import { envoyMissing } from "../support/envoy.ts";
+import { talk } from "./support/talk.ts";
 import { many, startTraffic, type Traffic, virtualService } from "./support/traffic.ts";
-
-const bytes = (value: Buffer): Buffer => value;
-const talk = {
-  Say: {
-    path: "/talk.Talk/Say",
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: bytes,
-    requestDeserialize: bytes,
-    responseSerialize: bytes,
-    responseDeserialize: bytes,
-  },
-} as const;
 
 const network = `127.${200 + (process.pid % 50)}`;
 
