@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { memoryFlags } from "../../cli/up/program-file.ts";
+import { memoryFlags, memoryVariables } from "../../cli/up/program-file.ts";
 import { envoyMissing, type RunningEnvoy } from "../../test/support/envoy.ts";
 import type { Benchmark } from "../benchmark.ts";
 import type { AppsAnswer, AppsOrder } from "./apps.ts";
@@ -41,10 +41,11 @@ export const benchmark: Benchmark = {
   async run({ say }) {
     if (envoyMissing !== undefined) throw new Error(envoyMissing);
     const certificates = makeCertificates();
-    const controlPlane = startPart<object, ControlPlaneAnswer>("control-plane.ts", certificates, [
-      "--expose-gc",
-      ...memoryFlags,
-    ]);
+    // As `fairlead up` is started.
+    const controlPlane = startPart<object, ControlPlaneAnswer>("control-plane.ts", certificates, {
+      flags: ["--expose-gc", ...memoryFlags],
+      variables: memoryVariables,
+    });
     const load = startPart<LoadOrder, LoadAnswer>("load.ts", undefined);
     const apps = startPart<AppsOrder, AppsAnswer>("apps.ts", undefined);
     const parts = [controlPlane, load, apps];

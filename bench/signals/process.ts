@@ -9,13 +9,22 @@ export interface Part<Ask, Answer> {
   stop(): void;
 }
 
-/** Starts `bench/signals/<file>`, with `setup` in its first message where it wants one. */
+/**
+ * Starts `bench/signals/<file>`, with `setup` in its first message where it wants one, and with flags of Node and
+ * variables of its own.
+ */
 export function startPart<Ask extends object, Answer>(
   file: string,
   setup: object | undefined,
-  execArgv: readonly string[] = [],
+  {
+    flags = [],
+    variables = {},
+  }: { readonly flags?: readonly string[]; readonly variables?: Readonly<Record<string, string>> } = {},
 ): Part<Ask | object, Answer> {
-  const child = fork(join(import.meta.dirname, file), { execArgv: [...execArgv] });
+  const child = fork(join(import.meta.dirname, file), {
+    execArgv: [...flags],
+    env: { ...process.env, ...variables },
+  });
   const ask = (message: object): Promise<Answer> =>
     new Promise((resolve, reject) => {
       const ended = () => reject(new Error(`${file} ended`));

@@ -65,7 +65,7 @@ export class PostReader {
       return undefined;
     }
     if (this.known === undefined || this.known.bytes.compare(pending, 0, end) !== 0)
-      this.known = this.head(Buffer.from(pending.subarray(0, end)));
+      this.known = this.head(copyOf(pending, end));
     const { node, length } = this.known;
     const start = end + headEnd.length;
     const body = length === "chunked" ? readChunks(pending, start) : readLength(pending, start, length);
@@ -99,6 +99,13 @@ interface Body {
   readonly bytes: Buffer;
   /** Where the next request begins. */
   readonly end: number;
+}
+
+/** In memory of its own: a part of Node's pool, kept for as long as the connection lives, would keep all of it. */
+function copyOf(bytes: Buffer, end: number): Buffer {
+  const copy = Buffer.alloc(end);
+  bytes.copy(copy, 0, 0, end);
+  return copy;
 }
 
 function readLength(buffer: Buffer, start: number, length: number): Body | undefined {
