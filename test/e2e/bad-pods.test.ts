@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { DeploymentKind, type Pod, PodKind } from "../../api/core.ts";
+import { DeploymentKind, type Pod, PodKind, ServiceKind } from "../../api/core.ts";
+import { CanaryKind, DestinationRuleKind, VirtualServiceKind } from "../../api/kinds.ts";
+import type { Kind } from "../../api/resource.ts";
 import * as manifests from "../../cli/demo/manifests.ts";
 import { readRecord } from "../../cli/demo/record.ts";
 import { apply, readCanary, until } from "../../cli/demo/release.ts";
@@ -84,6 +86,48 @@ describe.skipIf(missing !== undefined)(`bad pods${missing ? ` (${missing})` : ""
     expect(failed.filter(({ version }) => !/^3@shop-(?!primary)/.test(version ?? ""))).toEqual([]);
     expect(last - fault).toBeLessThan(4000);
   });
+
+  test("what is deleted in the middle of a run is made again: of a route no request fails, of a Service none after half a second", async () => {
+    const { client } = world;
+    await apply(client, slowShop("4", { startDelay: 0 }));
+    await until("the canary has its share", 60, async () =>
+      (await readCanary(client))?.status?.canaryWeight === 30 ? true : undefined,
+    );
+    await pause("true");
+    const from = (start: number) => readRecord(record).filter((line) => line.end > start);
+    for (const [kind, name, grace] of [
+      [VirtualServiceKind, "shop", 0],
+      [DestinationRuleKind, "shop-canary", 0],
+      [ServiceKind, "shop-canary", 500],
+      [ServiceKind, "shop-primary", 500],
+      [ServiceKind, "shop", 500],
+    ] as readonly (readonly [Kind, string, number])[]) {
+      const { metadata } = (await client.get(kind, namespace, name)) ?? {};
+      const deleted = performance.timeOrigin + performance.now();
+      await client.delete(kind, namespace, name);
+      await until(`${kind.kind} ${name} is there again`, 10, async () => {
+        const again = await client.get(kind, namespace, name);
+        return again !== undefined && again.metadata.uid !== metadata?.uid ? true : undefined;
+      });
+      await until("a second of requests and more", 30, async () =>
+        from(deleted + grace).length > 150 ? true : undefined,
+      );
+      const since = from(deleted + grace);
+      expect(
+        since.filter(({ status }) => status !== 200),
+        `${kind.kind} ${name}`,
+      ).toEqual([]);
+      expect(since.some(({ version }) => version === "4")).toBe(true);
+      expect(since.some(({ version }) => version !== "4")).toBe(true);
+    }
+    await pause(null);
+    await untilPhase(client, ["Succeeded"], 60);
+  });
+
+  async function pause(paused: string | null): Promise<void> {
+    const body = { metadata: { annotations: { "fairlead.dev/paused": paused } } };
+    await world.client.patch(CanaryKind, namespace, "shop", { kind: "merge", body });
+  }
 
   const answers = (version: string) =>
     readRecord(record).filter((line) => line.version?.startsWith(`${version}@`) === true);
