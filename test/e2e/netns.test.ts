@@ -33,11 +33,11 @@ const otherIp = "10.96.200.2";
 const ports = { httpPorts: [8080], tcpPorts: [9000] };
 const servicePorts = { http: [80, 8080], "tcp-echo": [9000, 9000] } as const;
 
-const peerAuthentication = (mode: string): UnreadObject => ({
+const peerAuthentication = (mode: string, app = "web"): UnreadObject => ({
   apiVersion: "security.istio.io/v1",
   kind: "PeerAuthentication",
-  metadata: { name: "web", namespace: mesh },
-  spec: { selector: { matchLabels: { app: "web" } }, mtls: { mode } },
+  metadata: { name: app, namespace: mesh },
+  spec: { selector: { matchLabels: { app } }, mtls: { mode } },
 });
 const principal = (account: string) => `cluster.local/ns/${mesh}/sa/${account}`;
 /** HTTP for everybody, raw connections for two callers by their identity. */
@@ -120,6 +120,9 @@ describe.skipIf(why !== undefined)(`pods in network namespaces ${why ?? ""}`, ()
       service(plain, "bare", servicePorts),
       service(plain, "nobody", servicePorts),
       ...pod(mesh, "web", ports),
+      // Its ports say no protocol, and one is no Service's.
+      service(mesh, "mixed", { one: [7000, 8082], other: [7001, 9002] }),
+      ...pod(mesh, "mixed", { httpPorts: [8082, 8083], tcpPorts: [9002] }),
       ...pod(mesh, "client"),
       ...pod(plain, "outsider"),
       ...pod(plain, "bare", ports),
@@ -214,6 +217,22 @@ describe.skipIf(why !== undefined)(`pods in network namespaces ${why ?? ""}`, ()
     expect(await shell(mesh, "client", "ps -eo uid:1,comm | sort -u | grep envoy || true")).toMatch(
       /^1337 envoy/m,
     );
+  });
+
+  test("ports that say no protocol have mutual TLS too, for HTTP and for raw connections", async () => {
+    await applyAll(world.client, [peerAuthentication("STRICT", "mixed")]);
+    await until("a stranger is refused", async () => {
+      const said = await shell(plain, "outsider", `${curl} http://mixed.mesh:7000/`);
+      return said.startsWith("failed");
+    });
+    expect(await shell(plain, "outsider", rawCall("mixed.mesh", 7001))).toMatch(/^failed/);
+    const { headers } = await seenBy(mesh, "client", "http://mixed:7000/");
+    expect(headers["x-forwarded-client-cert"]).toContain("URI=spiffe://cluster.local/ns/mesh/sa/client");
+    expect(await shell(mesh, "client", rawCall("mixed", 7001))).toBe("mixed 127.0.0.6 ping");
+    // A port that no Service has is reached as its address is, without mutual TLS: STRICT refuses that.
+    const ip = await ipOf(mesh, "mixed");
+    expect(await shell(mesh, "client", `${curl} http://${ip}:8083/`)).not.toContain('"pod":"mixed"');
+    expect(await shell(plain, "outsider", `${curl} http://${ip}:8083/`)).not.toContain('"pod":"mixed"');
   });
 
   describe("traffic annotations", () => {
