@@ -27,7 +27,7 @@ cpuSharePer100Proxies   CPU of the control plane's process, as a share of one co
                         report each second and tell of the attempts of ${rate} requests a second in all, less what it
                         takes alone. The messages are those of a real Envoy, recorded in the same run.
 mbPer100Proxies         resident memory that these proxies add, beyond the connections that they have for xDS (from
-                        the last 80 of them, when the heap has its working size)
+                        the last 80 of them, with the heap trimmed before and after as the control plane does)
 reportBytes             size of one report
 envoyExtraMsPerSecond   CPU that an Envoy at ${rate} requests a second pays for stats sink and log of attempts on a live
                         canary's route: against an Envoy without, in turns of ${slice} s, median of ${slices}
@@ -43,7 +43,7 @@ export const benchmark: Benchmark = {
     const certificates = makeCertificates();
     // As `fairlead up` is started.
     const controlPlane = startPart<object, ControlPlaneAnswer>("control-plane.ts", certificates, {
-      flags: ["--expose-gc", ...memoryFlags],
+      flags: memoryFlags,
       variables: memoryVariables,
     });
     const load = startPart<LoadOrder, LoadAnswer>("load.ts", undefined);
@@ -193,7 +193,7 @@ async function controlPlaneCost(
   const few = proxies / 5;
   await replayed.ask({ start: few });
   await sleep(12_000);
-  const before = await controlPlane.ask({ collect: true });
+  const before = await controlPlane.ask({ trim: true });
   say(`measuring ${measured} s`);
   await replayed.ask({ start: proxies });
   await sleep(5000);
@@ -202,7 +202,7 @@ async function controlPlaneCost(
   await sleep(measured * 1000);
   const to = await controlPlane.ask({});
   const seconds = (performance.now() - began) / 1000;
-  const after = await controlPlane.ask({ collect: true });
+  const after = await controlPlane.ask({ trim: true });
   return {
     cpu: (to.cpu - from.cpu) / seconds - base,
     megabytes: ((after.rss - before.rss) / 1e6) * (proxies / (proxies - few)),

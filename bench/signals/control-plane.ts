@@ -7,6 +7,7 @@ import type { RunSettings } from "../../analysis/analyst.ts";
 import { readRunSettings } from "../../analysis/settings.ts";
 import { createAnalyst } from "../../analysis/watch.ts";
 import { readCanary } from "../../api/canary/read.ts";
+import { trimHeap } from "../../cli/up/trim-heap.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { silent } from "../../lib/log.ts";
 import { readAuthority } from "../../mesh/ca/authority.ts";
@@ -30,8 +31,8 @@ import {
 export interface ControlPlaneOrder {
   /** Begins a new analysis by this `spec.analysis` of a Canary. */
   readonly arm?: object;
-  /** Collects garbage before memory is told: not while CPU is measured. */
-  readonly collect?: boolean;
+  /** Trims the heap, as the control plane does, before memory is told: not while CPU is measured. */
+  readonly trim?: boolean;
 }
 
 /** What the process answers to each message. */
@@ -122,12 +123,12 @@ process.once("message", async (certificates: Certificates) => {
     return analysis;
   };
   let analysis = arm(defaultAnalysis);
-  process.on("message", ({ arm: spec, collect }: ControlPlaneOrder) => {
+  process.on("message", ({ arm: spec, trim }: ControlPlaneOrder) => {
     if (spec !== undefined) {
       analysis.close();
       analysis = arm(spec);
     }
-    if (collect === true) globalThis.gc?.();
+    if (trim === true) trimHeap();
     const { user, system } = process.cpuUsage();
     const answer: ControlPlaneAnswer = {
       grpcPort: grpc.ports.tls ?? 0,
