@@ -76,6 +76,18 @@ function judgeOf(analysis: ReadAnalysis, series: readonly SeriesTest[]): JudgeSe
   return judge && shield ? { ...judge, shield } : judge;
 }
 
+/** The same where the weight does not tell the canary's share: a route of the user's may lead other requests to the primary. */
+export function withoutShares(settings: RunSettings): RunSettings {
+  const { judge, shield } = settings;
+  if (shield === undefined) return settings;
+  return { ...settings, judge: judge && withoutShare(judge), shield: { ...shield, byWeight: false } };
+}
+
+function withoutShare(settings: JudgeSettings): JudgeSettings {
+  const { shield: _, ...judge } = settings;
+  return judge;
+}
+
 /** How a shielded canary's attempts are looked at. */
 export function shieldSettings({
   interval,

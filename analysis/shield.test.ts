@@ -6,8 +6,9 @@ import { advance } from "./judge/advance.ts";
 import type { Progress } from "./judge/types.ts";
 import { plainProviders } from "./providers/providers.ts";
 import { createRunJudge } from "./run-judge.ts";
-import { readRunSettings } from "./settings.ts";
+import { readRunSettings, withoutShares } from "./settings.ts";
 import { createRandom, type Random } from "./simulate/random.ts";
+import { settingsOf } from "./testing/recorded-run.ts";
 import { createShieldedWorld, type Fault, faults } from "./testing/shielded-world.ts";
 
 const start = 1_760_000_000_000;
@@ -168,3 +169,19 @@ test("a healthy one is promoted", async () => {
     }
   }
 }, 60_000);
+
+test("where the weight does not tell the canary's share, too few attempts end no run", () => {
+  const settings = settingsOf({ shield: {}, sequential: {} });
+  expect(settings).toMatchObject({ shield: { byWeight: true }, judge: { shield: true } });
+  const without = withoutShares(settings);
+  expect(without.shield?.byWeight).toBe(false);
+  expect(without.judge).not.toHaveProperty("shield");
+  for (const blurred of [
+    { match: [{ headers: { a: { exact: "b" } } }] },
+    { preview: [{ headers: { a: { exact: "b" } } }] },
+  ])
+    expect(settingsOf({ shield: {}, sequential: {}, ...blurred })).toMatchObject({
+      shield: { byWeight: false },
+    });
+  expect(withoutShares(settingsOf())).toEqual(settingsOf());
+});

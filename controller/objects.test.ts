@@ -14,7 +14,7 @@ import { createPrimaryWrites } from "./primary.ts";
 import { revisionOf } from "./revision.ts";
 import { istioRouter } from "./routers/istio.ts";
 import { defaultSettings } from "./settings.ts";
-import { readSubject, runMark, type Subject } from "./subject.ts";
+import { isUsersRoute, readSubject, runMark, type Subject } from "./subject.ts";
 import type { Write } from "./write.ts";
 
 const idle: Traffic = { canaryWeight: 0, mirror: 0, preview: false };
@@ -148,6 +148,23 @@ test("a run's mark says which requests are shielded, and only of a Canary that a
   const shielded = { ...subject, canary: { ...canary, analysis: { ...canary.analysis, shield } } };
   expect(runMark(subject, run)).not.toHaveProperty("shield");
   expect(runMark(shielded, run)).toEqual({ ...runMark(subject, run), shield });
+});
+
+test("a route of the user's is told from one that was made or taken over", () => {
+  const route = {
+    apiVersion: "networking.istio.io/v1",
+    kind: "VirtualService",
+    metadata: { name: "podinfo", namespace: "test" },
+    spec: {
+      hosts: ["podinfo"],
+      http: [{ route: ["podinfo-primary", "podinfo-canary"].map((host) => ({ destination: { host } })) }],
+    },
+  };
+  expect(isUsersRoute(subjectOf([...manifests(), route]))).toBe(true);
+  const written = made(objectWrites(subjectOf(manifests()), true, idle));
+  const generated = written.filter(({ kind }) => kind === "VirtualService");
+  expect(generated).toHaveLength(1);
+  expect(isUsersRoute(subjectOf([...manifests(), ...generated]))).toBe(false);
 });
 
 test("the revision depends on values, not on their order, and on every config", () => {

@@ -1,4 +1,4 @@
-import { advanceSettings, readRunSettings } from "../analysis/settings.ts";
+import { advanceSettings, readRunSettings, withoutShares } from "../analysis/settings.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
 import { type Canary, CanaryKind } from "../api/kinds.ts";
 import { describeProblem, hasErrors } from "../api/read.ts";
@@ -21,7 +21,7 @@ import { followRescues } from "./rescues.ts";
 import { chooseRouter } from "./routers/choose.ts";
 import { ScaledObjectKind } from "./scalers/scaled-object.ts";
 import { readState } from "./status/read.ts";
-import { readSubject, routeVersion, type Subject, signalsRun } from "./subject.ts";
+import { isUsersRoute, readSubject, routeVersion, type Subject, signalsRun } from "./subject.ts";
 import { followWeight } from "./weight.ts";
 
 /** Without the lease nothing is done; it is looked again how it stands. */
@@ -179,7 +179,11 @@ function followRun(entry: Entry, subject: Subject, state: State, options: Reconc
     if (severity === "warning" && live.run.judge === undefined && options.lease.held(entry.key))
       options.recorder.event(subject.canary.object, "Warning", "Shield", message);
   }
-  const analysis = options.analyst.start(signalsRun(subject, live.run), settings, live.run.judge);
+  const analysis = options.analyst.start(
+    signalsRun(subject, live.run),
+    isUsersRoute(subject) ? withoutShares(settings) : settings,
+    live.run.judge,
+  );
   entry.analysis = analysis;
   followRescues(entry, subject.canary, analysis, options);
   analysis.onHarm((harm) => {

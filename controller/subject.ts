@@ -2,12 +2,13 @@ import type { RunMark } from "../api/annotations.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
 import type { PodTemplateSpec } from "../api/core.ts";
 import { CanaryKind } from "../api/kinds.ts";
-import { apiVersion, type OwnerReference } from "../api/resource.ts";
+import { apiVersion, type KubeObject, type OwnerReference } from "../api/resource.ts";
 import type { Run } from "../api/signals.ts";
 import type { Snapshot } from "../kube/contract.ts";
 import { type Configs, checksums, readConfigs } from "./configs/copies.ts";
 import type { RunState } from "./decide/state.ts";
 import { type Revision, revisionOf } from "./revision.ts";
+import { isOurs } from "./routers/ownership.ts";
 import type { Router } from "./routers/router.ts";
 import type { RouteSource } from "./routers/services.ts";
 import type { ControllerSettings } from "./settings.ts";
@@ -142,8 +143,18 @@ export function signalsRun(subject: Subject, run: RunState): Run {
 }
 
 /** The stored version of the route; undefined where there is none. */
-export function routeVersion({ canary, router, snapshot }: Subject): string | undefined {
+export function routeVersion(subject: Subject): string | undefined {
+  return routeObject(subject)?.metadata.resourceVersion;
+}
+
+/** Whether the route is a user's, of which only the weights are ours. */
+export function isUsersRoute(subject: Subject): boolean {
+  const route = routeObject(subject);
+  return route !== undefined && !isOurs(subject.canary, route);
+}
+
+function routeObject({ canary, router, snapshot }: Subject): KubeObject | undefined {
   const { kind, namespace, name } = router.route(canary);
   const of = router.kinds.find((known) => known.kind === kind);
-  return of && snapshot.get(of, namespace, name)?.metadata.resourceVersion;
+  return of && snapshot.get(of, namespace, name);
 }
