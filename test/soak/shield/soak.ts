@@ -115,7 +115,7 @@ async function meet(
     ...differs("rescues", attempts.rescued, fault === "dies" ? 0 : attempts.failed),
     ...(fault === "unready" ? [] : differs("first attempts elsewhere", attempts.unreached, 0)),
     ...offShare(attempts, faultWeight, count),
-    ...(fault === "hangs" && p99 > 5 * hangAfter ? [`p99 is ${p99.toFixed(0)} ms`] : []),
+    ...(fault === "hangs" && p99 > 2 * hangAfter ? [`p99 is ${p99.toFixed(0)} ms`] : []),
   ];
   return { row: rowOf(fault, caller, protocol, loaded, attempts, met), problems };
 }
