@@ -141,7 +141,7 @@ async function attemptsAt(ip: string): Promise<Attempts> {
   const found = { first: 0, failed: 0, unreached: 0, rescued: 0 };
   for (const [name, value] of await counters(ip, "fairlead_attempts_total")) {
     const told = readShieldStatistic(name);
-    if (told === undefined || told.part.kind === "retries") continue;
+    if (told === undefined || !("workload" in told.part)) continue;
     const { kind, workload } = told.part;
     if (kind === "rescue") found.rescued += told.answer === "succeeded" ? value : 0;
     else if (workload === "shop-primary") found.unreached += value;

@@ -75,8 +75,9 @@ export const clusterStatistics = {
   connections: "upstream_cx_total",
 } as const;
 
-/** Statistic of a shield's composite cluster: its failed attempts that another followed. */
+/** Statistics of a shield's composite cluster: its failed attempts that another followed, and those that none could. */
 export const shieldRetries = "upstream_rq_retry";
+export const shieldOverflow = "upstream_rq_retry_overflow";
 
 /**
  * Where counters go each second: cumulative, so that a lost or repeated report is harmless; histograms hold what was
@@ -135,7 +136,7 @@ function reported(): FieldMatcher[] {
       }),
     });
   const anyOf = (flags: string) => `(.*,)?(${flags})(,.*)?`;
-  const suffixes = [...Object.values(clusterStatistics), shieldRetries].map((statistic) =>
+  const suffixes = [...Object.values(clusterStatistics), shieldRetries, shieldOverflow].map((statistic) =>
     name({ case: "suffix", value: `;.${statistic}` }),
   );
   const prefixes = (values: readonly string[]) => values.map((value) => name({ case: "prefix", value }));

@@ -5,6 +5,7 @@ import {
   destinationMetrics,
   exactMetric,
   exactStatuses,
+  shieldOverflow,
   shieldRetries,
 } from "../build/bootstrap-telemetry.ts";
 import { hostOfCluster } from "../model/names.ts";
@@ -75,7 +76,7 @@ export function keyOf(subject: Subject): string {
   if (subject.side === "client") {
     const { host, shield } = subject;
     if (shield === undefined) return `client ${host}`;
-    return `client ${host} ${shield.kind} ${shield.kind === "retries" ? "" : shield.workload}`;
+    return `client ${host} ${shield.kind} ${"workload" in shield ? shield.workload : ""}`;
   }
   return `destination ${subject.namespace}/${subject.workload}`;
 }
@@ -104,6 +105,8 @@ export function countsOf(
         break;
       case "shield":
         addShield(entryOf(counts, meaning.key, meaning.subject), meaning.failed, value);
+        if (meaning.lost !== undefined && value.kind === "counter")
+          entryOf(counts, meaning.lost.key, meaning.lost.subject).requests += value.total;
         break;
     }
   }
@@ -126,10 +129,10 @@ const ownAnswers: ReadonlyMap<string, OwnAnswers> = new Map<string, OwnAnswers>(
 type Meaning =
   | { readonly what: "own"; readonly answers: OwnAnswers | undefined }
   | (Client & { readonly what: "client"; readonly statistic: string })
-  /** Failed attempts at a shield's cluster that another followed. */
+  /** Failed attempts at a shield's cluster that another followed, or that none could. */
   | (Client & { readonly what: "retries" })
-  /** Attempts at a shield's cluster. */
-  | (Client & { readonly what: "shield"; readonly failed: boolean });
+  /** Attempts at a shield's cluster; `lost` where it is the last attempt that failed. */
+  | (Client & { readonly what: "shield"; readonly failed: boolean; readonly lost: Client | undefined });
 
 interface Client {
   readonly key: string;
@@ -160,11 +163,15 @@ function readName(name: string): Meaning | undefined {
   const host = cluster === undefined ? undefined : hostOfCluster(cluster);
   if (host !== undefined) return { what: "client", ...clientOf(host), statistic };
   const shielded = cluster === undefined ? undefined : hostOfShield(cluster);
-  if (shielded !== undefined && statistic === shieldRetries)
-    return { what: "retries", ...clientOf(shielded, { kind: "retries" }) };
+  if (shielded !== undefined) {
+    if (statistic === shieldRetries) return { what: "retries", ...clientOf(shielded, { kind: "retries" }) };
+    if (statistic === shieldOverflow) return { what: "retries", ...clientOf(shielded, { kind: "lost" }) };
+    return undefined;
+  }
   const told = readShieldStatistic(name);
   if (told === undefined || told.answer === "given up") return undefined;
-  return { what: "shield", ...clientOf(told.host, told.part), failed: told.answer === "failed" };
+  const lost = told.isLast ? clientOf(told.host, { kind: "lost" }) : undefined;
+  return { what: "shield", ...clientOf(told.host, told.part), failed: told.answer === "failed", lost };
 }
 
 function clientOf(host: string, shield?: ShieldPart): Client {

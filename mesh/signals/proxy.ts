@@ -1,6 +1,6 @@
 import { bucketBounds, type Gap, type Source } from "../../api/signals.ts";
 import { type Counts, keyOf } from "./counts.ts";
-import { type ShieldCounts, unanswered } from "./shield.ts";
+import { type Losses, lossesAfter, type ShieldCounts, type ShieldGrowth } from "./shield.ts";
 
 /** Reports come each second; from this distance on one of them was lost, and its latencies with it. */
 const lostAfterMs = 1_800;
@@ -40,8 +40,8 @@ export interface Growth {
 export class ProxyCounts {
   readonly source: Source;
   private readonly totals = new Map<string, Totals>();
-  /** By the canary's host: failed attempts of its shield that none followed, and what the report before said of them. */
-  private readonly losses = new Map<string, { readonly told: number; readonly sure: number }>();
+  /** By the canary's host. */
+  private readonly losses = new Map<string, Losses>();
   /** Of the last report, by the proxy's clock and by ours. */
   private lastAt = 0;
   private lastHeard = 0;
@@ -70,7 +70,9 @@ export class ProxyCounts {
     const growth: Growth[] = [];
     // Only what is in use is reported: a subject that was not in the report before begins at 0.
     for (const [key, now] of counts) growth.push(this.grow(key, now, !first && !lost));
-    for (const host of new Set(growth.flatMap(({ totals }) => shieldHostOf(totals) ?? []))) this.settle(host);
+    const shielded = growth.flatMap((part) => shieldGrowth(part) ?? []);
+    for (const [host, parts] of Map.groupBy(shielded, (one) => one.host))
+      this.losses.set(host, lossesAfter(this.losses.get(host), parts));
     return { seq: this.seq, growth, gap };
   }
 
@@ -86,14 +88,7 @@ export class ProxyCounts {
       if (subject.side === "client" && subject.host === host && subject.shield !== undefined)
         counts.push({ part: subject.shield, requests, failed, buckets });
     }
-    return { counts, lost: this.losses.get(host)?.sure ?? 0 };
-  }
-
-  /** A failure and the attempt that follows it may be told by two reports: only what both leave is lost. */
-  private settle(host: string): void {
-    const told = unanswered(this.ofShield(host).counts);
-    const before = this.losses.get(host) ?? { told: 0, sure: 0 };
-    this.losses.set(host, { told, sure: Math.max(before.sure, Math.min(before.told, told)) });
+    return { counts, lost: this.losses.get(host)?.lost ?? 0 };
   }
 
   /** A moment of the proxy's clock by ours. */
@@ -142,6 +137,11 @@ export class ProxyCounts {
   }
 }
 
-function shieldHostOf({ subject }: Totals): string | undefined {
-  return subject.side === "client" && subject.shield !== undefined ? subject.host : undefined;
+function shieldGrowth({
+  totals: { subject },
+  requests,
+  failed,
+}: Growth): (ShieldGrowth & { readonly host: string }) | undefined {
+  if (subject.side !== "client" || subject.shield === undefined) return undefined;
+  return { host: subject.host, part: subject.shield, requests, failed };
 }

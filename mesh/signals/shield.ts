@@ -13,11 +13,11 @@ import { attemptOf, isFailure } from "./attempt.ts";
 
 /**
  * A part of what a caller's proxy counts of a shield: the first attempts, or those that followed, at the pods of one
- * workload; or how many failed attempts another followed.
+ * workload; or how many failed attempts another followed (`retries`), and how many none can have followed (`lost`).
  */
 export type ShieldPart =
   | { readonly kind: "first" | "rescue"; readonly workload: string }
-  | { readonly kind: "retries" };
+  | { readonly kind: "retries" | "lost" };
 
 /** Host of the canary behind a shield's composite cluster; undefined for other clusters. */
 export function hostOfShield(cluster: string): string | undefined {
@@ -25,14 +25,34 @@ export function hostOfShield(cluster: string): string | undefined {
 }
 
 /** What the name of a statistic of shields tells; undefined for other statistics. */
-export function readShieldStatistic(
-  name: string,
-): { readonly host: string; readonly part: ShieldPart; readonly answer: Answer } | undefined {
+export function readShieldStatistic(name: string): ShieldStatistic | undefined {
   const [, series, cluster = "", attempt = "", workload = "", code, grpc, flags] = statistic.exec(name) ?? [];
   const host = hostOfShield(cluster);
   if (series === undefined || host === undefined) return undefined;
   const part: ShieldPart = { kind: attempt === "1" ? "first" : "rescue", workload };
-  return { host, part, answer: series === attemptsCounter ? answerOf(code, grpc, flags) : "time" };
+  if (series !== attemptsCounter) return { host, part, answer: "time", isLast: false };
+  const answer = answerOf(code, grpc, flags);
+  const isLast = answer === "failed" && (attempt !== "1" || hasBegun(code, grpc, flags));
+  return { host, part, answer, isLast };
+}
+
+interface ShieldStatistic {
+  /** The canary's. */
+  readonly host: string;
+  readonly part: ShieldPart;
+  readonly answer: Answer;
+  /** Whether it counts failures that no attempt follows: of a rescue, and of an answer that the user has begun to get. */
+  readonly isLast: boolean;
+}
+
+/** Statuses of gRPC that Envoy tries again, where the answer holds no more. */
+const retriedStatuses: ReadonlySet<string> = new Set(["4", "8", "13", "14"]);
+
+/** Whether headers of a failed attempt have gone on to the user, or its gRPC status is one that is not tried again. */
+function hasBegun(code = "", grpc = "", flags = ""): boolean {
+  const status = Number(code);
+  if (status === 0 || status >= 500) return false;
+  return isFailure(status, undefined, flags.split(",")) || !retriedStatuses.has(grpc);
 }
 
 /** How an attempt ended: a client that gives up tells nothing of the version. `time`: the statistic tells how long. */
@@ -99,7 +119,7 @@ export function sumShield(run: Run, counts: readonly ShieldCounts[]): ShieldTota
   if (counts.length === 0) return undefined;
   const sum: ShieldTotals = { requests: 0, failed: 0, buckets: [], rescued: 0 };
   for (const { part, requests, failed, buckets } of counts) {
-    if (part.kind === "retries") continue;
+    if (part.kind === "retries" || part.kind === "lost") continue;
     const unreached = part.kind === "first" && isUnreached(run, part.workload);
     if (unreached || part.kind === "rescue") sum.rescued += requests - failed;
     if (part.kind === "rescue") continue;
@@ -112,9 +132,33 @@ export function sumShield(run: Run, counts: readonly ShieldCounts[]): ShieldTota
   return sum;
 }
 
-/** Failed attempts that none followed: their users met the failure. */
-export function unanswered(counts: readonly ShieldCounts[]): number {
-  let failures = 0;
-  for (const { part, requests, failed } of counts) failures += part.kind === "retries" ? -requests : failed;
-  return Math.max(0, failures);
+/** What a proxy has told of a shield's failures since it is known here, and how many of them are known to have met users. */
+export interface Losses {
+  readonly failures: number;
+  readonly retries: number;
+  /** Told to be the last of their requests. */
+  readonly last: number;
+  readonly lost: number;
+}
+
+/** How much one part has grown since the report before. */
+export interface ShieldGrowth {
+  readonly part: ShieldPart;
+  readonly requests: number;
+  readonly failed: number;
+}
+
+/**
+ * The losses after a report. A proxy does not read all its counters at one moment: failures that it had told of a report
+ * ago and of which no retry is known now were met by users, whatever their answers looked like.
+ */
+export function lossesAfter(before: Losses | undefined, growth: readonly ShieldGrowth[]): Losses {
+  const told = before ?? { failures: 0, retries: 0, last: 0, lost: 0 };
+  let { failures, retries, last } = told;
+  for (const { part, requests, failed } of growth) {
+    if (part.kind === "retries") retries += requests;
+    else if (part.kind === "lost") last += requests;
+    else failures += failed;
+  }
+  return { failures, retries, last, lost: Math.max(told.lost, last, told.failures - retries) };
 }
