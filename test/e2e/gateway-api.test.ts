@@ -206,6 +206,59 @@ describe.skipIf(envoyMissing !== undefined)("HTTPRoutes", () => {
     shadow.close();
   });
 
+  test("several mirrors get their shares of copies, a try's timeout is 504, and what fails is tried again", async () => {
+    const { createServer } = await import("node:http");
+    const counts = new Map<string, number>();
+    const servers = ["all", "some"].map((name, index) => {
+      const server = createServer(({ url = "" }, response) => {
+        const seen = (counts.get(name + url) ?? 0) + 1;
+        counts.set(name + url, seen);
+        if (url === "/slow") return;
+        response.writeHead(url === "/flaky" && seen % 3 !== 0 ? 503 : 200).end();
+      });
+      const at = `127.${net}.3.${11 + index}`;
+      edge.world.put(...edge.world.service(name, at, 8080));
+      return new Promise<typeof server>((resolve) => server.listen(8080, at, () => resolve(server)));
+    });
+    const mirrorTo = (name: string, percent: number) => ({
+      type: "RequestMirror",
+      requestMirror: { backendRef: to(name), percent },
+    });
+    const started = await Promise.all(servers);
+    await edge.serve(
+      route(
+        "tries",
+        ["tries.example.com"],
+        [
+          {
+            name: "copies",
+            matches: [{ path: { value: "/copied" } }],
+            filters: [mirrorTo("all", 100), mirrorTo("some", 30)],
+            backendRefs: [to("a")],
+          },
+          {
+            matches: [{ path: { value: "/slow" } }],
+            timeouts: { request: "5s", backendRequest: "200ms" },
+            backendRefs: [to("all")],
+          },
+          { retry: { codes: [503], attempts: 2, backoff: "10ms" }, backendRefs: [to("all")] },
+        ],
+      ),
+    );
+    for (let asked = 0; asked < 300; asked += 20)
+      await Promise.all(Array.from({ length: 20 }, () => edge.ask("tries.example.com", "/copied")));
+    await until("all copies", () => counts.get("all/copied") === 300);
+    // Four standard deviations of 300 draws.
+    expect(Math.abs((counts.get("some/copied") ?? 0) / 300 - 0.3)).toBeLessThan(0.11);
+    expect((await edge.ask("tries.example.com", "/slow")).status).toBe(504);
+    expect((await edge.ask("tries.example.com", "/flaky")).status).toBe(200);
+    expect(counts.get("all/flaky")).toBe(3);
+    for (const server of started) {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
   test("cors: a preflight of an allowed origin is answered", async () => {
     await edge.serve(
       route(
