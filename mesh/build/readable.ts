@@ -26,6 +26,7 @@ import { file_envoy_extensions_filters_http_dynamic_forward_proxy_v3_dynamic_for
 import { file_envoy_extensions_filters_http_ext_authz_v3_ext_authz } from "../../envoy/generated/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
 import { file_envoy_extensions_filters_http_fault_v3_fault } from "../../envoy/generated/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import { file_envoy_extensions_filters_http_jwt_authn_v3_config } from "../../envoy/generated/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
+import { file_envoy_extensions_filters_http_on_demand_v3_on_demand } from "../../envoy/generated/envoy/extensions/filters/http/on_demand/v3/on_demand_pb.js";
 import { file_envoy_extensions_filters_http_rbac_v3_rbac } from "../../envoy/generated/envoy/extensions/filters/http/rbac/v3/rbac_pb.js";
 import { file_envoy_extensions_filters_http_router_v3_router } from "../../envoy/generated/envoy/extensions/filters/http/router/v3/router_pb.js";
 import { file_envoy_extensions_filters_http_set_filter_state_v3_set_filter_state } from "../../envoy/generated/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state_pb.js";
@@ -72,6 +73,7 @@ const files: readonly DescFile[] = [
   file_envoy_extensions_filters_http_dynamic_forward_proxy_v3_dynamic_forward_proxy,
   file_envoy_extensions_filters_http_fault_v3_fault,
   file_envoy_extensions_filters_http_jwt_authn_v3_config,
+  file_envoy_extensions_filters_http_on_demand_v3_on_demand,
   file_envoy_extensions_filters_http_rbac_v3_rbac,
   file_envoy_extensions_filters_http_router_v3_router,
   file_envoy_extensions_filters_http_set_filter_state_v3_set_filter_state,
