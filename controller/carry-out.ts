@@ -10,6 +10,8 @@ export interface Writer {
   write(write: Write): Promise<KubeObject>;
   /** Whether `write` asks again what this process asked of the present version: the server keeps less than that. */
   isOwn(write: Write): boolean;
+  /** The object is there no more. */
+  forget(kind: Kind, object: KubeObject): void;
 }
 
 /** The part of a client that writes need. */
@@ -75,6 +77,7 @@ export function createWriter(client: WritingClient, overlay: Overlay): Writer {
         last?.version === write.object.metadata.resourceVersion && last?.asked === askedFor(write.object)
       );
     },
+    forget: (kind, object) => void produced.delete(keyOf(kind, object)),
   };
 }
 

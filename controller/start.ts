@@ -18,7 +18,7 @@ import type { Hooks } from "../api/hooks.ts";
 import { AlertProviderKind, CanaryKind, MetricTemplateKind } from "../api/kinds.ts";
 import type { Kind, KubeObject } from "../api/resource.ts";
 import type { Signals } from "../api/signals.ts";
-import type { Client, Informers, Recorder } from "../kube/contract.ts";
+import type { Change, Client, Informers, Recorder } from "../kube/contract.ts";
 
 import { createQueue } from "../kube/queue.ts";
 import type { Shards } from "../kube/shards.ts";
@@ -190,9 +190,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       if (flaggers.seen(object, kind === "deleted")) resync();
     }),
     ...[CanaryKind, ControllerRevisionKind, ...watched].map((kind: Kind) =>
-      informers.onChange(kind, (change) => {
-        overlay.seen(kind, change.object, change.kind === "deleted");
-      }),
+      informers.onChange(kind, (change) => noteSeen(kind, change)),
     ),
     informers.onChange(CanaryKind, ({ object, kind }) => {
       const { namespace = "default" } = object.metadata;
@@ -216,6 +214,11 @@ export async function startController(options: ControllerOptions): Promise<Contr
     }),
   ];
 
+  function noteSeen(kind: Kind, { kind: what, object }: Change): void {
+    overlay.seen(kind, object, what === "deleted");
+    if (what === "deleted") writer.forget(kind, object);
+  }
+
   /** Kinds that few clusters have are watched from the first canary on that needs one. */
   const asked = new Map<string, boolean>(watched.map((kind) => [nameOf(kind), true]));
   function watches(kinds: readonly Kind[]): boolean {
@@ -223,7 +226,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       asked.set(nameOf(kind), false);
       unsubscribe.push(
         informers.onChange(kind, (change) => {
-          overlay.seen(kind, change.object, change.kind === "deleted");
+          noteSeen(kind, change);
           wakeFor(change.object);
         }),
       );
