@@ -17,6 +17,8 @@ export interface Scenario {
 
 export const interval = 1000;
 const plan = { interval: "1s", threshold: 2 };
+/** The guard is meant to end it: on a busy machine the checks must not be sooner. */
+const guarded = { ...plan, threshold: 20 };
 const quiet: SignalsNow = { failing: 0, outage: false };
 const errors = [{ name: "request-success-rate", interval: "1m", thresholdRange: { min: 99 } }];
 const match = [{ headers: { "x-user": { exact: "insider" } } }];
@@ -37,14 +39,14 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "weights, rolled back by the trip wire",
-    spec: { analysis: { ...plan, stepWeights: [20, 60], metrics: errors } },
+    spec: { analysis: { ...guarded, stepWeights: [20, 60], metrics: errors } },
     signals: (canary) => ({ ...quiet, outage: (canary?.status?.canaryWeight ?? 0) >= 20 }),
     webhooks: ["post-rollout"],
     ends: "Failed",
   },
   {
     name: "weights, taken back while promoting",
-    spec: { analysis: { ...plan, stepWeights: [50], stepWeightPromotion: 25, metrics: errors } },
+    spec: { analysis: { ...guarded, stepWeights: [50], stepWeightPromotion: 25, metrics: errors } },
     signals: (canary) => ({ ...quiet, outage: canary?.status?.phase === "Promoting" }),
     isReady: (deployment) => !deployment.metadata.name.endsWith("-primary") || image(deployment) === "app:1",
     ends: "Failed",
@@ -56,7 +58,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "A/B testing, rolled back by the trip wire",
-    spec: { analysis: { ...plan, iterations: 3, match, metrics: errors } },
+    spec: { analysis: { ...guarded, iterations: 3, match, metrics: errors } },
     signals: (canary) => ({ ...quiet, outage: (canary?.status?.iterations ?? 0) >= 1 }),
     ends: "Failed",
   },
@@ -67,7 +69,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "blue/green, rolled back after the switch",
-    spec: { analysis: { ...plan, iterations: 1, metrics: errors } },
+    spec: { analysis: { ...guarded, iterations: 1, metrics: errors } },
     signals: (canary) => ({ ...quiet, outage: canary?.status?.canaryWeight === 100 }),
     ends: "Failed",
   },
