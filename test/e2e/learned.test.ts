@@ -1,10 +1,12 @@
 /** `fairlead.dev/scope: learned`: a workload's Envoys get what it calls, and no request notices. */
+import { execFile } from "node:child_process";
 import { Agent, request } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DeploymentKind, NamespaceKind, type Pod, PodKind, ServiceKind } from "../../api/core.ts";
 import { PeerAuthenticationKind, VirtualServiceKind } from "../../api/kinds.ts";
 import type { Kind, UnreadObject } from "../../api/resource.ts";
 import type { World } from "../../cli/demo/world.ts";
+import { programFile } from "../../cli/up/program-file.ts";
 import { until } from "../../local/testing/until.ts";
 import { envoyMissing } from "../support/envoy.ts";
 import { network } from "./support/machine.ts";
@@ -172,6 +174,18 @@ describe.skipIf(missing !== undefined)(`learned scope${missing ? ` (${missing})`
     const all = ["caller.web", "left.stock", "one.stock", "right.stock", "two.stock"];
     for (const caller of callers)
       await until("it has both arms", async () => (await held(caller)).join() === all.join());
+  });
+
+  test("`fairlead proxy diff` finds the Envoy running what it should", async () => {
+    const [pod] = await readyPods("web", 2);
+    const name = `web/${pod?.metadata.name}`;
+    const words = ["proxy", "diff", name, "--kubeconfig", world.ready.kubeconfig];
+    const said = await new Promise((resolve) =>
+      execFile(process.execPath, [programFile, ...words], (error, out, err) =>
+        resolve({ code: error === null ? 0 : error.code, out, err }),
+      ),
+    );
+    expect(said).toMatchObject({ code: 0, err: "", out: expect.stringContaining("clusters: as wanted") });
   });
 
   test("what was learned outlives the control plane, and a new pod of the workload starts with it", async () => {
