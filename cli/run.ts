@@ -84,6 +84,7 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<Con
       logger,
       host,
       addresses: [host],
+      noLoadBalancer: options.network === "netns",
       records: recordsFolder(options.dataDir),
       settings: { envoyVersion },
       webhooks: {

@@ -32,16 +32,29 @@ export interface RoomsOptions {
   readonly alerts?: ControllerRoomOptions["alerts"];
   /** Replicas of the controller that share the Canaries. */
   readonly shards?: number;
+  /** As of the mesh's room. */
+  readonly noLoadBalancer?: boolean;
 }
 
 export type Rooms = ControllerRoom;
 
 /** Starts everything in this process and resolves once it serves; what was started before an error is ended. */
 export function startRooms(options: RoomsOptions): Promise<Rooms> {
-  const { access, logger, host, addresses, webhooks, settings = {}, records, alerts, shards } = options;
+  const {
+    access,
+    logger,
+    host,
+    addresses,
+    webhooks,
+    settings = {},
+    records,
+    alerts,
+    shards,
+    noLoadBalancer = false,
+  } = options;
   return endInOrder(async (atEnd) => {
     const mesh = await startMeshRoom({
-      ...{ ...access.mesh, logger, host, addresses },
+      ...{ ...access.mesh, logger, host, addresses, noLoadBalancer },
       injection: webhooks.injection,
     });
     atEnd(() => mesh.close());

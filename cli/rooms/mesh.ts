@@ -43,6 +43,8 @@ export interface MeshRoomOptions {
   readonly injection: Pick<InjectionConfig, "discoveryAddress"> & Partial<InjectionConfig>;
   /** Service accounts (`namespace/name`) of controllers in processes of their own; none by default. */
   readonly controllers?: readonly string[];
+  /** Whether nothing gives Services of type LoadBalancer an address: a Gateway's is then its ClusterIP. */
+  readonly noLoadBalancer?: boolean;
 }
 
 /** Discovery, the certificate authority and the signals of proxies, served. */
@@ -63,10 +65,8 @@ export function startMeshRoom(options: MeshRoomOptions): Promise<MeshRoom> {
   return endInOrder((ends) => start(options, ends));
 }
 
-async function start(
-  { client, informers, logger, host, addresses, injection, controllers = [] }: MeshRoomOptions,
-  atEnd: Ends,
-): Promise<Omit<MeshRoom, "close">> {
+async function start(options: MeshRoomOptions, atEnd: Ends): Promise<Omit<MeshRoom, "close">> {
+  const { client, informers, logger, host, addresses, injection, controllers = [] } = options;
   const clock = systemClock;
   await informers.watch(NamespaceKind, PodKind, CanaryKind, ...policyKinds);
   const ca = await startCa({
@@ -103,8 +103,9 @@ async function start(
   atEnd(startStatus({ mesh, snapshot, patchStatus: createPatchStatus(client), clock, logger }));
   const proxies = injectionConfig(version, injection);
   const loopback = proxies.interception === "NONE";
+  const reached = { loopback, noLoadBalancer: options.noLoadBalancer === true };
   atEnd(
-    startGatewayStatus({ mesh, snapshot, patchStatus: createPatchStatus(client), clock, logger, loopback }),
+    startGatewayStatus({ mesh, snapshot, patchStatus: createPatchStatus(client), clock, logger, reached }),
   );
   // Who may bind low ports on this machine lets users have the ports that they wrote.
   const lowPorts = loopback && process.getuid?.() === 0;

@@ -20,7 +20,7 @@ import {
   type GatewayStatus,
   type WantedCondition,
 } from "../translate/gateway-api/conditions.ts";
-import { addressesOf } from "./addresses.ts";
+import { type AddressSource, addressesOf } from "./addresses.ts";
 import { supportedFeatures } from "./features.ts";
 
 export interface GatewayStatusOptions {
@@ -29,7 +29,7 @@ export interface GatewayStatusOptions {
   readonly patchStatus: PatchStatus;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly loopback: boolean;
+  readonly reached: AddressSource;
   /** Milliseconds between two rounds of writing. */
   readonly interval?: number;
 }
@@ -63,7 +63,7 @@ interface Parent {
  * @returns what stops it
  */
 export function startGatewayStatus(options: GatewayStatusOptions): () => void {
-  const { mesh, snapshot, patchStatus, clock, logger, loopback, interval = 500 } = options;
+  const { mesh, snapshot, patchStatus, clock, logger, reached, interval = 500 } = options;
   let cancel: (() => void) | undefined;
   let writing = false;
   let again = false;
@@ -116,7 +116,7 @@ export function startGatewayStatus(options: GatewayStatusOptions): () => void {
     for (const wanted of statuses.gateways) {
       const object = snapshot().get(GatewayKind, wanted.gateway.namespace, wanted.gateway.name);
       if (object === undefined) continue;
-      const addresses = addressesOf(object, snapshot(), mesh.model(), loopback);
+      const addresses = addressesOf(object, snapshot(), mesh.model(), reached);
       const conditions = [wanted.accepted, wanted.resolved, programmed(wanted, addresses.length > 0)];
       results.push(
         await put(GatewayKind, wanted.gateway, (newest, status) => ({
