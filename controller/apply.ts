@@ -193,7 +193,6 @@ async function store(
 ): Promise<void> {
   const { canary } = subject;
   const { next, notice } = decision;
-  // Not as the snapshot has it by now: it may tell an older version again once the watch has caught up with a write.
   const stored = await storeStatus(
     canary.object,
     { last, next, wanted: wantedTraffic(next, spec), notice, judgement },

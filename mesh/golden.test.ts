@@ -99,7 +99,7 @@ test.for(cases.map((path) => [basename(path, ".in.yaml"), path] as const))(
 
 test("there are at least 15 cases", () => expect(cases.length).toBeGreaterThanOrEqual(15));
 
-test.skipIf(envoyMissing !== undefined)("a real Envoy loads every case", () => {
+test.skipIf(envoyMissing !== undefined)("a real Envoy loads every case", { timeout: 90_000 }, () => {
   const statics: { listeners: JsonValue[]; clusters: JsonValue[] } = { listeners: [], clusters: [] };
   for (const [index, path] of cases.entries()) {
     const { resources, plainRoutes } = build(path, fullTelemetry);
