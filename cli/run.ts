@@ -84,6 +84,8 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<Con
       logger,
       host,
       addresses: [host],
+      // Whichever addresses its pods have, all is on this machine.
+      loopback: true,
       noLoadBalancer: options.network === "netns",
       records: recordsFolder(options.dataDir),
       settings: { envoyVersion },

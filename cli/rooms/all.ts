@@ -34,6 +34,8 @@ export interface RoomsOptions {
   readonly shards?: number;
   /** As of the mesh's room. */
   readonly noLoadBalancer?: boolean;
+  /** As of the controller's room; default: where `host` is a loopback address. */
+  readonly loopback?: boolean;
 }
 
 export type Rooms = ControllerRoom;
@@ -80,7 +82,7 @@ export function startRooms(options: RoomsOptions): Promise<Rooms> {
       host,
       ...(alerts && { alerts }),
       ...(shards !== undefined && { shards }),
-      loopback: host === "localhost" || host === "::1" || host.startsWith("127."),
+      loopback: options.loopback ?? (host === "localhost" || host === "::1" || host.startsWith("127.")),
       logger,
       registry,
       settings,
