@@ -14,9 +14,9 @@ interface Handle {
 /**
  * Lets connections that bring something each second be read in bursts.
  *
- * To wake up, and to bring code and data into the processor's caches, costs several times what a report does: many at
- * once cost a third of each alone. So a connection that has brought its report is not read until the next is due, at the
- * same moment as others. What it brings waits a quarter of a second at most, or not at all where it is late.
+ * To wake up, and to bring code and data into the processor's caches, costs more than a report does: many at once cost
+ * less than each alone. So a connection that has brought its report is not read until the next is due, at the same moment
+ * as others. What it brings waits a quarter of a second at most, or not at all where it is late.
  */
 export class Bursts {
   /** Held connections by the burst that reads them again. */
