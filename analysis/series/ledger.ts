@@ -89,7 +89,7 @@ export function createLedger(since: number, stored: StoredLedger = {}): Ledger {
       const firstSeen = process && isSame(process.source, source) ? process.at : undefined;
       if (firstSeen === undefined) sources.set(source.proxy, { source, at: window.at });
       const before = continued(known, window) ?? baseOf(window, restored.get(name), firstSeen, since);
-      restored.delete(name);
+      if (restored.size > 0) restored.delete(name);
       const growth = before && growthOf(before, window);
       if (known === undefined) series.set(key, seriesOf(name, window));
       else rewrite(known, window);

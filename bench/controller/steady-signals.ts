@@ -10,7 +10,7 @@ export interface SteadySignals extends Signals {
 const requestsPerSecond = 50;
 const windowEvery = 1000;
 const attemptsEvery = 20;
-const quietBuckets = bucketBounds.length + 1;
+const noneSlow: readonly number[] = new Array<number>(bucketBounds.length + 1).fill(0);
 
 export function createSteadySignals(): SteadySignals {
   const broken = new Set<string>();
@@ -22,7 +22,7 @@ export function createSteadySignals(): SteadySignals {
       wake.get(`${namespace}/${name}`)?.();
     },
     async *watch(run, signal) {
-      const counts = new Map<string, number>();
+      const series = seriesOf(run);
       const key = `${run.route.namespace}/${run.route.name}`;
       let seq = 0;
       let told = 0;
@@ -31,7 +31,7 @@ export function createSteadySignals(): SteadySignals {
         if (now - told >= windowEvery) {
           told = now;
           seq++;
-          yield* windows(run, counts, seq);
+          for (const one of series) yield windowOf(one, seq);
         }
         if (broken.has(key)) yield* failedAttempts(seq);
         const left = Math.max(told + windowEvery - performance.now(), 1);
@@ -48,24 +48,26 @@ export function createSteadySignals(): SteadySignals {
   };
 }
 
-function* windows(run: Run, counts: Map<string, number>, seq: number): Generator<Signal> {
-  for (const arm of ["primary", "canary"] as const) {
-    for (const side of ["client", "destination"] as const) {
-      for (const half of [0, 1] as const) yield windowOf(run, counts, { arm, side, half, seq });
-    }
-  }
+/** What a proxy counts of one arm, side and half. */
+interface Series extends Pick<Window, "source" | "arm" | "side" | "half"> {
+  requests: number;
 }
 
-function windowOf(
-  run: Run,
-  counts: Map<string, number>,
-  { arm, side, half, seq }: Pick<Window, "arm" | "side" | "half" | "seq">,
-): Window {
-  const key = `${arm} ${side} ${half}`;
-  const requests = (counts.get(key) ?? 0) + requestsPerSecond / 4;
-  counts.set(key, requests);
-  const buckets = Array.from({ length: quietBuckets }, (_, index) => (index === 3 ? requests : 0));
-  const source = { replica: "bench", proxy: `${run.run} ${arm} ${side}`, start: 1 };
+/** As of the mesh, the windows of a proxy share one object for their source. */
+function seriesOf({ run }: Run): readonly Series[] {
+  return (["primary", "canary"] as const).flatMap((arm) =>
+    (["client", "destination"] as const).flatMap((side) => {
+      const source = { replica: "bench", proxy: `${run} ${arm} ${side}`, start: 1 };
+      return ([0, 1] as const).map((half) => ({ source, arm, side, half, requests: 0 }));
+    }),
+  );
+}
+
+function windowOf(series: Series, seq: number): Window {
+  series.requests += requestsPerSecond / 4;
+  const { source, arm, side, half, requests } = series;
+  const buckets: number[] = [...noneSlow];
+  buckets[3] = requests;
   return {
     kind: "window",
     source,
