@@ -1,4 +1,4 @@
-import type { Arm, Attempt, Run, Signal, Signals, Window } from "../../api/signals.ts";
+import type { Arm, Attempt, Run, Signals, Window } from "../../api/signals.ts";
 import { bucketBounds } from "../../api/signals.ts";
 
 /** What proxies would say of every run: a window each second of both arms, both sides, both halves; attempts where all fail. */
@@ -10,7 +10,7 @@ export interface SteadySignals extends Signals {
 const requestsPerSecond = 50;
 const windowEvery = 1000;
 const attemptsEvery = 20;
-const noneSlow: readonly number[] = new Array<number>(bucketBounds.length + 1).fill(0);
+const noneSlow: readonly number[] = Array.from({ length: bucketBounds.length + 1 }, () => 0);
 
 export function createSteadySignals(): SteadySignals {
   const broken = new Set<string>();
