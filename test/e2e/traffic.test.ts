@@ -155,13 +155,15 @@ describe.skipIf(envoyMissing !== undefined)("traffic through a real Envoy", () =
       await world.apply(retries(settings));
       tries.length = 0;
       const { status } = await world.ask("flaky");
-      return { status, tries: tries.length, hosts: new Set(tries).size };
+      return { status, tries: tries.length, elsewhere: tries[1] !== tries[0] };
     };
-    expect(await attempt({ attempts: 2, retryOn: "5xx" })).toEqual({ status: 200, tries: 3, hosts: 3 });
-    expect(await attempt({ attempts: 2, retryOn: "503" })).toEqual({ status: 200, tries: 3, hosts: 3 });
-    expect(await attempt({ attempts: 1, retryOn: "5xx" })).toEqual({ status: 503, tries: 2, hosts: 2 });
-    expect(await attempt({ attempts: 0 })).toEqual({ status: 503, tries: 1, hosts: 1 });
-    expect(await attempt({ attempts: 2, retryOn: "502" })).toEqual({ status: 503, tries: 1, hosts: 1 });
+    // Of two hosts that have failed Envoy may take one again: it draws five times at most for another, as Istio has it.
+    const [again, once, never] = [{ tries: 3, elsewhere: true }, { tries: 2, elsewhere: true }, { tries: 1 }];
+    expect(await attempt({ attempts: 2, retryOn: "5xx" })).toEqual({ status: 200, ...again });
+    expect(await attempt({ attempts: 2, retryOn: "503" })).toEqual({ status: 200, ...again });
+    expect(await attempt({ attempts: 1, retryOn: "5xx" })).toEqual({ status: 503, ...once });
+    expect(await attempt({ attempts: 0 })).toMatchObject({ status: 503, ...never });
+    expect(await attempt({ attempts: 2, retryOn: "502" })).toMatchObject({ status: 503, ...never });
     await world.remove(retries({}));
   });
 
