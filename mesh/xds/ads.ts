@@ -81,7 +81,13 @@ export function createAds<Proxy extends object>(options: AdsOptions<Proxy>) {
   const responses = createResponses();
   const nameSets = createNameSets();
   const connections = new Set<Connected<Proxy>>();
-  const flow = createFlow({ clock, ...(options.onQuiet && { onQuiet: options.onQuiet }) });
+  const flow = createFlow({
+    clock,
+    onQuiet() {
+      responses.forget();
+      options.onQuiet?.();
+    },
+  });
 
   /** Runs the handler of one message: what it throws ends this stream alone. */
   function guarded(call: Call, handle: () => void): void {

@@ -49,10 +49,16 @@ export function createResponses() {
         return writer.finish();
       });
     },
+    /** Lets go of all that is kept for reuse: a crowd's own listeners fill it, and no other proxy gets those. */
+    forget(): void {
+      recent.clear();
+      size = 0;
+    },
   };
 }
 
-export type Responses = ReturnType<typeof createResponses>;
+/** What a stream encodes its answers by. */
+export type Responses = Pick<ReturnType<typeof createResponses>, "delta">;
 
 function nonceOf(type: ResourceType, changed: readonly Resource[], removed: readonly string[]): string {
   const content = changed.map(({ name, version }) => `${name}=${version}`).join("\n");
