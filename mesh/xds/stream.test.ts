@@ -164,6 +164,24 @@ describe("a delta stream", () => {
     expect(sent).toMatchObject([{ changed: ["changed"], removed: [] }]);
   });
 
+  test("a cluster that changed while its proxy was away gets its endpoints, though the proxy holds them", () => {
+    const clusters = ["same", "changed"].map((name) => resource("cluster", name, "new"));
+    const endpoints = ["same", "changed"].map((name) => resource("endpoint", name));
+    connect(view([...clusters, ...endpoints]));
+    ask("cluster", {
+      held: new Map([
+        ["same", clusters[0]?.version ?? ""],
+        ["changed", "old"],
+      ]),
+    });
+    sent.length = 0;
+    ask("endpoint", {
+      subscribe: ["same", "changed"],
+      held: new Map(endpoints.map(({ name, version }) => [name, version])),
+    });
+    expect(sent).toMatchObject([{ type: "endpoint", changed: ["changed"], removed: [] }]);
+  });
+
   test("says nothing to who does not ask for what changed", () => {
     connectAll(view(small()));
     stream.publish(view([...small(), resource("route", "other"), resource("endpoint", "other")]));

@@ -256,6 +256,8 @@ export function createDeltaStream(first: View, options: StreamOptions): DeltaStr
       let subscription = subscriptions.get(type);
       if (subscription === undefined) {
         subscription = subscribe(request, nameSets);
+        // Endpoints that a reconnecting proxy holds are of the cluster as it was: one that has changed warms for them.
+        if (type === "endpoint") subscription.held = without(subscription.held, awaitingEndpoints);
         subscriptions.set(type, subscription);
       } else {
         changeNames(subscription, request, nameSets);
@@ -298,4 +300,8 @@ export function createDeltaStream(first: View, options: StreamOptions): DeltaStr
     },
   };
   return stream;
+}
+
+function without(held: ReadonlyMap<string, string>, names: ReadonlySet<string>): ReadonlyMap<string, string> {
+  return names.size === 0 ? held : new Map([...held].filter(([name]) => !names.has(name)));
 }
