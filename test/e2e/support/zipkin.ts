@@ -9,10 +9,9 @@ import { freePort } from "../../support/envoy.ts";
 
 const run = promisify(execFile);
 const version = "3.5.1";
-const jar = join(
-  homedir(),
-  `.m2/repository/io/zipkin/zipkin-server/${version}/zipkin-server-${version}-slim.jar`,
-);
+/** Maven's own default, but by $HOME, which it does not look at. */
+const repository = join(homedir(), ".m2/repository");
+const jar = join(repository, `io/zipkin/zipkin-server/${version}/zipkin-server-${version}-slim.jar`);
 
 /** As Zipkin's API gives it, in what these tests read. @see https://zipkin.io/zipkin-api */
 export interface ZipkinSpan {
@@ -27,7 +26,8 @@ export interface ZipkinSpan {
 async function missing(): Promise<string | undefined> {
   if (existsSync(jar)) return run("java", ["-version"]).then(() => undefined, String);
   const artifact = `-Dartifact=io.zipkin:zipkin-server:${version}:jar:slim`;
-  const args = ["-q", "-B", "dependency:get", "-Dtransitive=false", artifact];
+  const local = `-Dmaven.repo.local=${repository}`;
+  const args = ["-q", "-B", local, "dependency:get", "-Dtransitive=false", artifact];
   return run("mvn", args, { timeout: 180_000 }).then(
     () => undefined,
     (error: unknown) => `no Zipkin without Java, Maven and its repository: ${String(error).split("\n")[0]}`,
