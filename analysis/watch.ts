@@ -113,10 +113,10 @@ function startRun(
     for (const handler of harmHandlers) call(handler, found);
   };
   const tellRescues = (last: boolean): void => {
-    const now = judge.rescues();
-    if (now === undefined || (now === told && !last)) return;
-    told = now;
-    for (const handler of rescueHandlers) call(() => handler(now, last), undefined);
+    const rescues = judge.rescues();
+    if (rescues === undefined || (rescues === told && !last)) return;
+    told = rescues;
+    for (const handler of rescueHandlers) call(() => handler(rescues, last), undefined);
   };
   const take = (signal: Signal): void => {
     try {

@@ -151,19 +151,27 @@ describe.skipIf(envoyMissing !== undefined)("traffic through a real Envoy", () =
         hosts: ["flaky"],
         http: [{ retries: settings, route: [{ destination: { host: "flaky" } }] }],
       });
+    // Envoy draws five times at most for a host that has not failed yet, as Istio has it: of two failed hosts it takes one
+    // again in a request of eleven. Without that rule three tries would meet three hosts in two requests of nine.
+    const asks = 20;
     const attempt = async (settings: object) => {
       await world.apply(retries(settings));
-      tries.length = 0;
-      const { status } = await world.ask("flaky");
-      return { status, tries: tries.length, elsewhere: tries[1] !== tries[0] };
+      let apart = 0;
+      const answers = new Set<string>();
+      for (let ask = 0; ask < asks; ask++) {
+        tries.length = 0;
+        const { status } = await world.ask("flaky");
+        answers.add(`${status} after ${tries.length}`);
+        if (new Set(tries).size === tries.length) apart += 1;
+      }
+      return { answers: [...answers], apart: apart > (asks * 3) / 5 };
     };
-    // Of two hosts that have failed Envoy may take one again: it draws five times at most for another, as Istio has it.
-    const [again, once, never] = [{ tries: 3, elsewhere: true }, { tries: 2, elsewhere: true }, { tries: 1 }];
-    expect(await attempt({ attempts: 2, retryOn: "5xx" })).toEqual({ status: 200, ...again });
-    expect(await attempt({ attempts: 2, retryOn: "503" })).toEqual({ status: 200, ...again });
-    expect(await attempt({ attempts: 1, retryOn: "5xx" })).toEqual({ status: 503, ...once });
-    expect(await attempt({ attempts: 0 })).toMatchObject({ status: 503, ...never });
-    expect(await attempt({ attempts: 2, retryOn: "502" })).toMatchObject({ status: 503, ...never });
+    const apart = true;
+    expect(await attempt({ attempts: 2, retryOn: "5xx" })).toEqual({ answers: ["200 after 3"], apart });
+    expect(await attempt({ attempts: 2, retryOn: "503" })).toEqual({ answers: ["200 after 3"], apart });
+    expect(await attempt({ attempts: 1, retryOn: "5xx" })).toEqual({ answers: ["503 after 2"], apart });
+    expect(await attempt({ attempts: 0 })).toEqual({ answers: ["503 after 1"], apart });
+    expect(await attempt({ attempts: 2, retryOn: "502" })).toEqual({ answers: ["503 after 1"], apart });
     await world.remove(retries({}));
   });
 
