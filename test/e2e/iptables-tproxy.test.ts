@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { until } from "../../local/testing/until.ts";
+import { usual } from "../../mesh/agent/iptables/testing/injector-arguments.ts";
 import { envoyBinary, envoyMissing } from "../support/envoy.ts";
-import { net, openPair, type Pair, pod, ports, usual } from "./support/linked-namespaces.ts";
+import { net, openPair, type Pair, pod, ports } from "./support/linked-namespaces.ts";
 import { namespacesProblem } from "./support/pod-network.ts";
 
 const why = (await namespacesProblem()) ?? envoyMissing;

@@ -1,6 +1,7 @@
 /** Each rule of the init container by what it does: connections in namespaces of the test's own, told where they arrive. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Call, net, openPair, type Pair, pod, ports, usual } from "./support/linked-namespaces.ts";
+import { usual } from "../../mesh/agent/iptables/testing/injector-arguments.ts";
+import { type Call, net, openPair, type Pair, pod, ports } from "./support/linked-namespaces.ts";
 import { namespacesProblem } from "./support/pod-network.ts";
 
 const problem = await namespacesProblem();

@@ -2,26 +2,7 @@ import { describe, expect, test } from "vitest";
 import { readIptablesCommand } from "./options.ts";
 import { restoreText } from "./restore.ts";
 import { buildRules, familyOf } from "./rules.ts";
-
-/** What Istio's injector passes. */
-const usual = [
-  "-p",
-  "15001",
-  "-z",
-  "15006",
-  "-u",
-  "1337",
-  "-m",
-  "REDIRECT",
-  "-i",
-  "*",
-  "-x",
-  "",
-  "-b",
-  "*",
-  "-d",
-  "15090,15021,15020",
-];
+import { usual } from "./testing/injector-arguments.ts";
 
 function rulesOf(
   argv: readonly string[],

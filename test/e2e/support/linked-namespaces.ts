@@ -6,26 +6,6 @@ import { join } from "node:path";
 import { until } from "../../../local/testing/until.ts";
 import { agentCommand } from "../../../mesh/agent/command.ts";
 
-/** What Istio's injector passes. */
-export const usual = [
-  "-p",
-  "15001",
-  "-z",
-  "15006",
-  "-u",
-  "1337",
-  "-m",
-  "REDIRECT",
-  "-i",
-  "*",
-  "-x",
-  "",
-  "-b",
-  "*",
-  "-d",
-  "15090,15021,15020",
-];
-
 /** Answers `<name> <port>` to whoever connects, and to each datagram. */
 const answering = `
 const [name, ...ports] = process.argv.slice(1);
