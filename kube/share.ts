@@ -33,7 +33,9 @@ export function createStringPool(size = 4_096): StringPool {
 
   function share(value: unknown): void {
     if (!isParent(value)) return;
-    for (const key of Object.keys(value)) {
+    // Not by a list of the names: there is one for each part of each object that a watch brings.
+    for (const key in value) {
+      if (!Object.hasOwn(value, key)) continue;
       const child = value[key];
       if (typeof child !== "string") share(child);
       else if (child.length > sharedByParser && child.length <= longest) value[key] = known(child);
@@ -55,16 +57,20 @@ export function shareEqual<T>(before: T, after: T): T {
 function shared(before: unknown, after: unknown): unknown {
   if (before === after) return before;
   if (!isParent(before) || !isParent(after) || Array.isArray(before) !== Array.isArray(after)) return after;
-  const keys = Object.keys(after);
-  let isEqual = keys.length === Object.keys(before).length;
-  for (const key of keys) {
-    const [old, child] = [before[key], after[key]];
+  let isEqual = true;
+  let more = 0;
+  for (const key in before) if (Object.hasOwn(before, key)) more++;
+  for (const key in after) {
+    if (!Object.hasOwn(after, key)) continue;
+    const old = before[key];
+    const child = after[key];
     const kept = Object.hasOwn(before, key) ? shared(old, child) : child;
     // Of equal strings, too, the old one is kept.
     after[key] = kept;
     if (kept !== old) isEqual = false;
+    more--;
   }
-  return isEqual ? before : after;
+  return isEqual && more === 0 ? before : after;
 }
 
 function isParent(value: unknown): value is Record<string, unknown> {

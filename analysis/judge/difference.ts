@@ -9,13 +9,23 @@ export function difference(before: Counts | undefined, now: Counts): Counts {
   const reset = before === undefined || now.requests < before.requests || now.failed < before.failed;
   const from = reset ? undefined : before;
   const requests = now.requests - (from?.requests ?? 0);
-  const bucketsReset =
-    before === undefined || now.buckets.some((count, bucket) => count < (before.buckets[bucket] ?? 0));
   return {
     requests,
     failed: Math.min(now.failed - (from?.failed ?? 0), requests),
-    buckets: now.buckets.map((count, bucket) => count - (bucketsReset ? 0 : (before.buckets[bucket] ?? 0))),
+    buckets: before === undefined ? now.buckets : bucketsBetween(before.buckets, now.buckets),
   };
+}
+
+/** What the buckets grew by; all of them count from 0 where one of them fell. In a loop, as it runs for each run and second. */
+export function bucketsBetween(before: readonly number[], now: readonly number[]): readonly number[] {
+  // As long as it will be from the start: one that grows leaves its shorter selves behind.
+  const grown = now.slice();
+  for (let bucket = 0; bucket < now.length; bucket++) {
+    const more = (now[bucket] ?? 0) - (before[bucket] ?? 0);
+    if (more < 0) return now;
+    grown[bucket] = more;
+  }
+  return grown;
 }
 
 /** The counters to compare the next poll with: a group that was no count keeps its last good value. */
@@ -34,5 +44,11 @@ export function comparable(before: Counters | undefined, now: Counters): Counter
 }
 
 function isCount({ requests, failed, buckets }: Counts): boolean {
-  return [requests, failed, ...buckets].every((count) => Number.isFinite(count) && count >= 0);
+  if (!isCounted(requests) || !isCounted(failed)) return false;
+  for (let bucket = 0; bucket < buckets.length; bucket++) if (!isCounted(buckets[bucket] ?? 0)) return false;
+  return true;
+}
+
+function isCounted(count: number): boolean {
+  return Number.isFinite(count) && count >= 0;
 }

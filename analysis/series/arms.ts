@@ -32,15 +32,16 @@ const compared = 60;
  */
 export function createArms(bounds: number, shielded = false): Arms {
   const empty = (): Sum => ({ requests: 0, failed: 0, buckets: Array.from({ length: bounds + 1 }, () => 0) });
-  const fresh = (): Record<Side, SideSums> => ({
-    client: { canary: empty(), primary: empty() },
-    destination: { canary: empty(), primary: empty() },
-  });
   const total: SideSums = { canary: empty(), primary: empty() };
   const halves: readonly [Sum, Sum] = [empty(), empty()];
-  let pending = fresh();
+  const pending: Record<Side, SideSums> = {
+    client: { canary: empty(), primary: empty() },
+    destination: { canary: empty(), primary: empty() },
+  };
+  const seen = (side: Side): number => pending[side].canary.requests + pending[side].primary.requests;
   let latencyKnown = true;
-  let requests: { client: number; destination: number }[] = [];
+  /** Of the last {@link compared} polls, the oldest first. */
+  const requests: { client: number; destination: number }[] = [];
 
   return {
     add(growth) {
@@ -52,8 +53,8 @@ export function createArms(bounds: number, shielded = false): Arms {
       latencyKnown = false;
     },
     poll() {
-      const seen = (side: Side): number => pending[side].canary.requests + pending[side].primary.requests;
-      requests = [...requests, { client: seen("client"), destination: seen("destination") }].slice(-compared);
+      requests.push({ client: seen("client"), destination: seen("destination") });
+      if (requests.length > compared) requests.shift();
       const sum = (side: Side): number => requests.reduce((all, poll) => all + poll[side], 0);
       const side = shielded || 2 * sum("client") >= sum("destination") ? "client" : "destination";
       addTo(total.canary, pending[side].canary);
@@ -65,7 +66,10 @@ export function createArms(bounds: number, shielded = false): Arms {
           halves[0].requests > 0 && halves[1].requests > 0 ? [copy(halves[0]), copy(halves[1])] : undefined,
         latencyKnown,
       };
-      pending = fresh();
+      for (const { canary, primary } of [pending.client, pending.destination]) {
+        clear(canary);
+        clear(primary);
+      }
       latencyKnown = true;
       return counters;
     },
@@ -82,11 +86,21 @@ function addTo(
 ): void {
   sum.requests += more.requests;
   sum.failed += more.failed;
-  if (more.buckets === undefined) return;
-  for (const [bucket, count] of more.buckets.entries())
+  const { buckets } = more;
+  if (buckets === undefined) return;
+  // In a loop: this runs for every proxy, arm, side and half each second, and an iterator makes an object for each step.
+  for (let bucket = 0; bucket < buckets.length; bucket++) {
+    const count = buckets[bucket] ?? 0;
     if (count > 0) sum.buckets[bucket] = (sum.buckets[bucket] ?? 0) + count;
+  }
+}
+
+function clear(sum: Sum): void {
+  sum.requests = 0;
+  sum.failed = 0;
+  sum.buckets.fill(0);
 }
 
 function copy({ requests, failed, buckets }: Sum): Counts {
-  return { requests, failed, buckets: [...buckets] };
+  return { requests, failed, buckets: buckets.slice() };
 }

@@ -1,4 +1,5 @@
 import type { Arm, Window } from "../../api/signals.ts";
+import { bucketsBetween } from "../judge/difference.ts";
 
 export type Side = Window["side"];
 
@@ -139,7 +140,7 @@ function rescuesOf({ rescued = 0, notRescued = 0 }: Window): Rescues {
 
 function seriesOf(name: string, window: Window): Series {
   const { source, at, seq, requests, failed, buckets } = window;
-  return { name, source, at, seq, requests, failed, buckets: [...buckets], rescues: rescuesOf(window) };
+  return { name, source, at, seq, requests, failed, buckets: buckets.slice(), rescues: rescuesOf(window) };
 }
 
 function rewrite(series: Series, window: Window): void {
@@ -204,18 +205,6 @@ function rescuesSince(before: Rescues | undefined, window: Window): Rescues | un
   const rescued = since(now.rescued, before.rescued);
   const notRescued = since(now.notRescued, before.notRescued);
   return rescued > 0 || notRescued > 0 ? { rescued, notRescued } : undefined;
-}
-
-/** What the buckets grew by. In loops, because it runs for every proxy, arm and side each second. */
-function bucketsBetween(before: readonly number[], now: readonly number[]): readonly number[] {
-  const grown: number[] = [];
-  for (let bucket = 0; bucket < now.length; bucket++) {
-    const more = (now[bucket] ?? 0) - (before[bucket] ?? 0);
-    // Counted anew.
-    if (more < 0) return now;
-    grown.push(more);
-  }
-  return grown;
 }
 
 function newestFirst(series: Iterable<Series>): Series[] {

@@ -53,9 +53,7 @@ export function createRecent(longest: Milliseconds, bounds: number): Recent {
       slot.requests += requests;
       slot.failed += failed;
       slot.known &&= buckets !== undefined;
-      buckets?.forEach((count, bucket) => {
-        slot.buckets[bucket] = (slot.buckets[bucket] ?? 0) + count;
-      });
+      if (buckets !== undefined) addTo(slot.buckets, buckets);
       if (ring.size > most) ring.delete(Math.min(...ring.keys()));
     },
     gap(from, to) {
@@ -72,11 +70,13 @@ export function createRecent(longest: Milliseconds, bounds: number): Recent {
         requests += slot.requests;
         failed += slot.failed;
         latencyKnown &&= slot.known;
-        slot.buckets.forEach((count, bucket) => {
-          buckets[bucket] = (buckets[bucket] ?? 0) + count;
-        });
+        addTo(buckets, slot.buckets);
       }
       return { requests, failed, buckets, latencyKnown };
     },
   };
+}
+
+function addTo(sum: number[], more: readonly number[]): void {
+  for (let bucket = 0; bucket < more.length; bucket++) sum[bucket] = (sum[bucket] ?? 0) + (more[bucket] ?? 0);
 }
