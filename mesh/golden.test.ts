@@ -41,8 +41,9 @@ function readCase(path: string) {
   if ("refused" in proxy) throw new Error(proxy.refused);
   const { settings } = first as { readonly settings?: Partial<MeshSettings> };
   const translate = createTranslator({ ...defaultSettings, ...settings });
-  const { model, problems } = translate(snapshotOf(objects as KubeObject[]));
-  return { proxy: { ...proxy, proven: true }, model, problems: problems() };
+  const { model, problems, gatewayApi } = translate(snapshotOf(objects as KubeObject[]));
+  const { statuses } = gatewayApi;
+  return { proxy: { ...proxy, proven: true }, model, problems: problems(), statuses };
 }
 
 function build(path: string, telemetry: Telemetry = silentTelemetry) {
@@ -69,9 +70,11 @@ const yamlOptions = { aliasDuplicateObjects: false, lineWidth: 0 } as const;
 test.for(cases.map((path) => [basename(path, ".in.yaml"), path] as const))(
   "%s: manifests to model",
   async ([, path]) => {
-    const { model, problems } = readCase(path);
+    const { model, problems, statuses } = readCase(path);
     const { settings: _, credentials: _keys, ...parts } = model;
-    await expect(stringify(plain({ ...parts, problems }), yamlOptions)).toMatchFileSnapshot(
+    // Of the Gateway API's objects alone.
+    const told = Object.values(statuses).some((some) => some.length > 0) ? { statuses } : {};
+    await expect(stringify(plain({ ...parts, problems, ...told }), yamlOptions)).toMatchFileSnapshot(
       resolve(path.replace(".in.", ".model.")),
     );
   },

@@ -18,7 +18,7 @@ export interface ConnectionChain {
 
 /** What a TCP proxy is told. */
 export interface ConnectionTarget {
-  /** By weight; a lone one takes all. */
+  /** By weight; a lone one takes all; none: connections are closed. */
   readonly clusters: readonly { readonly name: string; readonly weight: number }[];
   /** Milliseconds; undefined: Envoy's hour. */
   readonly idleTimeout: number | undefined;
@@ -57,7 +57,7 @@ export function chainsOf(
   );
   if (takesAll || (isTls && chains.length > 0)) return chains;
   const own = { host: service.host, subset: undefined, port: port.number, weight: 1 };
-  return [...chains, { ...anything, target: targetOf([own], port.number, wayTo) }];
+  return [...chains, { ...anything, target: connectionTarget([own], port.number, wayTo) }];
 }
 
 const anything = { serverNames: [], destinationSubnets: [], sourceSubnets: [] };
@@ -72,7 +72,7 @@ function tcpChains(table: RouteTable | undefined, port: number, wayTo: WayTo): C
       const where = placeOf(match);
       if (seen.has(JSON.stringify(where))) continue;
       seen.add(JSON.stringify(where));
-      chains.push({ serverNames: [], ...where, target: targetOf(destinations, port, wayTo) });
+      chains.push({ serverNames: [], ...where, target: connectionTarget(destinations, port, wayTo) });
     }
   }
   return chains;
@@ -91,7 +91,7 @@ function tlsChains(table: RouteTable | undefined, port: number, wayTo: WayTo): C
       if (fresh.length === 0) continue;
       // Envoy knows no name that fits all: no name at all does.
       const serverNames = fresh.includes("*") ? [] : fresh;
-      chains.push({ serverNames, ...where, target: targetOf(destinations, port, wayTo) });
+      chains.push({ serverNames, ...where, target: connectionTarget(destinations, port, wayTo) });
     }
   }
   return chains;
@@ -110,8 +110,15 @@ function placeOf(match: ConnectionMatch | undefined) {
 
 type Weighted = Pick<Destination, "host" | "subset" | "port" | "weight">;
 
-/** Limits of time are those of the first destination: one proxy stands for all. */
-function targetOf(destinations: readonly Weighted[], port: number, wayTo: WayTo): ConnectionTarget {
+/**
+ * Where a route's connections go; to nobody where no destination has a weight. Limits of time are those of the first
+ * destination: one proxy stands for all.
+ */
+export function connectionTarget(
+  destinations: readonly Weighted[],
+  port: number,
+  wayTo: WayTo,
+): ConnectionTarget {
   const weights = normaliseWeights(destinations.map(({ weight }) => weight));
   const ways = destinations.map((destination) => wayTo(destination, port));
   const { connectionPool, loadBalancer, tunnel } = ways[0]?.policy ?? {};

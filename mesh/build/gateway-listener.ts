@@ -6,28 +6,26 @@ import {
   type FilterChainMatch,
   FilterChainMatchSchema,
   FilterChainSchema,
-  FilterSchema,
 } from "../../envoy/generated/envoy/config/listener/v3/listener_components_pb.js";
 import { type Listener, ListenerSchema } from "../../envoy/generated/envoy/config/listener/v3/listener_pb.js";
 import { ConfigSchema as SetFilterStateSchema } from "../../envoy/generated/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state_pb.js";
 import { TlsInspectorSchema } from "../../envoy/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
-import { TcpProxySchema } from "../../envoy/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import { callerOf } from "../model/caller.ts";
 import { endsTls, type GatewayServer, type ServerHost, type TerminatingTls } from "../model/gateway.ts";
 import type { BoundServer, GatewayPlan, PlannedListener } from "../model/gateway-plan.ts";
-import { gatewayRouteTable, type Stream, streamsOf } from "../model/gateway-routes.ts";
+import { gatewayRouteTable, streamsOf } from "../model/gateway-routes.ts";
 import type { Model } from "../model/model.ts";
 import type { Proxy } from "../model/proxy.ts";
 import { typed } from "./any.ts";
 import { meshProtocols, type Passage } from "./auto-passthrough.ts";
+import { connectionTarget } from "./connection-chains.ts";
 import { denialLog } from "./denial-log.ts";
 import { gatewayTls } from "./gateway-tls.ts";
 import { httpFilter, httpManager } from "./http-manager.ts";
 import { forwardProxyFilter } from "./plain-clusters.ts";
-import { tcpTo } from "./tcp-proxy.ts";
+import { tcpProxy, tcpTo } from "./tcp-proxy.ts";
 import { durationFromMs, fromAds, pipe, socketAddress } from "./values.ts";
 import { type WayTo, waysOf } from "./ways.ts";
-import { normaliseWeights } from "./weights.ts";
 import type { PolicyFilters, Telemetry } from "./workload-filters.ts";
 
 export interface GatewayContext {
@@ -129,7 +127,10 @@ function serverChains(
   return streamsOf(context.model, caller, bound).map((stream) =>
     create(FilterChainSchema, {
       ...(listener.kind === "tls" && { filterChainMatch: matchNames(serverNames(stream.hosts)) }),
-      filters: [...context.policies.network, tcpProxy(stream, (to) => wayTo(to, server.port).cluster)],
+      filters: [
+        ...context.policies.network,
+        tcpProxy(connectionTarget(stream.destinations, server.port, wayTo)),
+      ],
       ...(terminates && secured(terminates, [])),
     }),
   );
@@ -176,35 +177,5 @@ function http(table: string, { model, proxy, policies, telemetry }: GatewayConte
     ],
     attemptLogs: telemetry.upstreamAttemptLogs(),
     ...(telemetry.tracing && { tracing: telemetry.tracing }),
-  });
-}
-
-function tcpProxy(
-  { destinations: to }: Stream,
-  clusterOf: (to: Stream["destinations"][number]) => string,
-): Filter {
-  const destinations = to.map((one) => ({ cluster: clusterOf(one), weight: one.weight }));
-  const [only] = destinations;
-  const weights = normaliseWeights(destinations.map(({ weight }) => weight));
-  return create(FilterSchema, {
-    name: "envoy.filters.network.tcp_proxy",
-    configType: {
-      case: "typedConfig",
-      value: typed(TcpProxySchema, {
-        statPrefix: only?.cluster ?? "",
-        clusterSpecifier:
-          destinations.length === 1 && only !== undefined
-            ? { case: "cluster", value: only.cluster }
-            : {
-                case: "weightedClusters",
-                value: {
-                  clusters: destinations.flatMap(({ cluster }, index) => {
-                    const weight = weights[index] ?? 0;
-                    return weight > 0 ? [{ name: cluster, weight }] : [];
-                  }),
-                },
-              },
-      }),
-    },
   });
 }

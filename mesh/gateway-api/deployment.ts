@@ -1,6 +1,6 @@
 import type { Gateway } from "../../api/kinds.ts";
 import type { KubeObject, OwnerReference } from "../../api/resource.ts";
-import { gatewayNameLabel } from "../translate/gateway-api/listeners.ts";
+import { gatewayNameLabel, isServedProtocol } from "../translate/gateway-api/listeners.ts";
 
 /** How proxies of Gateway objects run in this installation. */
 export interface GatewayDeploymentConfig {
@@ -64,7 +64,8 @@ export function gatewayObjects(gateway: Gateway, config: GatewayDeploymentConfig
     ...(infrastructure?.annotations && { annotations: infrastructure.annotations }),
     ownerReferences: [owner],
   };
-  const ports = new Map(listeners.map(({ port, protocol }) => [port, protocol.toLowerCase()]));
+  const served = listeners.filter(({ protocol }) => isServedProtocol(protocol));
+  const ports = new Map(served.map(({ port, protocol }) => [port, protocol.toLowerCase()]));
   const servicePorts = [...ports].map(([port, protocol]) => ({
     name: `${protocol}-${port}`,
     port,

@@ -18,6 +18,7 @@ import {
   condition,
   controllerName,
   type GatewayStatus,
+  passingConditions,
   type WantedCondition,
 } from "../translate/gateway-api/conditions.ts";
 import { type AddressSource, addressesOf } from "./addresses.ts";
@@ -104,7 +105,17 @@ export function startGatewayStatus(options: GatewayStatusOptions): () => void {
     const results: boolean[] = [];
     for (const object of snapshot().list(GatewayClassKind)) {
       if (object.spec.controllerName !== controllerName) continue;
-      const accepted = [condition("Accepted", true, "Accepted")];
+      const { parametersRef } = object.spec;
+      const accepted = [
+        parametersRef === undefined
+          ? condition("Accepted", true, "Accepted")
+          : condition(
+              "Accepted",
+              false,
+              "InvalidParameters",
+              `spec.parametersRef: \`${parametersRef.group}/${parametersRef.kind}\` is not known, leave the field out`,
+            ),
+      ];
       results.push(
         await put(GatewayClassKind, refOf(object), (newest, status) => ({
           ...status,
@@ -117,7 +128,12 @@ export function startGatewayStatus(options: GatewayStatusOptions): () => void {
       const object = snapshot().get(GatewayKind, wanted.gateway.namespace, wanted.gateway.name);
       if (object === undefined) continue;
       const addresses = addressesOf(object, snapshot(), mesh.model(), reached);
-      const conditions = [wanted.accepted, wanted.resolved, programmed(wanted, addresses.length > 0)];
+      const conditions = [
+        wanted.accepted,
+        wanted.resolved,
+        programmed(wanted, addresses.length > 0),
+        ...(wanted.insecure === undefined ? [] : [wanted.insecure]),
+      ];
       results.push(
         await put(GatewayKind, wanted.gateway, (newest, status) => ({
           ...status,
@@ -212,7 +228,7 @@ function statusOf(object: KubeObject): Status {
   return status ?? {};
 }
 
-/** Others' conditions stay; a transition time changes with the status alone. */
+/** Others' conditions stay, ours that passed go; a transition time changes with the status alone. */
 function merge(
   present: readonly Condition[] = [],
   wanted: readonly WantedCondition[],
@@ -231,7 +247,9 @@ function merge(
       ...(metadata.generation !== undefined && { observedGeneration: metadata.generation }),
     };
   });
-  return [...present.filter(({ type }) => !wanted.some((one) => one.type === type)), ...ours];
+  const isOurs = (type: string) =>
+    passingConditions.includes(type) || wanted.some((one) => one.type === type);
+  return [...present.filter(({ type }) => !isOurs(type)), ...ours];
 }
 
 /** Parents that another controller tells of stay as they are. */

@@ -3,9 +3,10 @@ import type { HttpMatch, HttpRoute, RouteTable } from "./route.ts";
 /**
  * Routes of the Gateway API in the order in which they are tried: exact before prefix before regular expression, the
  * longer path, one with a method, more headers, more query parameters; then the older object, its namespace and name,
- * then the order of its rules.
+ * then the order of its rules. What names a gRPC service or method comes among the exact ones: the longer service, the
+ * longer method, more headers.
  *
- * @see https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule
+ * @see https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule, #grpcrouterule
  */
 export function byPrecedence(tables: readonly RouteTable[]): readonly HttpRoute[] {
   const routes = tables
@@ -33,6 +34,8 @@ function compare(a: string, b: string): number {
 function rankOf(match: HttpMatch | undefined): readonly number[] {
   const path = match?.path;
   const headers = match?.headers ?? [];
+  if (match?.ofGrpc !== undefined)
+    return [3, match.ofGrpc.service, match.ofGrpc.method, headers.length, match.queryParameters.length];
   const isMethod = ({ name }: { readonly name: string }) => name === ":method";
   return [
     path === undefined ? 1 : path.kind === "exact" ? 3 : path.kind === "regex" ? 0 : 2,

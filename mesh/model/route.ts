@@ -219,6 +219,8 @@ export interface HttpMatch {
   /** Port of the listener. */
   readonly port: number | undefined;
   readonly callers: CallerMatch | undefined;
+  /** Characters of a GRPCRoute's service and method, by which it ranks among others. */
+  readonly ofGrpc?: { readonly service: number; readonly method: number };
   /** Prefix of the counters that Envoy keeps of these requests. */
   readonly statPrefix: string | undefined;
 }

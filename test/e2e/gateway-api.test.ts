@@ -285,6 +285,61 @@ describe.skipIf(envoyMissing !== undefined)("HTTPRoutes", () => {
     expect((await preflight("https://evil.com")).headers["access-control-allow-origin"]).toBeUndefined();
   });
 
+  test("cors with credentials: what a preflight asks for is named, as browsers take no `*`", async () => {
+    const any = { allowOrigins: ["*"], allowMethods: ["*"], allowHeaders: ["*"], exposeHeaders: ["*"] };
+    await edge.serve(
+      route(
+        "cors-any",
+        ["any.example.com"],
+        [{ filters: [{ type: "CORS", cors: { ...any, allowCredentials: true } }], backendRefs: [to("a")] }],
+      ),
+    );
+    const asked = { "access-control-request-method": "PUT", "access-control-request-headers": "x-a,x-b" };
+    const { headers } = await edge.ask(
+      "any.example.com",
+      "/",
+      { origin: "https://one.example.com", ...asked },
+      "OPTIONS",
+    );
+    expect(headers).toMatchObject({
+      "access-control-allow-origin": "https://one.example.com",
+      "access-control-allow-credentials": "true",
+      "access-control-allow-methods": "PUT",
+      "access-control-allow-headers": "x-a,x-b",
+    });
+  });
+
+  test("a filter of one backend that is not carried out makes its share 500, and is told", async () => {
+    const mirror = { type: "RequestMirror", requestMirror: { backendRef: to("b") } };
+    const extension = {
+      type: "ExtensionRef",
+      extensionRef: { group: "example.com", kind: "Filter", name: "own" },
+    };
+    const only = (path: string, ...backendRefs: object[]) => ({
+      matches: [{ path: { value: path } }],
+      backendRefs,
+    });
+    await edge.serve(
+      route(
+        "refused",
+        ["refused.example.com"],
+        [
+          only("/mirror", to("a", { filters: [mirror] })),
+          only("/extension", to("a", { filters: [extension] })),
+          only("/beside", to("a", { filters: [mirror], weight: 0 }), to("b")),
+        ],
+      ),
+    );
+    for (const path of ["/mirror", "/extension"])
+      expect((await edge.ask("refused.example.com", path)).status).toBe(500);
+    expect(await edge.from("refused.example.com", "/beside")).toBe("b");
+    expect(edge.conditions("refused")).toEqual({
+      Accepted: "True Accepted",
+      ResolvedRefs: "False InvalidKind",
+      PartiallyInvalid: "True UnsupportedValue",
+    });
+  });
+
   test("a backend that does not exist keeps its share as 500, needs a grant in another namespace, and is told", async () => {
     const foreign = { name: "a", namespace: "elsewhere", port: 80 };
     await edge.serve(

@@ -31,16 +31,16 @@ const gateway: UnreadObject = {
   },
 };
 
-const route: UnreadObject = {
+const routeWith = (...filters: object[]): UnreadObject => ({
   apiVersion: `${group}/v1`,
   kind: "HTTPRoute",
   metadata: { name: "shop", namespace },
   spec: {
     parentRefs: [{ name: "edge" }],
     hostnames: ["shop.example.com"],
-    rules: [{ backendRefs: [{ name: "shop", port: 80 }] }],
+    rules: [{ backendRefs: [{ name: "shop", port: 80, ...(filters.length > 0 && { filters }) }] }],
   },
-};
+});
 
 function status(address: string, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -56,15 +56,16 @@ const said = (conditions: readonly Condition[] | undefined, type: string): Condi
 
 describe.skipIf(envoyMissing !== undefined)("a Gateway object", () => {
   let world: World;
+  const put = (kind: Kind, object: UnreadObject) =>
+    world.client.patch(kind, namespace, object.metadata.name, { kind: "apply", body: object, force: true });
+
   beforeAll(async () => {
     world = await openWorld();
     await apply(world.client, manifests.namespaceManifest(), manifests.serviceAccount("shop"));
-    const put = (kind: Kind, object: UnreadObject) =>
-      world.client.patch(kind, namespace, object.metadata.name, { kind: "apply", body: object, force: true });
     await apply(world.client, manifests.shop("1"));
     await put(ServiceKind, service);
     await put(GatewayKind, gateway);
-    await put(HTTPRouteKind, route);
+    await put(HTTPRouteKind, routeWith());
   }, 60_000);
   afterAll(() => world?.stop());
 
@@ -90,6 +91,18 @@ describe.skipIf(envoyMissing !== undefined)("a Gateway object", () => {
     expect(stored?.status?.parents).toMatchObject([
       { controllerName: "fairlead.dev/gateway", parentRef: { name: "edge" } },
     ]);
+    const mirror = { type: "RequestMirror", requestMirror: { backendRef: { name: "shop", port: 80 } } };
+    const partlyInvalid = async () =>
+      said(
+        (await client.get(HTTPRouteKind, namespace, "shop"))?.status?.parents?.[0]?.conditions as Condition[],
+        "PartiallyInvalid",
+      );
+    await put(HTTPRouteKind, routeWith(mirror));
+    const refused = await until("what is not carried out is told", 30, partlyInvalid);
+    expect(refused.message).toContain("rules[0].backendRefs[0].filters[0]: `RequestMirror`");
+    await put(HTTPRouteKind, routeWith());
+    await until("the condition passes", 30, async () => (await partlyInvalid()) === undefined || undefined);
+
     const gatewayClass = await client.get(GatewayClassKind, undefined, "fairlead");
     expect(gatewayClass?.status).toMatchObject({
       conditions: [expect.objectContaining({ type: "Accepted", status: "True" })],

@@ -124,6 +124,8 @@ describe.skipIf(envoyMissing !== undefined)("listeners of the Gateway API", () =
         hostnames: ["grpc.example.com"],
         rules: [
           { matches: [{ method: { service: "shop.Cart", method: "Add" } }], backendRefs: [to("grpc")] },
+          { matches: [{ method: { service: "shop.Lost" } }], backendRefs: [to("nobody")] },
+          { matches: [{ method: { service: "shop.Nowhere" } }] },
         ],
       }),
     );
@@ -153,6 +155,9 @@ describe.skipIf(envoyMissing !== undefined)("listeners of the Gateway API", () =
     expect(served).toEqual(["/shop.Cart/Add"]);
     // Nobody has it: gRPC's unimplemented.
     expect(await call("/shop.Cart/Drop")).toBe("12");
+    // What leads nowhere is unavailable.
+    expect(await call("/shop.Lost/Add")).toBe("14");
+    expect(await call("/shop.Nowhere/Add")).toBe("14");
     session.close();
     grpc.close();
   });

@@ -52,7 +52,7 @@ export function attach(
   if (allowing.length === 0)
     return refused(
       "NotAllowedByListeners",
-      `no listener allows a ${route.kind} of namespace \`${route.namespace}\``,
+      `no listener allows routes of kind ${route.kind} of namespace \`${route.namespace}\``,
     );
   const meeting = allowing.filter(({ listener }) => meets(listener.hostname, route.hostnames));
   if (meeting.length === 0)

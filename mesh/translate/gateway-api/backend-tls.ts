@@ -116,6 +116,11 @@ function readTls(
       faults.push({ reason: "InvalidCACertificateRef", message: `${kind} \`${namespace}/${name}\` ${said}` });
     return fault === undefined ? (credential?.roots ?? []) : [];
   });
+  if (wellKnownCACertificates !== undefined && wellKnownCACertificates !== "System")
+    faults.push({
+      reason: "InvalidCACertificateRef",
+      message: `wellKnownCACertificates is \`${wellKnownCACertificates}\`, must be System`,
+    });
   if (roots.length === 0 && wellKnownCACertificates !== "System" && faults.length > 0)
     faults.unshift({ reason: "NoValidCACertificate", message: "no certificate of an authority can be read" });
   return {

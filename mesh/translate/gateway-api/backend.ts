@@ -24,7 +24,7 @@ export interface RouteSurroundings {
   readonly services: ReadonlyMap<string, Service>;
 }
 
-/** Host of what cannot be resolved: no cluster has it, so its share of the requests is answered with 500. */
+/** Host of what cannot be resolved: no cluster has it, so its share of the requests is answered with 500, of a GRPCRoute as UNAVAILABLE. */
 export const invalidBackend = "invalid-backend.invalid";
 
 export const unchangedHeaders: HeaderChanges = {
@@ -47,7 +47,7 @@ export function resolveBackend(
     return invalid("InvalidKind", `backend \`${name}\` is a \`${group}/${kind}\`, must be a Service`);
   const target = { group, kind, namespace, name };
   if (!mayRefer({ group: gatewayGroup, kind: from, namespace: own }, target)) {
-    const message = `no ReferenceGrant in \`${namespace}\` lets a ${from} of \`${own}\` use Service \`${name}\``;
+    const message = `no ReferenceGrant in \`${namespace}\` lets ${from}s of \`${own}\` use Service \`${name}\``;
     return invalid("RefNotPermitted", message);
   }
   const host = serviceHost(name, namespace, domain);

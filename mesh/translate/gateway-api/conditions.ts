@@ -11,10 +11,30 @@ export function condition(type: string, holds: boolean, reason: string, message 
   return { type, status: holds ? "True" : "False", reason, message };
 }
 
+/** Conditions that stand only while there is something to tell: whoever writes statuses takes them away again. */
+export const passingConditions: readonly string[] = ["PartiallyInvalid", "InsecureFrontendValidationMode"];
+
+/** Reason of what a route asks for that is not carried out, though all that it names is there. */
+const unsupportedValue = "UnsupportedValue";
+
+/** A part of a route that is not carried out. @param message begins with the field's path */
+export function unsupported(message: string): Unresolved {
+  return { reason: unsupportedValue, message };
+}
+
 /** Why something of a route or listener cannot be resolved, by the words of the specification. */
 export interface Unresolved {
   readonly reason: string;
   readonly message: string;
+}
+
+/** `ResolvedRefs`, and `PartiallyInvalid` where something of the route is not carried out. */
+export function conditionsOf(faults: readonly Unresolved[]): readonly WantedCondition[] {
+  const invalid = faults.filter(({ reason }) => reason === unsupportedValue);
+  const refs = resolvedRefs(faults.filter(({ reason }) => reason !== unsupportedValue));
+  if (invalid.length === 0) return [refs];
+  const message = invalid.map((fault) => fault.message).join("; ");
+  return [refs, condition("PartiallyInvalid", true, unsupportedValue, message)];
 }
 
 /** `ResolvedRefs`: the first of what could not be resolved names the reason, the message names all. */
@@ -59,6 +79,8 @@ export interface GatewayStatus {
   readonly accepted: WantedCondition;
   /** Of what the Gateway names beside its listeners. */
   readonly resolved: WantedCondition;
+  /** Where a listener lets clients in without a certificate that can be verified. */
+  readonly insecure: WantedCondition | undefined;
   readonly listeners: readonly ListenerStatus[];
 }
 

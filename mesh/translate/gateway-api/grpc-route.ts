@@ -12,7 +12,10 @@ export function readGrpcMatches(matches: readonly GRPCRouteMatch[] = []): HttpMa
   if (matches.length === 0) return readHttpMatches();
   return matches.flatMap(({ method, headers = [] }) => {
     const [match] = readHttpMatches([{ headers }]);
-    return match === undefined ? [] : [{ ...match, path: pathOf(method) }];
+    const { service = "", method: name = "" } = method ?? {};
+    const ranked = service !== "" || name !== "";
+    const ofGrpc = { service: service.length, method: name.length };
+    return match === undefined ? [] : [{ ...match, path: pathOf(method), ...(ranked && { ofGrpc }) }];
   });
 }
 

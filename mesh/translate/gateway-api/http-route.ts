@@ -10,8 +10,8 @@ import {
   type Retries,
   type RouteAction,
 } from "../../model/route.ts";
-import { type RouteSurroundings, resolveBackend } from "./backend.ts";
-import type { Unresolved } from "./conditions.ts";
+import { invalidBackend, type RouteSurroundings, resolveBackend } from "./backend.ts";
+import { type Unresolved, unsupported } from "./conditions.ts";
 import { type ReadFilters, readFilters, redirectOf, rewriteOf } from "./filters.ts";
 
 /** A rule of an HTTPRoute or GRPCRoute as both are carried out. */
@@ -71,43 +71,69 @@ export function readRule(
   faults: Unresolved[],
 ): HttpRoute[] {
   const filters = readFilters(rule.filters, around, faults);
-  const destinations = readDestinations(rule.backendRefs, around, faults);
+  const destinations = readDestinations(rule.backendRefs, position, around, faults);
   return rule.matches.map(
     (match): HttpRoute => ({
       position,
       delegate: undefined,
       name: rule.name ?? "",
       matches: [match],
-      action: actionOf(rule, match, filters, destinations, around.hostnames),
+      action: actionOf(rule, match, filters, destinations, around),
       headers: filters.headers,
       cors: filters.cors,
     }),
   );
 }
 
+/** A backend with a filter that is not carried out for it alone keeps its share, which is answered as an error. */
 function readDestinations(
   refs: Rule["backendRefs"],
+  position: number,
   around: RouteSurroundings,
   faults: Unresolved[],
 ): Destination[] {
-  return refs.map(({ weight, filters = [], ...ref }) => {
+  return refs.map(({ weight, filters = [], ...ref }, index) => {
     const resolved = resolveBackend(ref, around, faults);
-    const { headers } = readFilters(filters, around, faults);
-    return { ...resolved, weight: weight ?? 1, headers };
+    const refused = filters.flatMap(({ type }, at) =>
+      ofOneBackend.has(type)
+        ? []
+        : [
+            unsupported(
+              `rules[${position}].backendRefs[${index}].filters[${at}]: \`${type}\` is not carried out for one backend: its share is answered as an error`,
+            ),
+          ],
+    );
+    faults.push(...refused);
+    const { headers, unknown } = readFilters(
+      filters.filter(({ type }) => ofOneBackend.has(type)),
+      around,
+      faults,
+    );
+    const host = unknown || refused.length > 0 ? invalidBackend : resolved.host;
+    return { ...resolved, host, weight: weight ?? 1, headers };
   });
 }
+
+/** Filters that a backend may have of its own; one that is not known is told by `readFilters`. */
+const ofOneBackend: ReadonlySet<HTTPRouteFilter["type"]> = new Set([
+  "RequestHeaderModifier",
+  "ResponseHeaderModifier",
+  "ExtensionRef",
+] as const);
 
 function actionOf(
   { timeouts, retry }: Rule,
   match: HttpMatch,
   filters: ReadFilters,
   destinations: readonly Destination[],
-  hostnames: readonly string[],
+  { hostnames, kind }: RouteSurroundings,
 ): RouteAction {
   if (filters.unknown) return { kind: "direct-response", status: 500, body: "", bytes: undefined };
   if (filters.redirect !== undefined) return redirectOf(filters.redirect, hostnames, match.path);
+  // What leads nowhere is a gRPC caller's UNAVAILABLE, which is HTTP's 503.
+  const nowhere = kind === "GRPCRoute" ? 503 : 500;
   if (!destinations.some(({ weight }) => weight > 0))
-    return { kind: "direct-response", status: 500, body: "", bytes: undefined };
+    return { kind: "direct-response", status: nowhere, body: "", bytes: undefined };
   const request = milliseconds(timeouts?.request);
   const backend = milliseconds(timeouts?.backendRequest);
   return {
@@ -119,7 +145,7 @@ function actionOf(
     rewrite: filters.rewrite && rewriteOf(filters.rewrite, match.path),
     mirrors: filters.mirrors,
     fault: undefined,
-    missingClusterStatus: 500,
+    ...(nowhere === 500 && { missingClusterStatus: nowhere }),
   };
 }
 

@@ -2,7 +2,13 @@ import type { GatewayListener } from "../../../api/generated/gateway-api-gateway
 import type { Gateway as GatewayObject } from "../../../api/kinds.ts";
 import { type ResourceRef, refOf } from "../../../api/resource.ts";
 import { type Credential, credentialFault, refusal, rootsFault } from "../../model/credential.ts";
-import type { CredentialRef, Gateway, GatewayServer, TerminatingTls } from "../../model/gateway.ts";
+import {
+  type CredentialRef,
+  endsTls,
+  type Gateway,
+  type GatewayServer,
+  type TerminatingTls,
+} from "../../model/gateway.ts";
 import {
   condition,
   gatewayGroup,
@@ -30,6 +36,10 @@ export interface ReadGateway {
   readonly gateway: Gateway;
   /** Whether all that it names beside its listeners can be used. */
   readonly resolved: WantedCondition;
+  /** What it asks for as a whole that cannot be had: then nothing of it is served. */
+  readonly refused: WantedCondition | undefined;
+  /** Where clients are let in without a certificate that can be verified. */
+  readonly insecure: WantedCondition | undefined;
 }
 
 export interface GatewaySurroundings {
@@ -44,16 +54,23 @@ const kindsByProtocol: ReadonlyMap<string, readonly string[]> = new Map([
   ["TCP", ["TCPRoute"]],
 ]);
 
+/** Whether listeners of a protocol can be served. */
+export function isServedProtocol(protocol: string): boolean {
+  return kindsByProtocol.has(protocol);
+}
+
 /** Label by which a Gateway's own pods are known. */
 export const gatewayNameLabel = "gateway.networking.k8s.io/gateway-name";
 
 /** A Gateway of our class by itself. @see gateway.networking.k8s.io Gateway */
 export function readGateway(object: GatewayObject, around: GatewaySurroundings): ReadGateway {
   const { name, namespace = "default", creationTimestamp = "" } = object.metadata;
+  const refused = refusedWhole(object);
   const conflicts = findConflicts(object.spec.listeners);
-  const listeners = object.spec.listeners.map((listener, position) =>
-    readListener(object, listener, position, conflicts.get(listener.name), around),
-  );
+  const listeners = object.spec.listeners.map((listener, position) => {
+    const read = readListener(object, listener, position, conflicts.get(listener.name), around);
+    return refused === undefined ? read : unserved(read);
+  });
   const faults: Unresolved[] = [];
   const gateway: Gateway = {
     source: refOf(object),
@@ -67,7 +84,52 @@ export function readGateway(object: GatewayObject, around: GatewaySurroundings):
     clientCertificate: readClientCertificate(object, around, faults),
     createdAt: creationTimestamp,
   };
-  return { source: refOf(object), object, listeners, gateway, resolved: resolvedRefs(faults) };
+  const insecure = listeners.some(
+    ({ server }) => endsTls(server?.tls) && server.tls.mode === "optional-mutual",
+  );
+  return {
+    source: refOf(object),
+    object,
+    listeners,
+    gateway,
+    resolved: resolvedRefs(faults),
+    refused,
+    insecure: insecure
+      ? condition(
+          "InsecureFrontendValidationMode",
+          true,
+          "ConfigurationChanged",
+          "spec.tls.frontend: clients without a certificate are let in",
+        )
+      : undefined,
+  };
+}
+
+function unserved(listener: ReadListener): ReadListener {
+  const others = listener.conditions.filter(({ type }) => type !== "Programmed");
+  const conditions = [...others, condition("Programmed", false, "Invalid")];
+  return { ...listener, conditions, server: undefined };
+}
+
+/** Addresses of its own and parameters: it would stand elsewhere, or be something else, than it asks for. */
+function refusedWhole({ spec }: GatewayObject): WantedCondition | undefined {
+  const { addresses = [], infrastructure } = spec;
+  if (addresses.length > 0)
+    return condition(
+      "Accepted",
+      false,
+      "UnsupportedAddress",
+      "spec.addresses: a Gateway's address is its Service's, leave the field out",
+    );
+  const { parametersRef } = infrastructure ?? {};
+  if (parametersRef === undefined) return undefined;
+  const { group, kind } = parametersRef;
+  return condition(
+    "Accepted",
+    false,
+    "InvalidParameters",
+    `spec.infrastructure.parametersRef: \`${group}/${kind}\` is not known, leave the field out`,
+  );
 }
 
 /** What its proxies show to backends. Where it cannot be used they show nothing, and who asks for it turns them away. */
@@ -201,7 +263,8 @@ function readTls(
       credentials.push(found.ref);
     }
   }
-  const { frontend } = object.spec.tls ?? {};
+  // For listeners of HTTPS alone, says the specification.
+  const frontend = protocol === "HTTPS" ? object.spec.tls?.frontend : undefined;
   const validation = (frontend?.perPort?.find((one) => one.port === port)?.tls ?? frontend?.default)
     ?.validation;
   let caCredential: CredentialRef | undefined;

@@ -18,11 +18,11 @@ import {
 } from "./backend.ts";
 import {
   condition,
+  conditionsOf,
   gatewayGroup,
   type ParentRef,
   type ParentStatus,
   type RouteStatus,
-  resolvedRefs,
   type Unresolved,
 } from "./conditions.ts";
 import { readGrpcMatches } from "./grpc-route.ts";
@@ -47,6 +47,8 @@ interface Content {
   readonly http: readonly HttpRoute[];
   readonly tls: RouteTable["tls"];
   readonly tcp: RouteTable["tcp"];
+  /** Of the bytes inside, where a gateway ends TLS itself. */
+  readonly inside: RouteTable["tcp"];
   readonly faults: readonly Unresolved[];
 }
 
@@ -74,7 +76,7 @@ export function readRoutes(
     const { metadata } = route.object;
     const { namespace = "default" } = metadata;
     const content = route.content({ ...around, kind: route.kind, namespace, hostnames: route.hostnames });
-    const refs = resolvedRefs(content.faults);
+    const told = conditionsOf(content.faults);
     const parents: ParentStatus[] = [];
     const ids = new Set<string>();
     for (const parentRef of route.parentRefs) {
@@ -87,7 +89,7 @@ export function readRoutes(
           if (!ids.has(routeId)) attached.set(routeId, (attached.get(routeId) ?? 0) + 1);
           ids.add(routeId);
         }
-        parents.push({ parentRef, conditions: [accepted, refs] });
+        parents.push({ parentRef, conditions: [accepted, ...told] });
         const gateway = {
           group: gatewayGroup,
           kind: "Gateway",
@@ -106,7 +108,7 @@ export function readRoutes(
               "NoMatchingParent",
               `no Service \`${parentNamespace}/${parentRef.name}\` exists`,
             );
-        parents.push({ parentRef, conditions: [accepted, refs] });
+        parents.push({ parentRef, conditions: [accepted, ...told] });
         if (known)
           forServices.push(
             tableFor(route, content, [mesh], [host], parentRef, namespace === parentNamespace),
@@ -143,7 +145,7 @@ function mergeForServices(tables: readonly RouteTable[]): RouteTable[] {
 /** @param everyone whether callers of all namespaces follow it: a route beside its Service; else its own namespace's */
 function tableFor(
   { object }: Route,
-  { http, tls, tcp }: Content,
+  { http, tls, tcp, inside }: Content,
   gateways: readonly string[],
   hosts: readonly string[],
   parentRef: ParentRef | undefined,
@@ -157,6 +159,7 @@ function tableFor(
     port === undefined
       ? routes
       : routes.map((route) => ({ ...route, matches: route.matches.map((match) => ({ ...match, port })) }));
+  const ofGateway = parentRef === undefined;
   return {
     source: refOf(object),
     namespace,
@@ -165,7 +168,7 @@ function tableFor(
     exportTo: everyone ? undefined : [namespace],
     http: onPort(http),
     tls: onPort(tls),
-    tcp: onPort(tcp),
+    tcp: onPort(ofGateway ? [...tcp, ...inside] : tcp),
     live: liveOf(object),
     ranked: true,
     createdAt: creationTimestamp,
@@ -187,6 +190,14 @@ function hostsIn({ http, tls, tcp }: Content): Set<string> {
   return new Set(destinations.map(({ host }) => host).filter((host) => host !== invalidBackend));
 }
 
+const noContent = { http: [], tls: [], tcp: [], inside: [] };
+const anyConnection = {
+  destinationSubnets: [],
+  sourceSubnet: undefined,
+  port: undefined,
+  callers: undefined,
+};
+
 function* allRoutes(snapshot: Snapshot): Generator<Route> {
   for (const object of snapshot.list(HTTPRouteKind)) {
     const { hostnames = [], parentRefs = [], rules = [{}] } = object.spec;
@@ -199,7 +210,7 @@ function* allRoutes(snapshot: Snapshot): Generator<Route> {
           const matches = readHttpMatches(rule.matches);
           return readRule({ ...rule, matches, filters, backendRefs }, index, around, faults);
         });
-        return { http, tls: [], tcp: [], faults };
+        return { ...noContent, http, faults };
       },
     };
   }
@@ -215,7 +226,7 @@ function* allRoutes(snapshot: Snapshot): Generator<Route> {
           const read = { ...(name !== undefined && { name }), matches, filters, backendRefs };
           return readRule(read, index, around, faults);
         });
-        return { http, tls: [], tcp: [], faults };
+        return { ...noContent, http, faults };
       },
     };
   }
@@ -225,20 +236,13 @@ function* allRoutes(snapshot: Snapshot): Generator<Route> {
       ...{ object, kind: "TLSRoute", hostnames, parentRefs },
       content: (around) => {
         const faults: Unresolved[] = [];
-        const connection = {
-          destinationSubnets: [],
-          sourceSubnet: undefined,
-          port: undefined,
-          callers: undefined,
-        };
         const tls = rules.map(({ backendRefs }, position) => ({
           position,
-          matches: [{ ...connection, serverNames: hostnames }],
+          matches: [{ ...anyConnection, serverNames: hostnames }],
           destinations: readStream(backendRefs, around, faults),
         }));
-        // Where the gateway ends TLS itself the bytes inside are passed on.
-        const tcp = tls.map(({ position, destinations }) => ({ position, matches: [], destinations }));
-        return { http: [], tls, tcp, faults };
+        const inside = tls.map(({ position, destinations }) => ({ position, matches: [], destinations }));
+        return { ...noContent, tls, inside, faults };
       },
     };
   }
@@ -250,10 +254,10 @@ function* allRoutes(snapshot: Snapshot): Generator<Route> {
         const faults: Unresolved[] = [];
         const tcp = rules.map(({ backendRefs }, position) => ({
           position,
-          matches: [],
+          matches: [anyConnection],
           destinations: readStream(backendRefs, around, faults),
         }));
-        return { http: [], tls: [], tcp, faults };
+        return { ...noContent, tcp, faults };
       },
     };
   }

@@ -79,7 +79,7 @@ export function translateGatewayApi(snapshot: Snapshot, inputs: GatewayApiInputs
   const classes = new Set(
     snapshot
       .list(GatewayClassKind)
-      .filter(({ spec }) => spec.controllerName === controllerName)
+      .filter(({ spec }) => spec.controllerName === controllerName && spec.parametersRef === undefined)
       .map(({ metadata }) => metadata.name),
   );
   const rooted = configMapRoots(snapshot);
@@ -109,18 +109,21 @@ export function translateGatewayApi(snapshot: Snapshot, inputs: GatewayApiInputs
     policies: backendTls.policies,
     credentials: rooted,
     statuses: {
-      gateways: gateways.map(({ source, listeners, resolved }): GatewayStatus => {
+      gateways: gateways.map(({ source, listeners, resolved, refused, insecure }): GatewayStatus => {
         const served = listeners.some(({ server }) => server !== undefined);
         const allFine = listeners.every(({ server }) => server !== undefined);
         return {
           gateway: source,
           resolved,
-          accepted: condition(
-            "Accepted",
-            served,
-            allFine ? "Accepted" : "ListenersNotValid",
-            allFine ? "" : "see the conditions of the listeners",
-          ),
+          insecure,
+          accepted:
+            refused ??
+            condition(
+              "Accepted",
+              served,
+              allFine ? "Accepted" : "ListenersNotValid",
+              allFine ? "" : "see the conditions of the listeners",
+            ),
           listeners: listeners.map(({ listener, routeId, kinds, conditions }) => ({
             name: listener.name,
             attachedRoutes: attached.get(routeId) ?? 0,
