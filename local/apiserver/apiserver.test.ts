@@ -1,4 +1,4 @@
-/** What a client of the API notices, verb by verb, over TLS. */
+/** What a client of the API notices of objects it makes, reads, lists and updates, over TLS. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { at, listAt, numberAt, objectAt, textAt } from "./json.ts";
 import { configMap, deployment, startTestServer, type TestServer } from "./testing.ts";
@@ -107,19 +107,6 @@ test("scale reads and writes replicas", async () => {
   expect(await api.call("GET", `${deployments}/scaled`)).toMatchObject({ body: { spec: { replicas: 3 } } });
 });
 
-test("concurrent patches are all kept", async () => {
-  await api.call("POST", maps, { body: configMap("busy") });
-  const patches = Array.from({ length: 20 }, (_, index) =>
-    api.call("PATCH", `${maps}/busy`, {
-      body: { data: { [`k${index}`]: "v" } },
-      contentType: "application/merge-patch+json",
-    }),
-  );
-  expect((await Promise.all(patches)).every(({ status }) => status === 200)).toBe(true);
-  const { body } = await api.call("GET", `${maps}/busy`);
-  expect(Object.keys(objectAt(body, "data"))).toHaveLength(20);
-});
-
 test("lists are cut into pages and selected by labels and fields", async () => {
   for (const index of [1, 2, 3, 4, 5]) {
     await api.call("POST", maps, {
@@ -160,114 +147,9 @@ test("lists are cut into pages and selected by labels and fields", async () => {
   });
 });
 
-test("deletecollection deletes what is selected", async () => {
-  await api.call("POST", maps, { body: configMap("bulk-1", {}, { bulk: "1" }) });
-  await api.call("POST", maps, { body: configMap("bulk-2") });
-  await api.call("DELETE", `${maps}?labelSelector=bulk`);
-  expect((await api.call("GET", `${maps}/bulk-1`)).status).toBe(404);
-  expect((await api.call("GET", `${maps}/bulk-2`)).status).toBe(200);
-});
-
 test("a dry run changes nothing", async () => {
   expect((await api.call("POST", `${maps}?dryRun=All`, { body: configMap("dry") })).status).toBe(201);
   expect((await api.call("GET", `${maps}/dry`)).status).toBe(404);
-});
-
-test("a pod on a node is deleted gracefully; grace 0 ends it", async () => {
-  const pods = "/api/v1/namespaces/default/pods";
-  const pod = {
-    metadata: { name: "slow" },
-    spec: { nodeName: "here", terminationGracePeriodSeconds: 20, containers: [{ name: "c", image: "i" }] },
-  };
-  expect((await api.call("POST", pods, { body: pod })).body).toMatchObject({
-    status: { phase: "Pending" },
-    spec: { serviceAccountName: "default" },
-  });
-  const marked = await api.call("DELETE", `${pods}/slow`);
-  expect(marked.body.metadata).toMatchObject({
-    deletionGracePeriodSeconds: 20,
-    deletionTimestamp: expect.any(String),
-  });
-  expect((await api.call("GET", `${pods}/slow`)).status).toBe(200);
-  await api.call("DELETE", `${pods}/slow?gracePeriodSeconds=0`);
-  expect((await api.call("GET", `${pods}/slow`)).status).toBe(404);
-});
-
-test("finalizers hold a deleted object until the last is taken", async () => {
-  await api.call("POST", maps, { body: { metadata: { name: "held", finalizers: ["example.com/hold"] } } });
-  expect((await api.call("DELETE", `${maps}/held`)).body.metadata).toMatchObject({
-    deletionTimestamp: expect.any(String),
-  });
-  const patch = (body: object) =>
-    api.call("PATCH", `${maps}/held`, { body, contentType: "application/merge-patch+json" });
-  expect((await patch({ metadata: { finalizers: ["example.com/hold", "example.com/new"] } })).status).toBe(
-    422,
-  );
-  expect((await patch({ metadata: { finalizers: null } })).status).toBe(200);
-  expect((await api.call("GET", `${maps}/held`)).status).toBe(404);
-});
-
-test("preconditions of a deletion are kept", async () => {
-  await api.call("POST", maps, { body: configMap("sure") });
-  const wrong = { kind: "DeleteOptions", apiVersion: "v1", preconditions: { uid: "other" } };
-  expect(await api.call("DELETE", `${maps}/sure`, { body: wrong })).toMatchObject({
-    status: 409,
-    body: { reason: "Conflict" },
-  });
-});
-
-test("dependents go with their owner; orphans stay", async () => {
-  const gone = async (name: string) => {
-    await expect.poll(async () => (await api.call("GET", `${maps}/${name}`)).status).toBe(404);
-  };
-  for (const [owner, policy] of [
-    ["cascade", "Background"],
-    ["front", "Foreground"],
-    ["orphan", "Orphan"],
-  ]) {
-    const { body } = await api.call("POST", maps, { body: configMap(owner ?? "") });
-    const reference = {
-      apiVersion: "v1",
-      kind: "ConfigMap",
-      name: owner,
-      uid: at(body, "metadata", "uid"),
-      blockOwnerDeletion: true,
-    };
-    await api.call("POST", maps, {
-      body: { metadata: { name: `${owner}-child`, ownerReferences: [reference] } },
-    });
-    await api.call("DELETE", `${maps}/${owner}?propagationPolicy=${policy}`);
-    await gone(owner ?? "");
-  }
-  await gone("cascade-child");
-  await gone("front-child");
-  const orphan = await api.call("GET", `${maps}/orphan-child`);
-  expect(orphan.status).toBe(200);
-  expect(at(orphan.body, "metadata", "ownerReferences")).toBeUndefined();
-});
-
-test("a namespace is furnished, and emptied when it is deleted", async () => {
-  await api.call("POST", "/api/v1/namespaces", { body: { metadata: { name: "brief" } } });
-  await expect
-    .poll(async () => (await api.call("GET", "/api/v1/namespaces/brief/serviceaccounts/default")).status)
-    .toBe(200);
-  await api.call("POST", "/api/v1/namespaces/brief/configmaps", {
-    body: { metadata: { name: "held", finalizers: ["example.com/hold"] } },
-  });
-  expect((await api.call("DELETE", "/api/v1/namespaces/brief")).body).toMatchObject({
-    status: { phase: "Terminating" },
-  });
-  expect(
-    await api.call("POST", "/api/v1/namespaces/brief/configmaps", { body: configMap("late") }),
-  ).toMatchObject({ status: 403, body: { reason: "Forbidden" } });
-  await api.call("PATCH", "/api/v1/namespaces/brief/configmaps/held", {
-    body: { metadata: { finalizers: null } },
-    contentType: "application/merge-patch+json",
-  });
-  await expect.poll(async () => (await api.call("GET", "/api/v1/namespaces/brief")).status).toBe(404);
-  expect(
-    await api.call("POST", "/api/v1/namespaces/brief/configmaps", { body: configMap("late") }),
-  ).toMatchObject({ status: 404, body: { message: 'namespaces "brief" not found' } });
 });
 
 test("services get addresses of their own and keep them", async () => {
@@ -283,98 +165,6 @@ test("services get addresses of their own and keep them", async () => {
   expect(second).not.toBe(first);
   const put = await api.call("PUT", `${services}/one`, { body: service("one") });
   expect(textAt(put.body, "spec", "clusterIP")).toBe(first);
-});
-
-test.for([
-  ["malformed json", { raw: '{"a":' }, 400],
-  ["malformed yaml", { raw: "a: [", contentType: "application/yaml" }, 400],
-  ["another content type", { raw: "x", contentType: "text/plain" }, 415],
-  ["a body of 4 MiB", { raw: Buffer.alloc(4_194_304, 32) }, 413],
-  [
-    "10,000 levels",
-    { raw: `{"metadata":{"name":"deep"},"data":${"[".repeat(10_000)}${"]".repeat(10_000)}}` },
-    400,
-  ],
-  ["another kind", { body: { apiVersion: "v1", kind: "Secret", metadata: { name: "x" } } }, 400],
-  ["an array", { raw: "[]" }, 400],
-  ["a number as label", { body: { metadata: { name: "x", labels: { a: 1 } } } }, 400],
-  ["a bad name", { body: { metadata: { name: "Not_A_Name" } } }, 422],
-  [
-    "annotations of 1 MiB",
-    { body: { metadata: { name: "big", annotations: { a: "x".repeat(1_048_576) } } } },
-    422,
-  ],
-] as const)("%s is refused with a Status, and the server goes on", async ([, ask, status]) => {
-  const answer = await api.call("POST", maps, ask);
-  expect(answer).toMatchObject({ status, body: { kind: "Status", status: "Failure", code: status } });
-  expect((await api.call("GET", "/healthz")).text).toBe("ok");
-});
-
-test("prototype keys are plain keys", async () => {
-  const raw = '{"metadata":{"name":"proto"},"data":{"__proto__":"x","constructor":"y"}}';
-  expect((await api.call("POST", maps, { raw })).status).toBe(201);
-  const patched = await api.call("PATCH", `${maps}/proto`, {
-    raw: '{"data":{"__proto__":"z"},"__proto__":{"polluted":true}}',
-    contentType: "application/merge-patch+json",
-  });
-  expect(patched.text).toContain('"__proto__":"z"');
-  expect(Object.hasOwn(Object.prototype, "polluted")).toBe(false);
-});
-
-test("a failed test of a json patch changes nothing", async () => {
-  await api.call("POST", maps, { body: configMap("tested", { a: "1" }) });
-  const operations = [
-    { op: "test", path: "/data/a", value: "2" },
-    { op: "replace", path: "/data/a", value: "3" },
-  ];
-  expect(
-    await api.call("PATCH", `${maps}/tested`, {
-      body: operations,
-      contentType: "application/json-patch+json",
-    }),
-  ).toMatchObject({
-    status: 422,
-    body: { reason: "Invalid", message: "the server rejected our request due to an error in our request" },
-  });
-  expect(at((await api.call("GET", `${maps}/tested`)).body, "data", "a")).toBe("1");
-});
-
-test("strategic merge merges containers and their variables by name", async () => {
-  await api.call("POST", deployments, { body: deployment("merged") });
-  const containers = [
-    {
-      name: "app",
-      env: [
-        { name: "A", value: "9" },
-        { name: "B", $patch: "delete" },
-      ],
-    },
-    { name: "more", image: "more:1" },
-  ];
-  const { body } = await api.call("PATCH", `${deployments}/merged`, {
-    body: { spec: { template: { spec: { containers } } } },
-    contentType: "application/strategic-merge-patch+json",
-  });
-  expect(at(body, "spec", "template", "spec", "containers")).toMatchObject([
-    { name: "app", image: "web:1", env: [{ name: "A", value: "9" }] },
-    { name: "more", image: "more:1" },
-  ]);
-});
-
-test("server-side apply creates, takes away what is left out, and refuses another's fields unless forced", async () => {
-  const apply = (manager: string, data: Record<string, string>, force = false) =>
-    api.call("PATCH", `${maps}/applied?fieldManager=${manager}&force=${force}`, {
-      raw: JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "applied" }, data }),
-      contentType: "application/apply-patch+yaml",
-    });
-  expect((await apply("one", { a: "1", b: "1" })).status).toBe(201);
-  expect((await apply("two", { c: "2" })).body.data).toEqual({ a: "1", b: "1", c: "2" });
-  expect(await apply("two", { a: "2" })).toMatchObject({
-    status: 409,
-    body: { reason: "Conflict", message: 'Apply failed with 1 conflict: conflict with "one": .data.a' },
-  });
-  expect((await apply("one", { b: "1" })).body.data).toEqual({ b: "1", c: "2" });
-  expect((await apply("two", { b: "2" }, true)).body.data).toEqual({ b: "2" });
 });
 
 test("answers come as tables, metadata or yaml where asked", async () => {
@@ -395,47 +185,4 @@ test("answers come as tables, metadata or yaml where asked", async () => {
     "kind: ConfigMap",
   );
   expect((await api.call("GET", maps, { accept: "text/html" })).status).toBe(406);
-});
-
-test("fields that Kubernetes does not have are dropped with a warning, or refused when strict", async () => {
-  const body = {
-    ...deployment("typo", {
-      replica: 3,
-      template: {
-        metadata: { labels: { app: "typo" } },
-        spec: { containers: [{ name: "c", image: "i", imgae: "j" }] },
-      },
-    }),
-  };
-  const warned = await api.call("POST", `${deployments}?dryRun=All`, { body });
-  expect(at(warned.body, "spec", "replica")).toBeUndefined();
-  expect(warned.headers.warning).toEqual([
-    '299 - "unknown field \\"spec.template.spec.containers[0].imgae\\""',
-    '299 - "unknown field \\"spec.replica\\""',
-  ]);
-  expect(await api.call("POST", `${deployments}?fieldValidation=Strict`, { body })).toMatchObject({
-    status: 400,
-    body: {
-      message:
-        'Deployment in version "v1" cannot be handled as a Deployment: strict decoding error: unknown field "spec.template.spec.containers[0].imgae", unknown field "spec.replica"',
-    },
-  });
-});
-
-test("a wrong type is refused in the words of Kubernetes' decoder; numbers are quantities", async () => {
-  expect(
-    await api.call("POST", deployments, { body: deployment("wrong", { replicas: "two" }) }),
-  ).toMatchObject({
-    status: 400,
-    body: {
-      message:
-        'Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32',
-    },
-  });
-  const pod = {
-    metadata: { name: "sized" },
-    spec: { containers: [{ name: "c", image: "i", resources: { limits: { cpu: 1 } } }] },
-  };
-  const { body } = await api.call("POST", "/api/v1/namespaces/default/pods", { body: pod });
-  expect(at(body, "spec", "containers", "0", "resources", "limits", "cpu")).toBe("1");
 });

@@ -79,6 +79,7 @@ describe.skipIf(envoyMissing !== undefined)("policies at a gateway", () => {
         http: [
           claim(".roles", { exact: "editor" }, "editors"),
           claim("[plan][name]", { prefix: "gold" }, "gold"),
+          claim("[a.b][Role]", { prefix: "lead" }, "editors"),
           {
             match: [{ uri: { prefix: "/guest" }, withoutHeaders: { "@request.auth.claims.sub": {} } }],
             route: [{ destination: { host: "guests" } }],
@@ -94,6 +95,16 @@ describe.skipIf(envoyMissing !== undefined)("policies at a gateway", () => {
         targetRefs: [{ group: "gateway.networking.k8s.io", kind: "Gateway", name: "front" }],
         action: "DENY",
         rules: [{ to: [{ operation: { paths: ["/admin*"] } }] }],
+      }),
+      istio("security", "AuthorizationPolicy", "staff-alone", {
+        selector: { matchLabels: { istio: "ingressgateway" } },
+        action: "DENY",
+        rules: [
+          {
+            to: [{ operation: { hosts: ["shop.example.com"], paths: ["/staff*"] } }],
+            when: [{ key: "request.auth.claims[group]", notValues: ["staff"] }],
+          },
+        ],
       }),
       istio("security", "AuthorizationPolicy", "not-here", {
         targetRefs: [{ group: "gateway.networking.k8s.io", kind: "Gateway", name: "back" }],
@@ -199,11 +210,21 @@ describe.skipIf(envoyMissing !== undefined)("policies at a gateway", () => {
     expect(await ask("/", as({ roles: "editor" }))).toBe("200 editors");
     expect(await ask("/", as({ roles: ["reader", "editor"] }))).toBe("200 editors");
     expect(await ask("/", as({ roles: ["reader"], plan: { name: "gold-2" } }))).toBe("200 gold");
+    // A dot is part of a name in brackets, and so is its case.
+    expect(await ask("/", as({ "a.b": { Role: "lead-2" } }))).toBe("200 editors");
+    expect(await ask("/", as({ "a.b": { role: "lead-2" } }))).toBe("200 everybody");
     const forged = bearer({ roles: "editor" }).replace(/[^.]{20}$/, "A".repeat(20));
     expect(await ask("/", { authorization: forged })).toBe("401");
     expect(await ask("/", { "@request.auth.claims.roles": "editor" }).catch(() => "400")).not.toContain(
       "editors",
     );
+  });
+
+  test("a policy that denies all but a claim's value holds for requests without a token too", async () => {
+    const as = (claims: object) => ({ authorization: bearer(claims) });
+    expect(await ask("/staff")).toBe("403");
+    expect(await ask("/staff", as({ group: "guests" }))).toBe("403");
+    expect(await ask("/staff", as({ group: ["guests", "staff"] }))).toBe("200 everybody");
   });
 
   test("`withoutHeaders` with a claim is for requests whose token has none, or that have no token", async () => {

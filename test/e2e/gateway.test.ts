@@ -1,83 +1,34 @@
-/** Istio's Gateway on a real Envoy: TLS by server name, redirects, bytes passed on, policies, and what is wrong with one. */
+/** Istio's Gateway on a real Envoy: TLS by server name, redirects, bytes passed on, and one that takes another's place. */
 import { rmSync } from "node:fs";
-import { createServer, get } from "node:http";
+import { get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { until } from "../../local/testing/until.ts";
-import { startService } from "../../mesh/testbed/service.ts";
 import { envoyMissing } from "../support/envoy.ts";
 import {
   askTls,
   type Echo,
   type GatewayWorld,
-  type Manifest,
   makeCertificate,
   peerOf,
-  type Reply,
   startGatewayWorld,
   tlsSecret,
 } from "./support/gateway-world.ts";
+import { ask, from, gateway, https, labels, virtualService } from "./support/istio-gateway.ts";
 
 const net = 150 + (process.pid % 20);
-const labels = { istio: "ingressgateway" };
 const shop = makeCertificate("shop.example.com");
 const books = makeCertificate("books.example.com");
 const raw = makeCertificate("raw.example.com");
 const client = makeCertificate("client.example.com");
 
-function gateway(name: string, servers: readonly object[]): Manifest {
-  return {
-    apiVersion: "networking.istio.io/v1",
-    kind: "Gateway",
-    metadata: { name, namespace: "demo", creationTimestamp: "2026-01-01T00:00:00Z" },
-    spec: { selector: labels, servers },
-  };
-}
-
-function virtualService(name: string, spec: object): Manifest {
-  return {
-    apiVersion: "networking.istio.io/v1",
-    kind: "VirtualService",
-    metadata: { name, namespace: "demo" },
-    spec,
-  };
-}
-
-const https = (host: string, credentialName: string, more = {}) => ({
-  port: { number: 8443, name: `https-${host.split(".")[0]}`, protocol: "HTTPS" },
-  hosts: [host],
-  tls: { mode: "SIMPLE", credentialName, ...more },
-});
-
-function ask(ip: string, port: number, host: string, path = "/", headers = {}): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    get({ host: ip, port, path, agent: false, timeout: 5_000, headers: { host, ...headers } }, (response) => {
-      let body = "";
-      response.on("data", (chunk: Buffer) => {
-        body += chunk.toString();
-      });
-      response.on("end", () =>
-        resolve({ status: response.statusCode ?? 0, body, headers: response.headers }),
-      );
-      response.on("error", reject);
-    }).on("error", reject);
-  });
-}
-
-const from = ({ body }: Reply): string => (JSON.parse(body) as Echo).from;
-
 describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
   let world: GatewayWorld;
   let ip: string;
-  let localPort: number;
-  let local: Awaited<ReturnType<typeof startService>>;
 
   beforeAll(async () => {
-    local = await startService(JSON.stringify({ from: "local" }));
-    localPort = local.port;
     world = await startGatewayWorld(net);
     for (const name of ["shop", "books"]) await world.backend(name);
     await world.tlsBackend("raw", raw);
@@ -131,10 +82,7 @@ describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
     await world.settled();
   }, 60_000);
 
-  afterAll(async () => {
-    await local.stop();
-    await world.stop();
-  });
+  afterAll(() => world?.stop());
 
   test("plain HTTP is routed by host, and a host that nobody has is 404", async () => {
     expect(from(await ask(ip, 8080, "shop.example.com"))).toBe("shop");
@@ -244,58 +192,6 @@ describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
     expect(from(await ask(ip, 8090, "no.matter"))).toBe("shop");
   });
 
-  test("a new certificate is served without a new listener; a broken one is named, and the last good one stays", async () => {
-    const renewed = makeCertificate("shop.example.com");
-    world.put(tlsSecret("shop-cert", renewed));
-    const to = { ip, port: 8443, name: "shop.example.com" };
-    await until("the new one is shown", () =>
-      askTls({ ...to, root: renewed.root }).then(
-        () => true,
-        () => false,
-      ),
-    );
-    world.put(tlsSecret("shop-cert", { cert: renewed.cert, key: books.key }));
-    await until("it is told", () => world.mesh.problems().length > 0);
-    expect(world.mesh.problems()).toEqual([
-      expect.objectContaining({
-        resource: { kind: "Gateway", namespace: "demo", name: "edge" },
-        field: "/spec/servers/2/tls/credentialName",
-        message: "Secret `demo/shop-cert` has a key that is not its certificate's: what it held before stays",
-      }),
-    ]);
-    await world.settled();
-    expect(from(await askTls({ ...to, root: renewed.root }))).toBe("shop");
-    await expect(peerOf(ip, 8443, "raw.example.com", raw.root)).resolves.toBe("raw");
-    world.put(tlsSecret("shop-cert", shop));
-    await until("it is served again", () =>
-      askTls({ ...to, root: shop.root }).then(
-        () => true,
-        () => false,
-      ),
-    );
-  });
-
-  test("a certificate that was never good leaves its server out, and no other", async () => {
-    const late = gateway("late", [https("late.example.com", "late-cert")]);
-    world.put(tlsSecret("late-cert", { cert: shop.cert, key: books.key }), {
-      ...late,
-      metadata: { ...late.metadata, creationTimestamp: "2026-02-01T00:00:00Z" },
-    });
-    await until("it is told", () => world.mesh.problems().length > 0);
-    expect(world.mesh.problems()).toMatchObject([
-      {
-        resource: { kind: "Gateway", namespace: "demo", name: "late" },
-        field: "/spec/servers/0/tls/credentialName",
-        message: "Secret `demo/late-cert` has a key that is not its certificate's: this server is left out",
-      },
-    ]);
-    await world.settled();
-    expect(from(await ask(ip, 8080, "shop.example.com"))).toBe("shop");
-    await expect(askTls({ ip, port: 8443, name: "late.example.com", root: shop.root })).rejects.toThrow();
-    await expect(peerOf(ip, 8443, "raw.example.com", raw.root)).resolves.toBe("raw");
-    world.informers.remove(late);
-  });
-
   test("a Gateway that takes an older one's name or port is told, and the older one serves on", async () => {
     const younger = gateway("younger", [
       https("shop.example.com", "books-cert"),
@@ -310,141 +206,5 @@ describe.skipIf(envoyMissing !== undefined)("a gateway", () => {
     await world.settled();
     expect(from(await askTls({ ip, port: 8443, name: "shop.example.com", root: shop.root }))).toBe("shop");
     world.informers.remove(younger);
-  });
-
-  test("tokens are judged at the gateway, policies hold there, and routes follow a token's claims", async () => {
-    const { publicKey, privateKey } = await generateKeyPair("RS256");
-    const jwk = { ...(await exportJWK(publicKey)), kid: "k", alg: "RS256" };
-    const token = (claims: Record<string, unknown>) =>
-      new SignJWT(claims)
-        .setProtectedHeader({ alg: "RS256", kid: "k" })
-        .setIssuer("idp")
-        .setExpirationTime("1h")
-        .sign(privateKey);
-    const security = (kind: string, name: string, spec: object): Manifest => ({
-      apiVersion: "security.istio.io/v1",
-      kind,
-      metadata: { name, namespace: "demo" },
-      spec: { selector: { matchLabels: labels }, ...spec },
-    });
-    world.put(
-      security("RequestAuthentication", "idp", {
-        jwtRules: [{ issuer: "idp", jwks: JSON.stringify({ keys: [jwk] }) }],
-      }),
-      security("AuthorizationPolicy", "no-admin", {
-        action: "DENY",
-        rules: [
-          {
-            to: [{ operation: { hosts: ["claims.example.com"], paths: ["/admin*"] } }],
-            when: [{ key: "request.auth.claims[group]", notValues: ["staff"] }],
-          },
-        ],
-      }),
-      virtualService("claims", {
-        hosts: ["claims.example.com"],
-        gateways: ["edge"],
-        http: [
-          {
-            match: [{ headers: { "@request.auth.claims.group": { exact: "staff" } } }],
-            route: [{ destination: { host: "books" } }],
-          },
-          {
-            match: [{ headers: { "@request.auth.claims[a.b][Role]": { prefix: "lead" } } }],
-            route: [{ destination: { host: "books" } }],
-          },
-          { route: [{ destination: { host: "shop" } }] },
-        ],
-      }),
-    );
-    const asked = async (claims: Record<string, unknown> | undefined, path = "/") => {
-      const bearer = claims === undefined ? {} : { authorization: `Bearer ${await token(claims)}` };
-      return ask(ip, 8080, "claims.example.com", path, bearer);
-    };
-    await until("the policies are there", async () => (await asked(undefined, "/admin")).status === 403);
-    await until("the routes are there", async () => (await asked(undefined)).status === 200);
-    expect(from(await asked(undefined))).toBe("shop");
-    expect(from(await asked({ group: "guests" }))).toBe("shop");
-    expect(from(await asked({ group: "staff" }))).toBe("books");
-    expect(from(await asked({ group: ["guests", "staff"] }))).toBe("books");
-    expect(from(await asked({ "a.b": { Role: "lead-2" } }))).toBe("books");
-    expect(from(await asked({ "a.b": { role: "lead-2" } }))).toBe("shop");
-    expect((await asked({ group: "guests" }, "/admin")).status).toBe(403);
-    expect((await asked({ group: "staff" }, "/admin")).status).toBe(200);
-    const forged = { authorization: "Bearer e30.e30.e30" };
-    expect((await ask(ip, 8080, "claims.example.com", "/", forged)).status).toBe(401);
-  });
-
-  test("ServiceEntries lead outside by address, by name, by Unix socket, and to WorkloadEntries; others are told apart", async () => {
-    const at = await world.backend("outside");
-    const socketPath = join(tmpdir(), `fairlead-outside-${process.pid}.sock`);
-    const onSocket = createServer((_, response) => response.end(JSON.stringify({ from: "socket" })));
-    await new Promise<void>((resolve) => onSocket.listen(socketPath, resolve));
-    const entry = (name: string, spec: object): Manifest => ({
-      apiVersion: "networking.istio.io/v1",
-      kind: "ServiceEntry",
-      metadata: { name, namespace: "demo" },
-      spec: { ports: [{ number: 80, name: "http", protocol: "HTTP", targetPort: 8080 }], ...spec },
-    });
-    world.put(
-      entry("static", { hosts: ["static.outside"], resolution: "STATIC", endpoints: [{ address: at }] }),
-      entry("socket", {
-        hosts: ["socket.outside"],
-        resolution: "STATIC",
-        endpoints: [{ address: `unix://${socketPath}` }],
-      }),
-      // A name that every machine resolves, to the loopback; the port is the endpoint's own.
-      entry("dns", {
-        hosts: ["dns.outside"],
-        resolution: "DNS",
-        endpoints: [{ address: "localhost", ports: { http: localPort } }],
-      }),
-      entry("dynamic", { hosts: ["*.localhost"], resolution: "DYNAMIC_DNS" }),
-      virtualService("to-dynamic", {
-        hosts: ["*.localhost"],
-        gateways: ["outside"],
-        http: [{ route: [{ destination: { host: "*.localhost", port: { number: 80 } } }] }],
-      }),
-      gateway("outside", [
-        { port: { number: 8082, name: "http", protocol: "HTTP" }, hosts: ["*.localhost"] },
-      ]),
-      entry("chosen", {
-        hosts: ["chosen.outside"],
-        resolution: "STATIC",
-        location: "MESH_INTERNAL",
-        workloadSelector: { labels: { app: "machine" } },
-      }),
-      {
-        apiVersion: "networking.istio.io/v1",
-        kind: "WorkloadEntry",
-        metadata: { name: "machine", namespace: "demo" },
-        spec: { address: at, labels: { app: "machine" } },
-      },
-      ...["static", "dns", "chosen", "socket"].map((name) =>
-        virtualService(`to-${name}`, {
-          hosts: [`${name}.example.com`],
-          gateways: ["edge"],
-          http: [{ route: [{ destination: { host: `${name}.outside`, port: { number: 80 } } }] }],
-        }),
-      ),
-    );
-    for (const [name, answer] of [
-      ["static", "outside"],
-      ["chosen", "outside"],
-      ["dns", "local"],
-      ["socket", "socket"],
-    ] as const) {
-      const host = `${name}.example.com`;
-      await until(`${name} answers`, async () => (await ask(ip, 8080, host)).status === 200);
-      expect(from(await ask(ip, 8080, host))).toBe(answer);
-    }
-    // The name and the port are the request's own, and it is resolved when it comes.
-    const named = `any.localhost:${localPort}`;
-    await until(
-      "the name is resolved",
-      async () => (await ask(ip, 8082, named).catch(() => undefined))?.status === 200,
-    );
-    expect(from(await ask(ip, 8082, named))).toBe("local");
-    onSocket.closeAllConnections();
-    onSocket.close();
   });
 });
