@@ -8,6 +8,7 @@ import {
 import { readAccessLogs } from "../../envoy/readers/access-log.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Admit } from "./authorize.ts";
+import { MessageReader, readBeneath } from "./message-stream.ts";
 import type { Collector } from "./signals.ts";
 
 type Stream = ServerReadableStream<Buffer, Buffer>;
@@ -61,10 +62,12 @@ function readStream(
     logger.warn({ proxy, details }, "a proxy's attempts were refused");
     answer({ code, details });
   };
-  call.on("data", (bytes: Buffer) => {
+  const damaged = (error: unknown): void =>
+    end(status.INVALID_ARGUMENT, error instanceof Error ? error.message : String(error));
+  const take = (message: Buffer): void => {
     if (ended) return;
     try {
-      const { identifier, entries } = readAccessLogs(bytes);
+      const { identifier, entries } = readAccessLogs(message);
       if (identifier !== undefined && identifier.nodeId !== "" && proxy === undefined) {
         const { transportSecurityType, sslPeerCertificate } = call.getAuthContext();
         const { refused } = admit(
@@ -81,9 +84,19 @@ function readStream(
       if (proxy === undefined) return end(status.INVALID_ARGUMENT, "the first message names no node");
       collector.takeAttempts(proxy, entries);
     } catch (error) {
-      end(status.INVALID_ARGUMENT, error instanceof Error ? error.message : String(error));
+      damaged(error);
+    }
+  };
+  const reader = new MessageReader();
+  const isRead = readBeneath(call, (bytes) => {
+    if (ended) return;
+    try {
+      for (const message of reader.push(bytes)) take(message);
+    } catch (error) {
+      damaged(error);
     }
   });
+  if (!isRead) call.on("data", take);
   call.on("error", () => {
     ended = true;
   });
