@@ -62,41 +62,44 @@ function readStream(
     logger.warn({ proxy, details }, "a proxy's attempts were refused");
     answer({ code, details });
   };
-  const damaged = (error: unknown): void =>
-    end(status.INVALID_ARGUMENT, error instanceof Error ? error.message : String(error));
   const take = (message: Buffer): void => {
     if (ended) return;
-    try {
-      const { identifier, entries } = readAccessLogs(message);
-      if (identifier !== undefined && identifier.nodeId !== "" && proxy === undefined) {
-        const { transportSecurityType, sslPeerCertificate } = call.getAuthContext();
-        const { refused } = admit(
-          {
-            transport: transportSecurityType === undefined ? "plaintext" : "tls",
-            subjectAltName: sslPeerCertificate?.subjectaltname,
-            address: call.getPeer(),
-          },
-          identifier.nodeId,
-        );
-        if (refused !== undefined) return end(status.PERMISSION_DENIED, refused);
-        proxy = identifier.nodeId;
+    const { identifier, entries } = readAccessLogs(message);
+    if (identifier !== undefined && identifier.nodeId !== "" && proxy === undefined) {
+      const { transportSecurityType, sslPeerCertificate } = call.getAuthContext();
+      const { refused } = admit(
+        {
+          transport: transportSecurityType === undefined ? "plaintext" : "tls",
+          subjectAltName: sslPeerCertificate?.subjectaltname,
+          address: call.getPeer(),
+        },
+        identifier.nodeId,
+      );
+      if (refused !== undefined) {
+        end(status.PERMISSION_DENIED, refused);
+        return;
       }
-      if (proxy === undefined) return end(status.INVALID_ARGUMENT, "the first message names no node");
-      collector.takeAttempts(proxy, entries);
+      proxy = identifier.nodeId;
+    }
+    if (proxy === undefined) end(status.INVALID_ARGUMENT, "the first message names no node");
+    else collector.takeAttempts(proxy, entries);
+  };
+  /** What `read` makes of bytes; what cannot be read ends the stream. */
+  const guarded = (read: (bytes: Buffer) => void) => (bytes: Buffer) => {
+    if (ended) return;
+    try {
+      read(bytes);
     } catch (error) {
-      damaged(error);
+      end(status.INVALID_ARGUMENT, error instanceof Error ? error.message : String(error));
     }
   };
   const reader = new MessageReader();
-  const isRead = readBeneath(call, (bytes) => {
-    if (ended) return;
-    try {
-      for (const message of reader.push(bytes)) take(message);
-    } catch (error) {
-      damaged(error);
-    }
-  });
-  if (!isRead) call.on("data", take);
+  const beneath = readBeneath(
+    call,
+    guarded((bytes) => reader.push(bytes, take)),
+  );
+  if (!beneath) call.on("data", guarded(take));
+  call.on("close", () => reader.drop());
   call.on("error", () => {
     ended = true;
   });

@@ -6,6 +6,12 @@ const prefixLength = 5;
 /** Bytes of one message: as much as grpc-js is told to take. */
 const longestMessage = 64 * 1024 * 1024;
 const empty = Buffer.alloc(0);
+/**
+ * Where a message is put together that comes in parts, as the first of each stream does: it holds the proxy's node, 61 KB.
+ * Memory of its own for each would leave holes behind when many proxies come at once.
+ */
+const spareLength = 131_072;
+let spare: Buffer | undefined = Buffer.allocUnsafeSlow(spareLength);
 
 /**
  * Puts the messages of a gRPC stream together, as they are in its bytes.
@@ -13,54 +19,77 @@ const empty = Buffer.alloc(0);
  * @see https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md (Length-Prefixed-Message)
  */
 export class MessageReader {
-  private pending: Buffer[] = [];
-  private pendingLength = 0;
-  /** Bytes that the pending message needs, its prefix included. */
-  private needed = prefixLength;
+  /** What came of a message whose rest is still to come. */
+  private held: Buffer = empty;
+  private heldLength = 0;
 
   /**
-   * The messages that are complete with these bytes. They are parts of what was pushed: copy what is kept.
+   * Gives `take` each message that is complete with these bytes. The memory is used again afterwards: copy what is kept.
    *
    * @throws RangeError on a compressed message, which was never agreed upon, or one that is too long
    */
-  push(bytes: Buffer): Buffer[] {
-    this.pending.push(bytes);
-    this.pendingLength += bytes.length;
-    const messages: Buffer[] = [];
-    while (this.pendingLength >= this.needed) {
-      const all = this.joined();
-      const end = prefixLength + lengthOf(all);
-      this.needed = end;
-      if (all.length < end) break;
-      messages.push(all.subarray(prefixLength, end));
-      const rest = all.subarray(end);
-      this.pending = rest.length > 0 ? [rest] : [];
-      this.pendingLength = rest.length;
-      this.needed = prefixLength;
+  push(bytes: Buffer, take: (message: Buffer) => void): void {
+    for (let at = 0; at < bytes.length; ) {
+      const left = bytes.length - at;
+      const needed =
+        this.heldLength > 0 ? neededOf(this.held, 0, this.heldLength) : neededOf(bytes, at, left);
+      if (this.heldLength === 0 && left >= prefixLength && left >= needed) {
+        take(bytes.subarray(at + prefixLength, at + needed));
+        at += needed;
+        continue;
+      }
+      const end = at + Math.min(needed - this.heldLength, left);
+      this.hold(bytes.subarray(at, end), needed);
+      at = end;
+      if (this.heldLength >= prefixLength && this.heldLength === neededOf(this.held, 0, this.heldLength))
+        this.release(take);
     }
-    return messages;
   }
 
-  private joined(): Buffer {
-    const [first = empty] = this.pending;
-    if (this.pending.length === 1) return first;
-    const all = Buffer.concat(this.pending, this.pendingLength);
-    this.pending = [all];
-    return all;
+  /** Forgets what was begun, as its stream has ended. */
+  drop(): void {
+    if (this.held.length === spareLength) spare = this.held;
+    this.held = empty;
+    this.heldLength = 0;
+  }
+
+  private hold(part: Buffer, needed: number): void {
+    const length = this.heldLength + part.length;
+    if (this.held.length < length) {
+      const takesSpare = spare !== undefined && needed <= spareLength;
+      // A length that is said may never come: room is made by what did.
+      const larger = (takesSpare && spare) || Buffer.allocUnsafeSlow(Math.min(needed, 2 * length));
+      if (takesSpare) spare = undefined;
+      this.held.copy(larger, 0, 0, this.heldLength);
+      this.held = larger;
+    }
+    part.copy(this.held, this.heldLength);
+    this.heldLength = length;
+  }
+
+  private release(take: (message: Buffer) => void): void {
+    const message = this.held.subarray(prefixLength, this.heldLength);
+    const { held } = this;
+    this.held = empty;
+    this.heldLength = 0;
+    take(message);
+    if (held.length === spareLength) spare = held;
   }
 }
 
-function lengthOf(bytes: Buffer): number {
-  if (bytes[0] !== 0) throw new RangeError("grpc: a message is compressed");
-  const length = bytes.readUInt32BE(1);
+/** Bytes of the message at `at`, its prefix included; of the prefix alone where that is not complete. */
+function neededOf(bytes: Buffer, at: number, left: number): number {
+  if (left < prefixLength) return prefixLength;
+  if (bytes[at] !== 0) throw new RangeError("grpc: a message is compressed");
+  const length = bytes.readUInt32BE(at + 1);
   if (length > longestMessage) throw new RangeError("grpc: a message is too long");
-  return length;
+  return prefixLength + length;
 }
 
 /**
  * Lets the bytes of a call be read without grpc-js, which stops and restarts the stream under the call for each
- * message and passes it through four queues: more than half of what a short message costs. Its end, its errors and its answer
- * stay with the call.
+ * message and passes it through several queues: nearly half of what a short message costs. Its end, its errors and its
+ * answer stay with the call.
  *
  * To be called as the call begins, before anything of it is read.
  *
