@@ -20,6 +20,8 @@ export type RouteAcknowledged = (route: {
 /** What this process remembers of one canary. Losing it costs nothing but time. */
 export interface Entry {
   readonly key: string;
+  /** The overlay's turn at the last look: echoes of writes up to it bring nothing new. */
+  looked?: number;
   /** Of the object as it stands. */
   reading?: KnownReading;
   /** The last spec that could be read: the guard goes on with it while a later one cannot. */

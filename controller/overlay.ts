@@ -12,8 +12,15 @@ export interface Overlay {
   /** `snapshot` with the objects that were written and have not come back yet. */
   view(snapshot: Snapshot): Snapshot;
   wrote(kind: Kind, object: KubeObject): void;
-  /** What the watch says: an object that is gone, or a version of it. */
-  seen(kind: Kind, object: KubeObject, isGone: boolean): void;
+  /** How many writes every view from now on has in it. */
+  turn(): number;
+  /**
+   * What the watch says: an object that is gone, or a version of it.
+   *
+   * @returns the turn from which on a view has held this or a newer version, where it is the echo of a write; undefined:
+   *   it is news
+   */
+  seen(kind: Kind, object: KubeObject, isGone: boolean): number | undefined;
 }
 
 /** How many writes are remembered at most; older ones have long come back. */
@@ -25,10 +32,12 @@ interface Written {
   readonly object: KubeObject;
   /** Monotonic. */
   readonly at: number;
+  readonly turn: number;
 }
 
 export function createOverlay(clock: Pick<Clock, "monotonic">): Overlay {
   const written = new Map<string, Written>();
+  let turns = 0;
 
   /** The newer of what was written and what the watch has. */
   function newest<T extends KubeObject>(key: string, seen: T | undefined): T | undefined {
@@ -56,20 +65,25 @@ export function createOverlay(clock: Pick<Clock, "monotonic">): Overlay {
     }),
     wrote(kind, object) {
       const key = keyOf(kind, object.metadata.namespace, object.metadata.name);
+      turns++;
       written.delete(key);
-      written.set(key, { object, at: clock.monotonic() });
+      written.set(key, { object, at: clock.monotonic(), turn: turns });
       if (written.size <= most) return;
       for (const oldest of written.keys()) {
         written.delete(oldest);
         return;
       }
     },
+    turn: () => turns,
     seen(kind, object, isGone) {
-      if (written.size === 0) return;
+      if (written.size === 0) return undefined;
       const key = keyOf(kind, object.metadata.namespace, object.metadata.name);
-      const mine = written.get(key)?.object.metadata.resourceVersion;
-      if (isGone || (mine !== undefined && compareVersions(object.metadata.resourceVersion, mine) >= 0))
-        written.delete(key);
+      const mine = written.get(key);
+      if (mine === undefined) return undefined;
+      const { uid, resourceVersion } = mine.object.metadata;
+      const order = compareVersions(object.metadata.resourceVersion, resourceVersion);
+      if (isGone || order >= 0) written.delete(key);
+      return !isGone && order <= 0 && uid === object.metadata.uid ? mine.turn : undefined;
     },
   };
 }

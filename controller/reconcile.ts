@@ -41,6 +41,7 @@ export async function reconcile(
   const object = snapshot.get(CanaryKind, namespace, name);
   const entry = entries.get(key) ?? { key };
   entries.set(key, entry);
+  entry.looked = options.overlay.turn();
   if (object === undefined) {
     forget(entry, namespace, options);
     return undefined;

@@ -164,8 +164,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
 
   const isOurs = (namespace: string | undefined) =>
     settings.namespace === undefined || settings.namespace === namespace;
-  const wake = (kind: string, namespace: string | undefined, name: string): void => {
-    for (const key of index.of(dependency(kind, namespace, name))) queue.add(key);
+  const wake = (kind: string, namespace: string | undefined, name: string, echo?: number): void => {
+    for (const key of index.of(dependency(kind, namespace, name))) addUnlessKnown(key, echo);
   };
   const watched: readonly Kind[] = [
     ...workloadKinds,
@@ -189,18 +189,19 @@ export async function startController(options: ControllerOptions): Promise<Contr
     informers.onChange(DeploymentKind, ({ object, kind }) => {
       if (flaggers.seen(object, kind === "deleted")) resync();
     }),
-    ...[CanaryKind, ControllerRevisionKind, ...watched].map((kind: Kind) =>
-      informers.onChange(kind, (change) => noteSeen(kind, change)),
-    ),
-    informers.onChange(CanaryKind, ({ object, kind }) => {
+    informers.onChange(ControllerRevisionKind, (change) => void noteSeen(ControllerRevisionKind, change)),
+    informers.onChange(CanaryKind, (change) => {
+      const echo = noteSeen(CanaryKind, change);
+      const { object, kind } = change;
       const { namespace = "default" } = object.metadata;
       if (!isOurs(namespace)) return;
-      queue.add(keyOf(object));
+      addUnlessKnown(keyOf(object), echo);
       if (kind !== "modified") count(namespace, kind === "added" ? 1 : -1);
     }),
-    ...[...watched, MetricTemplateKind].map((kind: Kind) =>
-      informers.onChange(kind, ({ object }) => wakeFor(object)),
+    ...watched.map((kind: Kind) =>
+      informers.onChange(kind, (change) => wakeFor(change.object, noteSeen(kind, change))),
     ),
+    informers.onChange(MetricTemplateKind, ({ object }) => wakeFor(object)),
     informers.onChange(ReplicaSetKind, ({ object }) => wakeDeployment(object)),
     informers.onChange(PodKind, ({ object }) => {
       const replicaSet = ownerName(object, "ReplicaSet");
@@ -214,9 +215,16 @@ export async function startController(options: ControllerOptions): Promise<Contr
     }),
   ];
 
-  function noteSeen(kind: Kind, { kind: what, object }: Change): void {
-    overlay.seen(kind, object, what === "deleted");
+  /** As {@link Overlay.seen}. */
+  function noteSeen(kind: Kind, { kind: what, object }: Change): number | undefined {
     if (what === "deleted") writer.forget(kind, object);
+    return overlay.seen(kind, object, what === "deleted");
+  }
+
+  /** The echo of a write is no reason to look again at a canary that has been looked at since the write. */
+  function addUnlessKnown(key: string, echo: number | undefined): void {
+    const looked = entries.get(key)?.looked;
+    if (echo === undefined || looked === undefined || looked < echo) queue.add(key);
   }
 
   /** Kinds that few clusters have are watched from the first canary on that needs one. */
@@ -224,12 +232,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   function watches(kinds: readonly Kind[]): boolean {
     for (const kind of kinds.filter((one) => !asked.has(nameOf(one)))) {
       asked.set(nameOf(kind), false);
-      unsubscribe.push(
-        informers.onChange(kind, (change) => {
-          noteSeen(kind, change);
-          wakeFor(change.object);
-        }),
-      );
+      unsubscribe.push(informers.onChange(kind, (change) => wakeFor(change.object, noteSeen(kind, change))));
       void informers.watch(kind).then(() => {
         asked.set(nameOf(kind), true);
         resync();
@@ -246,8 +249,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
     metrics.total(namespace, now);
   }
 
-  function wakeFor({ kind, metadata }: KubeObject): void {
-    wake(kind, metadata.namespace, metadata.name);
+  function wakeFor({ kind, metadata }: KubeObject, echo?: number): void {
+    wake(kind, metadata.namespace, metadata.name, echo);
   }
 
   function wakeDeployment(replicaSet: ReplicaSet): void {
