@@ -1,6 +1,7 @@
-import type { Notice } from "./effects.ts";
+import type { Decision, Notice } from "./effects.ts";
 import type { TargetObservation } from "./observation.ts";
 import type { DecisionSpec } from "./spec.ts";
+import type { State } from "./state.ts";
 
 /** Why a target that is missing or cannot be driven holds everything. */
 export function targetNotice(
@@ -24,4 +25,21 @@ export function notReady(message: string, spec: DecisionSpec): Notice {
     message: `canary ${spec.targetKind.toLowerCase()} ${spec.target} not ready: ${message}`,
     stalled: false,
   };
+}
+
+/** Milliseconds in which pods usually come up; Flagger says that they are missing at its next tick, ten seconds or more. */
+const comingUp = 5000;
+
+/**
+ * Waits for pods that were asked for at `since`. While they come up what is missing changes several times a second, a
+ * status and an event each: a person is told when it takes longer than usual.
+ */
+export function waitForPods(
+  next: State,
+  notice: Notice,
+  { since, now }: { readonly since: number; readonly now: number },
+): Decision {
+  const left = Math.min(since + comingUp - now, comingUp);
+  const effects = [{ kind: "store" }] as const;
+  return left > 0 ? { next, effects, again: left } : { next, effects, notice };
 }

@@ -1,7 +1,7 @@
 import type { Decision } from "./effects.ts";
 import { leaveFormerProvider } from "./leave-provider.ts";
 import { restartRun } from "./new-run.ts";
-import { notReady, targetNotice } from "./notices.ts";
+import { notReady, targetNotice, waitForPods } from "./notices.ts";
 import type { Observation } from "./observation.ts";
 import type { Position } from "./plan.ts";
 import { finishRollback, rollBack } from "./roll-back.ts";
@@ -158,9 +158,12 @@ function holdBack(state: Progressing, seen: Observation, spec: DecisionSpec): De
     return askWhilePaused(state, seen, spec, held);
   }
   if (seen.target.kind === "present" && seen.target.readiness.kind !== "ready") {
-    const waiting = stay(notReady(seen.target.readiness.message, spec));
-    const deadline = state.run.startedAt + spec.progressDeadline - seen.now;
-    return !takesTraffic(spec.plan, state) ? { ...waiting, again: Math.max(deadline, 0) + 1 } : waiting;
+    const notice = notReady(seen.target.readiness.message, spec);
+    if (takesTraffic(spec.plan, state)) return stay(notice);
+    const since = state.run.startedAt;
+    const waiting = waitForPods(state, notice, { since, now: seen.now });
+    const deadline = Math.max(since + spec.progressDeadline - seen.now, 0) + 1;
+    return { ...waiting, again: Math.min(waiting.again ?? deadline, deadline) };
   }
   return undefined;
 }

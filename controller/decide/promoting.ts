@@ -1,5 +1,5 @@
 import type { Decision } from "./effects.ts";
-import { targetNotice } from "./notices.ts";
+import { targetNotice, waitForPods } from "./notices.ts";
 import type { Observation } from "./observation.ts";
 import { podTrouble, repairRoute } from "./progressing.ts";
 import { type Cause, causeOf, finishRollback, rollBack, rollbackMark } from "./roll-back.ts";
@@ -38,15 +38,13 @@ export function decidePromoting(state: Promoting, seen: Observation, spec: Decis
   const repaired = repairRoute(state, seen);
   if (repaired !== undefined) return repaired;
   if (primary.readiness.kind !== "ready") {
-    return {
-      next: state,
-      effects: [{ kind: "store" }],
-      notice: {
-        reason: "PrimaryNotReady",
-        message: `primary ${spec.targetKind.toLowerCase()} ${spec.primary} not ready: ${primary.readiness.message}`,
-        stalled: false,
-      },
+    const notice = {
+      reason: "PrimaryNotReady",
+      message: `primary ${spec.targetKind.toLowerCase()} ${spec.primary} not ready: ${primary.readiness.message}`,
+      stalled: false,
     };
+    const since = state.run.tickedAt ?? state.run.startedAt;
+    return waitForPods(state, notice, { since, now: seen.now });
   }
   const wanted = state.run.primaryReplicas ?? 0;
   const patient = seen.now - (state.run.tickedAt ?? state.run.startedAt) < spec.progressDeadline;

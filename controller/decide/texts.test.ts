@@ -128,6 +128,30 @@ test("pods that are not ready in time", async () => {
 });
 
 test.each([
+  ["shop", "CanaryNotReady"],
+  ["shop-primary", "PrimaryNotReady"],
+])("pods that come up are no news, those that take longer than usual are: %s", async (name, reason) => {
+  const noticesWhile = async (seconds: number): Promise<readonly (string | undefined)[]> => {
+    const world = await initialized({ stepWeights: [20] });
+    world.edit(DeploymentKind, "shop", (object) =>
+      JSON.parse(JSON.stringify(object).replace("app:1", "app:2")),
+    );
+    let waited = 0;
+    const isReady: Script["isReady"] = ({ metadata, spec }) =>
+      metadata.name !== name || JSON.stringify(spec).includes("app:1") || waited > seconds;
+    const meanwhile: Script["meanwhile"] = (_, { phase }) => {
+      if (phase === (name === "shop" ? "Progressing" : "Promoting")) waited++;
+    };
+    const simulation = simulate(world, { ...passing, isReady, meanwhile });
+    await simulation.run(({ phase }) => phase !== "Initialized");
+    await simulation.run(ended);
+    return simulation.decisions.flatMap(({ notice }) => (notice ? [notice.reason] : []));
+  };
+  expect(await noticesWhile(3)).toEqual([]);
+  expect(new Set(await noticesWhile(20))).toEqual(new Set([reason]));
+});
+
+test.each([
   ["request-success-rate", 98.689, { min: 99 }, "success rate 98.69% < 99%"],
   ["request-success-rate", 99.9, { max: 99 }, "success rate 99.90% > 99%"],
   ["request-duration", 1500, { max: 500 }, "request duration 1.5s > 500ms"],
