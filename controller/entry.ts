@@ -24,6 +24,8 @@ export interface Entry {
   looked?: number;
   /** Of the object as it stands. */
   reading?: KnownReading;
+  /** The ConfigMaps and Secrets whose changes wake it. */
+  configs?: string;
   /** The last spec that could be read: the guard goes on with it while a later one cannot. */
   canary?: ReadCanary;
   analysis?: RunAnalysis;

@@ -9,6 +9,7 @@ import type {
   Measurement,
   Observation,
   PrimaryObservation,
+  RouteObservation,
   TargetObservation,
 } from "./decide/observation.ts";
 import { liveRun, type RunRescues, type State } from "./decide/state.ts";
@@ -29,6 +30,7 @@ import type { Write } from "./write.ts";
 /** What is known beside the cluster's objects. */
 export interface Memory {
   readonly now: number;
+  readonly route: RouteObservation;
   readonly freshRun: string;
   readonly drained: boolean;
   /** Whether a write would only repeat what was just written: the server then keeps less than was asked. */
@@ -44,7 +46,7 @@ export interface Memory {
 
 /** Everything that the next decision depends on, from one snapshot. Pure. */
 export function observe(subject: Subject, state: State, wanted: Traffic, memory: Memory): Observation {
-  const { canary, snapshot, router } = subject;
+  const { canary } = subject;
   const { annotations = {}, deletionTimestamp } = canary.object.metadata;
   const action = readAction(annotations);
   const run = liveRun(state)?.run;
@@ -55,7 +57,7 @@ export function observe(subject: Subject, state: State, wanted: Traffic, memory:
     freshRun: memory.freshRun,
     target: observeTarget(subject, state, memory.now),
     primary: observePrimary(subject, state, memory.now),
-    route: router.observe(canary, wanted, snapshot),
+    route: memory.route,
     ...(memory.formerIsListed &&
       formerRouter(subject) &&
       state.provider && { formerProvider: state.provider }),

@@ -60,6 +60,7 @@ export async function reconcile(
   }
   const { meshProvider: provider, crossNamespaceRefs, envoyVersion } = options.settings;
   const defaults = { provider, crossNamespaceRefs, ...(envoyVersion !== undefined && { envoyVersion }) };
+  const known = entry.reading?.reading.value?.service;
   entry.reading = readOnce(object, entry.reading, defaults);
   const { reading } = entry.reading;
   const error = reading.problems.find((problem) => hasErrors([problem]));
@@ -68,7 +69,11 @@ export async function reconcile(
     return refuse(object, { reason: "InvalidSpec", message, stalled: true }, options);
   }
   const canary = reading.value;
-  index.set(key, dependenciesOf(canary, []));
+  // A spec's reading has one object for its service. Of a new one the configs are known below.
+  if (canary.service !== known) {
+    delete entry.configs;
+    index.set(key, dependenciesOf(canary, []));
+  }
   const obstacle = inTheWay(canary, snapshot);
   if (obstacle !== undefined) return refuse(object, obstacle, options);
   const kinds = [...chooseRouter(canary).kinds, ...scalerKinds(canary)];
@@ -83,13 +88,11 @@ export async function reconcile(
   const prepared = prepare(entry, canary, snapshot, options);
   if (!lease.held(key)) return { after: withoutLease };
   const { subject, decision, task } = prepared;
-  index.set(
-    key,
-    dependenciesOf(canary, [
-      ...subject.configs.tracked.map((config) => config.key),
-      ...subject.configs.missing,
-    ]),
-  );
+  const configs = [...subject.configs.tracked.map((config) => config.key), ...subject.configs.missing];
+  if (entry.configs !== configs.join(" ")) {
+    entry.configs = configs.join(" ");
+    index.set(key, dependenciesOf(canary, configs));
+  }
   const finalizer = finalizerWrite(subject, true);
   if (canary.revertOnDeletion && finalizer !== undefined && object.metadata.deletionTimestamp === undefined) {
     await options.writer.write(finalizer);
@@ -138,6 +141,7 @@ function prepare(entry: Entry, canary: ReadCanary, snapshot: Snapshot, options: 
   const queued = options.runs.obstacle(entry.key, canary, snapshot);
   const observation = observe(subject, state, wanted, {
     now: clock.now(),
+    route,
     freshRun: options.freshRun(),
     formerIsListed: options.watches(formerRouter(subject)?.kinds ?? []),
     drained: isDrained(entry, route, held, clock),
@@ -201,12 +205,13 @@ function hasWork(state: State): boolean {
 
 /** Why a Canary that can be read is not driven. */
 function inTheWay(canary: ReadCanary, snapshot: Snapshot): Notice | undefined {
-  const rival = snapshot
-    .list(CanaryKind, canary.namespace)
-    .filter(
-      ({ spec }) => spec.targetRef?.name === canary.target.name && spec.targetRef.kind === canary.target.kind,
-    )
-    .toSorted(byAge)[0];
+  const { kind, name } = canary.target;
+  let rival: Canary | undefined;
+  for (const other of snapshot.list(CanaryKind, canary.namespace)) {
+    const { targetRef } = other.spec;
+    if (targetRef?.name !== name || targetRef.kind !== kind) continue;
+    if (rival === undefined || byAge(other, rival) < 0) rival = other;
+  }
   if (rival !== undefined && rival.metadata.uid !== canary.object.metadata.uid) {
     const message = `${canary.target.kind.toLowerCase()} \`${canary.target.name}\` is already the target of canary \`${rival.metadata.name}\``;
     return { reason: "TargetTaken", message, stalled: true };

@@ -88,15 +88,24 @@ export function shortRevision(revision: Revision): string {
  * a restored template is the very one whose ReplicaSet still stands.
  */
 export function promotionId(revision: Revision): string {
+  const known = promotionIds.get(revision);
+  if (known !== undefined) return known;
   const hex = sha256(`flagger-id ${revision}`);
-  return [
+  const id = [
     hex.slice(0, 8),
     hex.slice(8, 12),
     `4${hex.slice(13, 16)}`,
     `8${hex.slice(17, 20)}`,
     hex.slice(20, 32),
   ].join("-");
+  if (promotionIds.size >= mostPromotionIds) promotionIds.clear();
+  promotionIds.set(revision, id);
+  return id;
 }
+
+/** Each look at a canary compares some. */
+const promotionIds = new Map<Revision, string>();
+const mostPromotionIds = 5000;
 
 /**
  * The generation fence, `<uid>/<generation>`: as long as a target shows the stored one, its spec has not

@@ -46,6 +46,7 @@ export function foretellAdoption(
   const subject = readSubject(canary, snapshot, router, settings);
   const { target } = observe(subject, state, idleTraffic, {
     ...{ now: 0, freshRun: "", drained: true, formerIsListed: false },
+    route: router.observe(canary, idleTraffic, snapshot),
     isOwn: () => false,
   });
   if (target.kind !== "present")

@@ -88,13 +88,16 @@ export function simulate(world: World, script: Script): Simulation {
     const snapshot = options.overlay.view(world.snapshot());
     const { value: canary, problems } = readCanary(world.canary());
     if (canary === undefined) throw new Error(JSON.stringify(problems));
-    const subject = readSubject(canary, snapshot, chooseRouter(canary), settings);
+    const router = chooseRouter(canary);
+    const subject = readSubject(canary, snapshot, router, settings);
     const state = readState(canary.object.status);
     const spec = decisionSpec(canary, advanceSettings(canary.analysis));
+    const wanted = wantedTraffic(state, spec);
     const harm = script.harm?.(state, turns);
     const queued = createRunQueue(undefined).obstacle("default/shop", canary, snapshot);
-    const observation = observe(subject, state, wantedTraffic(state, spec), {
+    const observation = observe(subject, state, wanted, {
       now,
+      route: router.observe(canary, wanted, snapshot),
       freshRun: `run${turns}`,
       formerIsListed: true,
       drained: true,
