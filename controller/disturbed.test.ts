@@ -11,15 +11,10 @@ import type { CanarySpec, CanaryWebhook } from "../api/generated/canaries.ts";
 import { type Canary, type VirtualService, VirtualServiceKind } from "../api/kinds.ts";
 import type { KubeObject } from "../api/resource.ts";
 import type { State } from "./decide/state.ts";
+import { autoscaler, autoscalerRef, scaleTo } from "./testing/autoscaler.ts";
 import { canary, deployment } from "./testing/cluster.ts";
-import { type Script, type Simulation, simulate } from "./testing/simulate.ts";
+import { ended, passing, type Script, type Simulation, simulate, weightIs } from "./testing/simulate.ts";
 import { createWorld, type World } from "./testing/world.ts";
-
-const passing: Script = { check: () => "passed" };
-const ended = (state: State): boolean =>
-  (state.phase === "Succeeded" || state.phase === "Failed") && state.cleanup.length === 0;
-const weightIs = (weight: number) => (state: State) =>
-  "canaryWeight" in state && state.canaryWeight === weight;
 
 function worldOf(spec: Partial<CanarySpec>, ...around: readonly KubeObject[]): World {
   const world = createWorld();
@@ -41,34 +36,15 @@ function release(world: World): void {
 const workload = (world: World, name: string) => world.snapshot().get(DeploymentKind, "default", name);
 
 describe("a scaler in the middle of a run", () => {
-  const scaler = {
-    apiVersion: "autoscaling/v2",
-    kind: "HorizontalPodAutoscaler",
-    metadata: { name: "shop", namespace: "default" },
-    spec: {
-      scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "shop" },
-      minReplicas: 2,
-      maxReplicas: 12,
-    },
-  };
-  const autoscalerRef = {
-    apiVersion: "autoscaling/v2",
-    kind: "HorizontalPodAutoscaler",
-    name: "shop",
-  } as const;
-
   /** What the scalers have set, and what the controller wrote of it. */
   async function scaled(): Promise<{ world: World; written: string[]; scale: typeof scale }> {
-    const world = worldOf({ autoscalerRef }, scaler as KubeObject);
+    const world = worldOf({ autoscalerRef }, autoscaler);
     await initialized(world);
     const counts = new Map<string, number>();
     const written: string[] = [];
     function scale(name: string, replicas: number): void {
       counts.set(name, replicas);
-      world.edit(DeploymentKind, name, (object) => ({
-        ...object,
-        spec: { ...(object.spec as NonNullable<Deployment["spec"]>), replicas },
-      }));
+      scaleTo(world, name, replicas);
     }
     world.onWrite = (after) => {
       if (after.kind !== "Deployment") return;

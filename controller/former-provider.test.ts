@@ -11,9 +11,8 @@ import {
   VirtualServiceKind,
 } from "../api/kinds.ts";
 import type { KubeObject } from "../api/resource.ts";
-import type { State } from "./decide/state.ts";
 import { canary, deployment } from "./testing/cluster.ts";
-import { type Script, type Simulation, simulate } from "./testing/simulate.ts";
+import { ended, passing, type Simulation, simulate, weightIs } from "./testing/simulate.ts";
 import { createWorld, type World } from "./testing/world.ts";
 
 const gatewayApi: Partial<CanarySpec> = {
@@ -21,11 +20,6 @@ const gatewayApi: Partial<CanarySpec> = {
   service: { port: 80, gatewayRefs: [{ name: "public" }] },
 };
 const istio: Partial<CanarySpec> = { provider: "istio", service: { port: 80 } };
-const passing: Script = { check: () => "passed" };
-const ended = (state: State): boolean =>
-  (state.phase === "Succeeded" || state.phase === "Failed") && state.cleanup.length === 0;
-const weightIs = (weight: number) => (state: State) =>
-  "canaryWeight" in state && state.canaryWeight === weight;
 
 async function initialized(spec: Partial<CanarySpec>, ...around: readonly KubeObject[]): Promise<World> {
   const world = createWorld();

@@ -1,18 +1,14 @@
 /** What a rollout does beside its steps: the primary's capacity, known-good revisions, and waiting for others. */
 import { expect, test } from "vitest";
 import { readCanary } from "../../api/canary/read.ts";
-import { type Deployment, DeploymentKind, HorizontalPodAutoscalerKind } from "../../api/core.ts";
+import { DeploymentKind, HorizontalPodAutoscalerKind } from "../../api/core.ts";
 import type { CanarySpec } from "../../api/generated/canaries.ts";
 import { type Canary, CanaryKind } from "../../api/kinds.ts";
 import { createRunQueue } from "../queue.ts";
+import { autoscaler, autoscalerRef, scaleTo } from "../testing/autoscaler.ts";
 import { canary, deployment } from "../testing/cluster.ts";
-import { type Script, simulate } from "../testing/simulate.ts";
+import { ended, passing, simulate, weightIs } from "../testing/simulate.ts";
 import { createWorld, type World } from "../testing/world.ts";
-import type { State } from "./state.ts";
-
-const passing: Script = { check: () => "passed" };
-const ended = (state: State): boolean =>
-  (state.phase === "Succeeded" || state.phase === "Failed") && state.cleanup.length === 0;
 
 async function initialized(spec: Partial<CanarySpec>, ...before: readonly object[]): Promise<World> {
   const world = createWorld();
@@ -28,40 +24,12 @@ function release(world: World, image: string): void {
   world.edit(DeploymentKind, "shop", (object) => JSON.parse(JSON.stringify(object).replace(/app:\d/, image)));
 }
 
-const weightIs = (weight: number) => (state: State) =>
-  "canaryWeight" in state && state.canaryWeight === weight;
-
 test("a primary that its scaler would shrink keeps its pods while a run lives, and has more before it takes all", async () => {
-  const scaler = {
-    apiVersion: "autoscaling/v2",
-    kind: "HorizontalPodAutoscaler",
-    metadata: { name: "shop", namespace: "default" },
-    spec: {
-      scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "shop" },
-      minReplicas: 2,
-      maxReplicas: 12,
-    },
-  };
-  const autoscalerRef = {
-    apiVersion: "autoscaling/v2",
-    kind: "HorizontalPodAutoscaler",
-    name: "shop",
-  } as const;
-  const world = await initialized({ autoscalerRef }, scaler);
+  const world = await initialized({ autoscalerRef }, autoscaler);
   const least = () =>
     world.snapshot().get(HorizontalPodAutoscalerKind, "default", "shop-primary")?.spec?.minReplicas;
   const replicas = () => world.snapshot().get(DeploymentKind, "default", "shop-primary")?.spec?.replicas ?? 0;
-  const scale = (count: number) =>
-    world.edit(DeploymentKind, "shop-primary", (object: Deployment) => ({
-      ...object,
-      spec: {
-        ...object.spec,
-        selector: object.spec?.selector ?? {},
-        template: object.spec?.template ?? {},
-        replicas: count,
-      },
-    }));
-  scale(5);
+  scaleTo(world, "shop-primary", 5);
   expect(least()).toBe(2);
   release(world, "app:2");
   const simulation = simulate(world, passing);
@@ -72,7 +40,7 @@ test("a primary that its scaler would shrink keeps its pods while a run lives, a
   // Two pods of the canary beside five: the traffic waits for all seven.
   expect(least()).toBe(7);
   expect(world.canary().status?.phase).toBe("Promoting");
-  scale(7);
+  scaleTo(world, "shop-primary", 7);
   await simulation.run(ended);
   for (let turn = 0; turn < 3; turn++) await simulation.turn();
   expect(least()).toBe(2);

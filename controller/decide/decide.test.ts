@@ -7,11 +7,8 @@ import type { HookType } from "../../api/hooks.ts";
 import { CanaryKind, type VirtualService } from "../../api/kinds.ts";
 import type { KubeObject } from "../../api/resource.ts";
 import { canary, deployment } from "../testing/cluster.ts";
-import { type Script, simulate } from "../testing/simulate.ts";
+import { ended, passing, type Script, simulate } from "../testing/simulate.ts";
 import { createWorld, type World } from "../testing/world.ts";
-import type { State } from "./state.ts";
-
-const passing: Script = { check: () => "passed" };
 
 function withImage(image: string): (object: Deployment) => Deployment {
   return (object) => {
@@ -72,9 +69,6 @@ function watchInvariants(world: World): { raised: number[] } {
   };
   return seen;
 }
-
-const ended = (state: State): boolean =>
-  (state.phase === "Succeeded" || state.phase === "Failed") && state.cleanup.length === 0;
 
 /** A canary that is initialized and has just been given a new revision. */
 async function released(stepWeights = [20, 60], stepWeightPromotion = 0): Promise<World> {

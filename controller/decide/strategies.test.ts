@@ -6,11 +6,9 @@ import type { CanarySpec } from "../../api/generated/canaries.ts";
 import { type Canary, CanaryKind, type VirtualService } from "../../api/kinds.ts";
 import type { KubeObject } from "../../api/resource.ts";
 import { canary, deployment } from "../testing/cluster.ts";
-import { type Script, type Simulation, simulate } from "../testing/simulate.ts";
+import { ended, passing, type Script, type Simulation, simulate } from "../testing/simulate.ts";
 import { createWorld, type World } from "../testing/world.ts";
-import type { State } from "./state.ts";
 
-const passing: Script = { check: () => "passed" };
 const plan = { interval: "1s", threshold: 2 };
 const match = [{ headers: { "x-user": { exact: "insider" } }, queryParams: { beta: { exact: "1" } } }];
 
@@ -46,9 +44,6 @@ function setImage(world: World, image: string): void {
     return { ...object, spec: { ...spec, template } };
   });
 }
-
-const ended = (state: State): boolean =>
-  (state.phase === "Succeeded" || state.phase === "Failed") && state.cleanup.length === 0;
 
 /** The canary's share of users' requests, highest over all rules; of a Service: by whom it selects. */
 function exposure(world: World, provider: string | undefined): number {

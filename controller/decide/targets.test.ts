@@ -10,13 +10,8 @@ import {
 import type { Canary } from "../../api/kinds.ts";
 import type { Kind, KubeObject } from "../../api/resource.ts";
 import { canary } from "../testing/cluster.ts";
-import { type Script, simulate } from "../testing/simulate.ts";
+import { ended, passing, simulate } from "../testing/simulate.ts";
 import { createWorld, type World } from "../testing/world.ts";
-import type { State } from "./state.ts";
-
-const passing: Script = { check: () => "passed" };
-const ended = (state: State): boolean =>
-  (state.phase === "Succeeded" || state.phase === "Failed") && state.cleanup.length === 0;
 
 const template = (image: string) => ({
   metadata: { labels: { app: "shop" } },

@@ -5,13 +5,8 @@ import { DeploymentKind } from "../../api/core.ts";
 import type { CanaryAnalysis, CanarySpec, CanaryWebhook } from "../../api/generated/canaries.ts";
 import type { Canary } from "../../api/kinds.ts";
 import { canary, deployment } from "../testing/cluster.ts";
-import { type Script, simulate } from "../testing/simulate.ts";
+import { ended, passing, type Script, simulate } from "../testing/simulate.ts";
 import { createWorld, type World } from "../testing/world.ts";
-import type { State } from "./state.ts";
-
-const passing: Script = { check: () => "passed" };
-const ended = (state: State): boolean =>
-  (state.phase === "Succeeded" || state.phase === "Failed") && state.cleanup.length === 0;
 
 /** The Canary is `store`, its target `shop`: Flagger's texts name one or the other. */
 async function initialized(analysis: CanaryAnalysis, spec: Partial<CanarySpec> = {}): Promise<World> {

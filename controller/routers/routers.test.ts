@@ -10,13 +10,12 @@ import type { Canary, HTTPRoute, VirtualService } from "../../api/kinds.ts";
 import type { KubeObject } from "../../api/resource.ts";
 import { snapshotOf } from "../../kube/snapshot.ts";
 import { affinityOf } from "../decide/affinity.ts";
-import type { State } from "../decide/state.ts";
 import { idleTraffic, type Traffic } from "../decide/traffic.ts";
 import { objectWrites } from "../objects.ts";
 import { defaultSettings } from "../settings.ts";
 import { readSubject, type Subject } from "../subject.ts";
 import { canary, deployment } from "../testing/cluster.ts";
-import { simulate } from "../testing/simulate.ts";
+import { ended, simulate } from "../testing/simulate.ts";
 import { createWorld, type World } from "../testing/world.ts";
 import { chooseRouter } from "./choose.ts";
 
@@ -302,9 +301,6 @@ test("of an HTTPRoute of the user's that has both Services only the weights are 
     { name: "shop-primary", port: 80, weight: 70 },
   ]);
 });
-
-const ended = (state: State): boolean =>
-  (state.phase === "Succeeded" || state.phase === "Failed") && state.cleanup.length === 0;
 
 /** Providers beside Istio's objects, whose strategies are swept elsewhere. */
 const providers: Readonly<Record<string, Case>> = {

@@ -4,18 +4,13 @@ import { type Deployment, DeploymentKind } from "../../api/core.ts";
 import type { AutoscalerRef } from "../../api/generated/canaries.ts";
 import type { Canary } from "../../api/kinds.ts";
 import type { KubeObject } from "../../api/resource.ts";
-import type { State } from "../decide/state.ts";
+import { scaleTo } from "../testing/autoscaler.ts";
 import { canary, deployment } from "../testing/cluster.ts";
-import { type Script, simulate } from "../testing/simulate.ts";
+import { ended, passing, simulate, weightIs } from "../testing/simulate.ts";
 import { createWorld, type World } from "../testing/world.ts";
 import { type ScaledObject, ScaledObjectKind } from "./scaled-object.ts";
 
-const passing: Script = { check: () => "passed" };
 const pausedReplicas = "autoscaling.keda.sh/paused-replicas";
-const ended = (state: State): boolean =>
-  (state.phase === "Succeeded" || state.phase === "Failed") && state.cleanup.length === 0;
-const weightIs = (weight: number) => (state: State) =>
-  "canaryWeight" in state && state.canaryWeight === weight;
 
 const query = 'sum(rate(requests{app="shop",svc="shop-canary"}[1m])) / count(up{app="bookshop"})';
 const scaledObject = {
@@ -56,14 +51,6 @@ const find = (world: World, name: string): ScaledObject | undefined =>
   world.snapshot().get(ScaledObjectKind, "default", name);
 const paused = (world: World) => find(world, "shop")?.metadata.annotations?.[pausedReplicas];
 const replicas = (world: World) => world.snapshot().get(DeploymentKind, "default", "shop")?.spec?.replicas;
-
-/** As KEDA does. */
-function scalePrimary(world: World, count: number): void {
-  world.edit(DeploymentKind, "shop-primary", (object: Deployment) => ({
-    ...object,
-    spec: { ...(object.spec as NonNullable<Deployment["spec"]>), replicas: count },
-  }));
-}
 
 test("the primary's scaler asks for the primary, under names of its own, and follows edits without a run", async () => {
   const world = await initialized({
@@ -125,7 +112,7 @@ test("KEDA is paused at rest and free in a run, before the pods are asked for", 
   // The primary is kept at what it had, so that it can take all traffic back.
   expect(find(world, "shop-primary")?.spec).toMatchObject({ minReplicaCount: 3, idleReplicaCount: 1 });
   await simulation.run(({ phase }) => phase === "Promoting");
-  scalePrimary(world, 5);
+  scaleTo(world, "shop-primary", 5);
   await simulation.run(ended);
   expect(writes.slice(2)).toEqual(["paused 0", "replicas 0"]);
   for (let turn = 0; turn < 3; turn++) await simulation.turn();
@@ -151,7 +138,7 @@ test("a pause that somebody took away comes back, and one is left to nobody when
 
 test("a primary that KEDA would shrink keeps its pods while a run lives, idle or not", async () => {
   const world = await initialized();
-  scalePrimary(world, 5);
+  scaleTo(world, "shop-primary", 5);
   world.edit(DeploymentKind, "shop", (object) =>
     JSON.parse(JSON.stringify(object).replace("app:1", "app:2")),
   );
@@ -163,6 +150,6 @@ test("a primary that KEDA would shrink keeps its pods while a run lives, idle or
   for (let turn = 0; turn < 3; turn++) await simulation.turn();
   // Five and the canary's three, but its maximum is six: more is not waited for.
   expect(find(world, "shop-primary")?.spec).toMatchObject({ minReplicaCount: 6 });
-  scalePrimary(world, 6);
+  scaleTo(world, "shop-primary", 6);
   await simulation.run(ended);
 });

@@ -3,17 +3,10 @@ import { describe, expect, test } from "vitest";
 import { type Service, ServiceKind } from "../../api/core.ts";
 import type { CanarySpec } from "../../api/generated/canaries.ts";
 import type { Canary } from "../../api/kinds.ts";
-import type { State } from "../decide/state.ts";
 import { canary } from "../testing/cluster.ts";
-import { type Script, simulate } from "../testing/simulate.ts";
+import { ended, passing, type Script, simulate, weightIs } from "../testing/simulate.ts";
 import { createWorld, type World } from "../testing/world.ts";
 import type { ServiceSpec } from "./service.ts";
-
-const passing: Script = { check: () => "passed" };
-const ended = (state: State): boolean =>
-  (state.phase === "Succeeded" || state.phase === "Failed") && state.cleanup.length === 0;
-const weightIs = (weight: number) => (state: State) =>
-  "canaryWeight" in state && state.canaryWeight === weight;
 
 const blue: ServiceSpec = {
   type: "LoadBalancer",

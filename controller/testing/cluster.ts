@@ -15,6 +15,7 @@ import type { WatchTiming } from "../../kube/reflector.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { silent } from "../../lib/log.ts";
 import { startTestApiServer } from "../../local/testing/api-server.ts";
+import { settledStatus } from "./daemon-set.ts";
 
 export interface TestCluster {
   /** The tests' own, which may do everything. */
@@ -87,21 +88,10 @@ export async function startTestCluster(): Promise<TestCluster> {
   return cluster;
 }
 
-/** One node, which a DaemonSet scaled to zero does not want. */
-function settleDaemonSet({ metadata, spec, status }: DaemonSet, client: Client): void {
-  const { namespace, name, generation = 0, resourceVersion } = metadata;
-  if (status?.observedGeneration === generation) return;
-  const count = spec?.template.spec?.nodeSelector === undefined ? 1 : 0;
-  const said = {
-    observedGeneration: generation,
-    desiredNumberScheduled: count,
-    currentNumberScheduled: count,
-    updatedNumberScheduled: count,
-    numberAvailable: count,
-    numberReady: count,
-    numberMisscheduled: 0,
-  };
-  const body = { metadata: { resourceVersion }, status: said };
+function settleDaemonSet(object: DaemonSet, client: Client): void {
+  const { namespace, name, generation = 0, resourceVersion } = object.metadata;
+  if (object.status?.observedGeneration === generation) return;
+  const body = { metadata: { resourceVersion }, status: settledStatus(object) };
   client.patch(DaemonSetKind, namespace, name, { kind: "merge", body }, "status").catch(() => undefined);
 }
 

@@ -38,6 +38,19 @@ export interface Script {
   readonly meanwhile?: (world: World, state: State, turn: number) => void;
 }
 
+/** A world in which every check passes. */
+export const passing: Script = { check: () => "passed" };
+
+/** Whether a run is over, and all that it leaves behind is cleared away. */
+export function ended(state: State): boolean {
+  return (state.phase === "Succeeded" || state.phase === "Failed") && state.cleanup.length === 0;
+}
+
+/** Whether a run stands at a weight of the canary. */
+export function weightIs(weight: number): (state: State) => boolean {
+  return (state) => "canaryWeight" in state && state.canaryWeight === weight;
+}
+
 export interface Simulation {
   /** One look at the canary. A kill is survived: what was in memory is lost. */
   turn(): Promise<State>;

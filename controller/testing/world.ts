@@ -6,6 +6,7 @@ import type { Kind, KubeObject } from "../../api/resource.ts";
 import type { Client, Snapshot } from "../../kube/contract.ts";
 import { ApiError } from "../../kube/error.ts";
 import { snapshotOf } from "../../kube/snapshot.ts";
+import { settledStatus } from "./daemon-set.ts";
 
 /** Ends the process at one of its writes. */
 export class Killed extends Error {
@@ -69,18 +70,8 @@ export function createWorld(): World {
     throw new ApiError({ status, reason, message: reason });
   }
 
-  /** One node, which a DaemonSet scaled to zero does not want. */
   function settleDaemonSet(object: DaemonSet): void {
-    const count = object.spec?.template.spec?.nodeSelector === undefined ? 1 : 0;
-    const status: DaemonSet["status"] = {
-      observedGeneration: object.metadata.generation ?? 0,
-      desiredNumberScheduled: count,
-      currentNumberScheduled: count,
-      updatedNumberScheduled: count,
-      numberAvailable: count,
-      numberReady: count,
-      numberMisscheduled: 0,
-    };
+    const status = settledStatus(object);
     if (JSON.stringify(object.status) !== JSON.stringify(status)) store({ ...object, status } as DaemonSet);
   }
 

@@ -1,21 +1,13 @@
 /** What proxies report, through the collector, to windows, history and series. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { bucketBounds, type Gap, type Run, type Window } from "../../api/signals.ts";
+import { bucketBounds, type Gap, type Window } from "../../api/signals.ts";
 import type { MetricsExport, Sample } from "../../envoy/readers/otlp-metrics.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { clusterStatistics, destinationMetrics } from "../build/bootstrap-telemetry.ts";
+import { run } from "../testbed/run.ts";
 import { createSignals } from "./signals.ts";
 
-const run: Run = {
-  route: { kind: "VirtualService", namespace: "demo", name: "shop" },
-  canaryUid: "uid",
-  namespace: "demo",
-  primary: { host: "shop-primary.demo.svc.cluster.local", workload: "shop-primary" },
-  canary: { host: "shop-canary.demo.svc.cluster.local", workload: "shop" },
-  run: "1",
-  revision: "r",
-};
 const canarySelf = { namespace: "demo", workload: "shop" };
 const epoch = 1_760_000_000_000;
 

@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import { createRegistry, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { afterEach, expect, test } from "vitest";
-import { type Attempt, primarySample, type Run, type Signal, type Window } from "../../api/signals.ts";
+import { type Attempt, primarySample, type Signal, type Window } from "../../api/signals.ts";
 import { AccessLogSchema } from "../../envoy/generated/envoy/config/accesslog/v3/accesslog_pb.js";
 import {
   StatsConfigSchema,
@@ -21,6 +21,7 @@ import { envoyMissing, freePort, startEnvoy } from "../../test/support/envoy.ts"
 import { canaryClusterKey, liveRouteMetadata, upstreamAttemptLogs } from "../build/attempt-log.ts";
 import { clusterStatSuffix, signalsCluster, statsConfig, statsSinks } from "../build/bootstrap-telemetry.ts";
 import { inboundAccessLogs } from "../build/telemetry.ts";
+import { run } from "../testbed/run.ts";
 import { attemptsService } from "./attempts-service.ts";
 import { serveReports } from "./report-server.ts";
 import { createSignals } from "./signals.ts";
@@ -34,16 +35,6 @@ const registry = createRegistry(
   file_envoy_extensions_matching_actions_transform_stat_v3_transform_stat,
   file_envoy_extensions_matching_common_inputs_stats_v3_stats,
 );
-
-const run: Run = {
-  route: { kind: "VirtualService", namespace: "demo", name: "shop" },
-  canaryUid: "u",
-  namespace: "demo",
-  primary: { host: "shop-primary.demo.svc.cluster.local", workload: "shop-primary" },
-  canary: { host: "shop-canary.demo.svc.cluster.local", workload: "shop" },
-  run: "1",
-  revision: "r",
-};
 
 const stops: (() => unknown)[] = [];
 afterEach(async () => {

@@ -1,27 +1,28 @@
 /** Pods in network namespaces: programs that know of no proxy, through both sidecars, by each traffic annotation. */
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { PodKind } from "../../api/core.ts";
 import type { UnreadObject } from "../../api/resource.ts";
 import { startWorld, type World } from "../../cli/demo/world.ts";
-import { programFile } from "../../cli/up/program-file.ts";
-import { processesNaming } from "../../local/testing/processes.ts";
 import { until } from "../../local/testing/until.ts";
 import { envoyMissing } from "../support/envoy.ts";
 import {
   applyAll,
+  curl,
   inside,
-  interfaces,
+  insidePods,
+  namespace,
   namespacesProblem,
-  nodeHolder,
   pod,
+  rawCall,
   type Seen,
   sandboxOf,
   service,
   untilReady,
+  withIp,
 } from "./support/pod-network.ts";
+
+type Inside = ReturnType<typeof insidePods>;
 
 const why = envoyMissing ?? (await namespacesProblem());
 const mesh = "mesh";
@@ -56,35 +57,18 @@ const tcpPolicy: UnreadObject = {
     ],
   },
 };
-const namespace = (name: string, labels = {}): UnreadObject => ({
-  apiVersion: "v1",
-  kind: "Namespace",
-  metadata: { name, labels },
-});
-const withIp = (object: UnreadObject, clusterIP: string): UnreadObject => ({
-  ...object,
-  spec: { ...(object.spec as object), clusterIP },
-});
 const annotated = (name: string, annotations: Record<string, string>, serves = {}) =>
   pod(mesh, name, {
     ...serves,
     annotations: Object.fromEntries(Object.entries(annotations).map(([key, value]) => [prefix + key, value])),
   });
 
-/** A raw connection from a shell: who answers, and what it says back. */
-const rawCall = (host: string, port: number) =>
-  `exec 3<>/dev/tcp/${host}/${port} && echo ping >&3 && read -t 5 -r first <&3 && read -t 5 -r back <&3 && echo "$first $back"`;
-const curl = "curl -sS -m 5";
-
 describe.skipIf(why !== undefined)(`pods in network namespaces ${why ?? ""}`, () => {
   let world: World;
   let state: string;
-  const shell = (of: string, name: string, script: string) => inside(sandboxOf(state, of, name), script);
-  const seenBy = async (of: string, name: string, url: string): Promise<Seen> => {
-    const said = await shell(of, name, `${curl} ${url}`);
-    if (!said.startsWith("{")) throw new Error(`${name} asked ${url}: ${said}`);
-    return JSON.parse(said) as Seen;
-  };
+  let shell: Inside["shell"];
+  let seenBy: Inside["seenBy"];
+  let ipOf: Inside["ipOf"];
   /** One of a sidecar's own counters. */
   const counter = async (name: string, stat: string): Promise<number> => {
     const text = await shell(mesh, name, `${curl} 'http://127.0.0.1:15000/stats?filter=${stat}'`);
@@ -100,13 +84,13 @@ describe.skipIf(why !== undefined)(`pods in network namespaces ${why ?? ""}`, ()
     const said = await shell(mesh, name, rawCall(host, port));
     return { said, proxied: (await counter(name, outbound)) - before };
   };
-  const ipOf = async (of: string, name: string) => shell(of, name, "hostname -I").then((text) => text.trim());
   const log = (name: string) =>
     world.client.text(`/api/v1/namespaces/${mesh}/pods/${name}/log?container=main`).catch(() => "");
 
   beforeAll(async () => {
     world = await startWorld({ yes: true, network: "netns" });
     state = join(world.folder, "state");
+    ({ shell, seenBy, ipOf } = insidePods(state));
     await applyAll(world.client, [
       namespace(mesh, { "istio-injection": "enabled" }),
       namespace(plain),
@@ -118,7 +102,6 @@ describe.skipIf(why !== undefined)(`pods in network namespaces ${why ?? ""}`, ()
       service(mesh, "in-included", servicePorts),
       service(mesh, "in-excluded", servicePorts),
       service(plain, "bare", servicePorts),
-      service(plain, "nobody", servicePorts),
       ...pod(mesh, "web", ports),
       // Its ports say no protocol, and one is no Service's.
       service(mesh, "mixed", { one: [7000, 8082], other: [7001, 9002] }),
@@ -332,58 +315,6 @@ describe.skipIf(why !== undefined)(`pods in network namespaces ${why ?? ""}`, ()
     });
   });
 
-  describe("pods without a sidecar", () => {
-    test("reach a Service's address, and each of its pods", async () => {
-      const pods = new Set<string>();
-      for (let call = 0; call < 30; call++) pods.add((await seenBy(plain, "outsider", "http://bare/")).pod);
-      expect([...pods].sort()).toEqual(["bare", "bare-2"]);
-      const { peer } = await seenBy(plain, "outsider", "http://bare.plain.svc.cluster.local/");
-      expect(peer).toBe(await ipOf(plain, "outsider"));
-      // A pod that reaches itself by its Service is seen under the node's address.
-      const own = new Set<string>();
-      for (let call = 0; call < 30; call++) own.add((await seenBy(plain, "bare", "http://bare.plain/")).pod);
-      expect([...own].sort()).toEqual(["bare", "bare-2"]);
-    });
-
-    test("are refused where a Service has no pods, at once", async () => {
-      const began = performance.now();
-      expect(await shell(plain, "outsider", `${curl} http://nobody/`)).toMatch(/^failed.*(refused|connect)/i);
-      expect(performance.now() - began).toBeLessThan(4000);
-    });
-
-    test("resolve the cluster's names and no others", async () => {
-      const resolve = (name: string) =>
-        shell(plain, "outsider", `getent ahostsv4 ${name} | awk '{print $1}' | sort -u`);
-      expect(await resolve("web.mesh")).toBe(webIp);
-      expect(await resolve("web.mesh.svc.cluster.local.")).toBe(webIp);
-      expect(await resolve("web")).toBe("");
-      expect(await resolve("example.com")).toBe("");
-    });
-
-    test("of another user find what they may open, in a folder of mode 0700 too", async () => {
-      const file = join(world.folder, "private", "data");
-      mkdirSync(dirname(file), { mode: 0o700 });
-      writeFileSync(file, "");
-      // `test -r` asks access(2), as many programs do before they open a file.
-      const command = ["sh", "-c", `id -u; [ -r ${file} ] && echo found`];
-      const [account, foreign] = pod(plain, "foreign", { command });
-      const spec = { ...(foreign?.spec as object), securityContext: { runAsUser: 1337 } };
-      await applyAll(world.client, [account, { ...foreign, spec }] as UnreadObject[]);
-      await until(
-        "it has ended",
-        async () => (await world.client.get(PodKind, plain, "foreign"))?.status?.phase === "Succeeded",
-      );
-      expect(await world.client.text(`/api/v1/namespaces/${plain}/pods/foreign/log`)).toBe("1337\nfound\n");
-    });
-
-    test("are reached from the machine too", async () => {
-      const { stdout } = spawnSync("curl", ["-sS", "-m", "5", `http://${await ipOf(plain, "bare")}:8080/`], {
-        encoding: "utf8",
-      });
-      expect(JSON.parse(stdout)).toMatchObject({ pod: "bare" });
-    });
-  });
-
   test("a killed control plane takes nothing with it, and the next one finds everything", async () => {
     const sandbox = sandboxOf(state, mesh, "client");
     await world.crash();
@@ -401,88 +332,4 @@ describe.skipIf(why !== undefined)(`pods in network namespaces ${why ?? ""}`, ()
       (await shell(mesh, "client", `${curl} http://late/`)).startsWith("{"),
     );
   });
-
-  test("what a killed control plane without its folder has left is swept at the next start", async () => {
-    const lost = await startWorld({ yes: true, network: "netns" });
-    const folder = lost.folder;
-    await applyAll(lost.client, [namespace(plain), ...pod(plain, "bare", ports)]);
-    await untilReady(lost.client, plain);
-    const link = uplinkOf(lost.ready.url);
-    expect(interfaces()).toContain(link);
-    await lost.crash();
-    await lost.client.close();
-    rmSync(folder, { recursive: true, force: true });
-    expect(processesNaming(folder).length).toBeGreaterThan(3);
-    expect(interfaces()).toContain(link);
-    const next = await startWorld({ yes: true, network: "netns" });
-    try {
-      await until(
-        "nothing is left",
-        () =>
-          processesNaming(folder).length === 0 &&
-          !(interfaces().includes(link) && link !== uplinkOf(next.ready.url)),
-      );
-    } finally {
-      await next.stop();
-      rmSync(next.folder, { recursive: true, force: true });
-    }
-    expect(interfaces()).not.toContain(uplinkOf(next.ready.url));
-  });
-
-  test("`down` leaves no namespace, interface, route or process", async () => {
-    const link = uplinkOf(world.ready.url);
-    const holders = [nodeHolder(state), sandboxOf(state, mesh, "client")];
-    await world.stop(true);
-    expect(interfaces()).not.toContain(link);
-    // The kernel takes a moment to clear away what was killed.
-    await until("the namespaces' holders are gone", () =>
-      holders.every((holder) => !existsSync(`/proc/${holder}`)),
-    );
-    expect(processesNaming(world.folder)).toEqual([]);
-    const { stdout } = spawnSync("ip", ["route"], { encoding: "utf8" });
-    expect(stdout).not.toContain(link);
-  });
-});
-
-/** Name of the machine's link to a control plane's pods. */
-function uplinkOf(url: string): string {
-  return `fairlead${new URL(url).hostname.split(".")[1]}`;
-}
-
-test.skipIf(process.getuid?.() !== 0)("`auto` says which data path and why", () => {
-  const ask = `import("${join(import.meta.dirname, "../../cli/up/network.ts")}").then(async ({ chooseNetwork }) => console.log(JSON.stringify(await chooseNetwork("auto"))))`;
-  const said = (program: string, ...args: string[]) =>
-    JSON.parse(
-      spawnSync(program, [...args, process.execPath, "-e", ask], { encoding: "utf8" }).stdout,
-    ) as unknown;
-  expect(said("env")).toEqual(
-    why === undefined || why === envoyMissing
-      ? { mode: "netns", why: "root, and all it needs is here" }
-      : { mode: "loopback", why },
-  );
-});
-
-/** A user namespace has one user, so sidecars are known by a mark instead. */
-test.skipIf(why !== undefined)("a release and its policies in `unshare -rn`, without root outside", () => {
-  const { status, stdout, stderr } = spawnSync(
-    "unshare",
-    [
-      "-rn",
-      process.execPath,
-      programFile,
-      "demo",
-      "--yes",
-      "--json",
-      "--network",
-      "netns",
-      "--fault",
-      "none",
-    ],
-    { encoding: "utf8", timeout: 170_000 },
-  );
-  expect(status, stderr).toBe(0);
-  const summary = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as { record: string };
-  rmSync(dirname(summary.record), { recursive: true, force: true });
-  expect(stdout).toContain("network netns");
-  expect(summary).toMatchObject({ event: "summary", denied: 403, allowed: 200, failedBeforeFault: 0 });
 });

@@ -107,6 +107,16 @@ export function service(
   };
 }
 
+/** A namespace. */
+export function namespace(name: string, labels: Readonly<Record<string, string>> = {}): UnreadObject {
+  return { apiVersion: "v1", kind: "Namespace", metadata: { name, labels } };
+}
+
+/** The same Service with an address of the test's choice. */
+export function withIp(object: UnreadObject, clusterIP: string): UnreadObject {
+  return { ...object, spec: { ...(object.spec as object), clusterIP } };
+}
+
 /** Process that holds the namespaces of a pod, by what the runner keeps on disk in `state`. */
 export function sandboxOf(state: string, namespace: string, name: string): number {
   for (const folder of readdirSync(join(state, "pods"))) {
@@ -198,4 +208,30 @@ export async function untilReady(client: Client, namespace: string, timeout = 60
     },
     timeout,
   );
+}
+
+export const curl = "curl -sS -m 5";
+
+/** Script of a raw connection: who answers, and what it says back. */
+export function rawCall(host: string, port: number): string {
+  return `exec 3<>/dev/tcp/${host}/${port} && echo ping >&3 && read -t 5 -r first <&3 && read -t 5 -r back <&3 && echo "$first $back"`;
+}
+
+/** What is asked from inside the pods of a control plane that keeps its state in `state`. */
+export function insidePods(state: string) {
+  const shell = (of: string, name: string, script: string) => inside(sandboxOf(state, of, name), script);
+  return {
+    shell,
+    seenBy: async (of: string, name: string, url: string): Promise<Seen> => {
+      const said = await shell(of, name, `${curl} ${url}`);
+      if (!said.startsWith("{")) throw new Error(`${name} asked ${url}: ${said}`);
+      return JSON.parse(said) as Seen;
+    },
+    ipOf: async (of: string, name: string) => (await shell(of, name, "hostname -I")).trim(),
+  };
+}
+
+/** Name of the machine's link to a control plane's pods. @param url of its API server */
+export function uplinkOf(url: string): string {
+  return `fairlead${new URL(url).hostname.split(".")[1]}`;
 }
