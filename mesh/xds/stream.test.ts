@@ -182,6 +182,63 @@ describe("a delta stream", () => {
     expect(sent).toMatchObject([{ type: "endpoint", changed: ["changed"], removed: [] }]);
   });
 
+  test("a reconnecting proxy that asks for no clusters is warming some: it gets their endpoints, and routes once it asks", () => {
+    connect(view([...small().slice(0, 3), resource("route", "r", "new")]));
+    ask("endpoint", { subscribe: ["a"], held: new Map([["a", resource("endpoint", "a").version]]) });
+    ask("route", { subscribe: ["r"], held: new Map([["r", "old"]]) });
+    expect(sent).toMatchObject([{ type: "endpoint", changed: ["a"] }]);
+    acknowledge();
+    ask("cluster", { held: new Map([["a", resource("cluster", "a").version]]) });
+    expect(sent).toMatchObject([
+      { type: "cluster", changed: [] },
+      { type: "route", changed: ["r"] },
+    ]);
+  });
+
+  test("a reconnecting proxy keeps runtime keys until it has the routes that do not read them", () => {
+    connect(view([...small(), resource("runtime", "fl", "no keys")]));
+    ask("runtime", { subscribe: ["fl"], held: new Map([["fl", "keys"]]) });
+    ask("cluster");
+    ask("route", { subscribe: ["r"], held: new Map([["r", "with keys"]]) });
+    expect(sent).toMatchObject([{ type: "cluster" }]);
+    acknowledge();
+    ask("endpoint", { subscribe: ["a"] });
+    expect(acknowledge()).toMatchObject([
+      { type: "endpoint" },
+      { type: "route", changed: ["r"] },
+      { type: "runtime", changed: ["fl"] },
+    ]);
+  });
+
+  test("a new cluster that never warms holds up the routes once", () => {
+    connectAll(view(small()));
+    const withB = (content: string) =>
+      view([
+        ...small().slice(0, 3),
+        resource("cluster", "b"),
+        resource("endpoint", "b"),
+        resource("route", "r", content),
+      ]);
+    stream.publish(withB("1"));
+    sent.length = 0;
+    pass(5000);
+    expect(acknowledge()).toMatchObject([{ type: "route" }]);
+    stream.publish(withB("2"));
+    expect(sent).toMatchObject([{ type: "route" }]);
+  });
+
+  test("what a proxy got ahead of the rest is told again where the view has turned back", () => {
+    const [before, after] = ["before", "after"].map((content) => resource("route", "later", content));
+    if (before === undefined || after === undefined) throw new Error("no routes");
+    connectAll(view([...small(), before]));
+    stream.publish(view([...small(), after, resource("cluster", "b"), resource("endpoint", "b")]));
+    ask("route", { subscribe: ["later"] });
+    expect(sent).toMatchObject([{ type: "cluster" }, { type: "route", changed: ["later"] }]);
+    acknowledge();
+    stream.publish(view([...small(), before]));
+    expect(sent).toMatchObject([{ type: "route", changed: ["later"] }]);
+  });
+
   test("says nothing to who does not ask for what changed", () => {
     connectAll(view(small()));
     stream.publish(view([...small(), resource("route", "other"), resource("endpoint", "other")]));

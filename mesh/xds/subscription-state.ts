@@ -33,7 +33,7 @@ export function stateOf(subscription: Subscription, target: Layers): TypeState {
     version: BigInt.asUintN(64, sum).toString(16).padStart(16, "0"),
     held: parts.reduce((total, part) => total + part.resources, 0),
     lacking: lacking(subscription, target).map(({ name }) => name),
-    leftover: [...leftover],
+    leftover: [...leftover.keys()],
   };
 }
 

@@ -22,8 +22,10 @@ export interface Subscription {
   /** The view that the proxy has been told. */
   sent: Layers | undefined;
   acknowledged: Layers | undefined;
-  /** Names that the proxy still holds although `sent` has them no more. */
-  readonly leftover: Set<string>;
+  /** Names that the proxy still holds although `sent` has them no more, and since when. */
+  readonly leftover: Map<string, number>;
+  /** Versions told ahead of `sent`, to who asked while the rest waited. */
+  readonly early: Map<string, string>;
   readonly inFlight: Unacknowledged[];
   /** What a reconnecting proxy says it holds; forgotten with the first answer. */
   held: ReadonlyMap<string, string>;
@@ -44,7 +46,8 @@ export function subscribe(request: DeltaRequest, sets: NameSets): Subscription {
     answered: false,
     sent: undefined,
     acknowledged: undefined,
-    leftover: new Set(),
+    leftover: new Map(),
+    early: new Map(),
     inFlight: [],
     held: request.held,
   };
