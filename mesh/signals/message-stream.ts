@@ -7,11 +7,17 @@ const prefixLength = 5;
 const longestMessage = 64 * 1024 * 1024;
 const empty = Buffer.alloc(0);
 /**
- * Where a message is put together that comes in parts, as the first of each stream does: it holds the proxy's node, 61 KB.
+ * Where messages are put together that come in parts, as the first of each stream does: it holds the proxy's node, 61 KB.
  * Memory of its own for each would leave holes behind when many proxies come at once.
  */
+const spares: Buffer[] = [];
 const spareLength = 131_072;
-let spare: Buffer | undefined = Buffer.allocUnsafeSlow(spareLength);
+/** Streams that are in the midst of a message at one moment; more get memory that is given back. */
+const mostSpares = 4;
+
+function giveBack(buffer: Buffer): void {
+  if (buffer.length === spareLength && spares.length < mostSpares) spares.push(buffer);
+}
 
 /**
  * Puts the messages of a gRPC stream together, as they are in its bytes.
@@ -48,7 +54,7 @@ export class MessageReader {
 
   /** Forgets what was begun, as its stream has ended. */
   drop(): void {
-    if (this.held.length === spareLength) spare = this.held;
+    giveBack(this.held);
     this.held = empty;
     this.heldLength = 0;
   }
@@ -56,11 +62,13 @@ export class MessageReader {
   private hold(part: Buffer, needed: number): void {
     const length = this.heldLength + part.length;
     if (this.held.length < length) {
-      const takesSpare = spare !== undefined && needed <= spareLength;
-      // A length that is said may never come: room is made by what did.
-      const larger = (takesSpare && spare) || Buffer.allocUnsafeSlow(Math.min(needed, 2 * length));
-      if (takesSpare) spare = undefined;
+      // A length that is said may never come: beyond a spare's, room is made by what did.
+      const larger =
+        needed <= spareLength
+          ? (spares.pop() ?? Buffer.allocUnsafeSlow(spareLength))
+          : Buffer.allocUnsafeSlow(Math.min(needed, 2 * length));
       this.held.copy(larger, 0, 0, this.heldLength);
+      giveBack(this.held);
       this.held = larger;
     }
     part.copy(this.held, this.heldLength);
@@ -73,7 +81,7 @@ export class MessageReader {
     this.held = empty;
     this.heldLength = 0;
     take(message);
-    if (held.length === spareLength) spare = held;
+    giveBack(held);
   }
 }
 
@@ -105,7 +113,10 @@ export function readBeneath(
   if (!(stream instanceof Readable) || stream.listenerCount("data") !== 1) return false;
   stream.removeAllListeners("data");
   stream.on("data", take);
-  // Starts the stream, and gives its end to the call.
+  // At once: bytes that come before would be copied together, again and again.
+  stream.resume();
+  stream.read(0);
+  // Gives the end to the call.
   call.resume();
   return true;
 }
