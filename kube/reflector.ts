@@ -76,8 +76,9 @@ export function startReflector(
   function kept(object: KubeObject): KubeObject {
     const before = stored(object);
     const after = lean(object);
+    if (before !== undefined) return shareEqual(before, after, strings);
     strings.share(after);
-    return before === undefined ? after : shareEqual(before, after);
+    return after;
   }
 
   function replaceAll(items: readonly KubeObject[]): void {

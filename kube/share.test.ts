@@ -6,7 +6,7 @@ test("what is equal before and after is the same object", () => {
     spec: { template: { containers: [{ name: "app", image: "app:1" }] } },
     status: { ready: 1 },
   };
-  const after = shareEqual(before, structuredClone({ ...before, status: { ready: 2 } }));
+  const after = shareEqual(before, structuredClone({ ...before, status: { ready: 2 } }), createStringPool());
   expect(after).toEqual({ ...before, status: { ready: 2 } });
   expect(after).not.toBe(before);
   expect(after.spec).toBe(before.spec);
@@ -14,7 +14,7 @@ test("what is equal before and after is the same object", () => {
 
 test("an equal object is the one before", () => {
   const before = { a: [1, { b: null }], c: "text" };
-  expect(shareEqual(before, structuredClone(before))).toBe(before);
+  expect(shareEqual(before, structuredClone(before), createStringPool())).toBe(before);
 });
 
 test("what has more, less, other order in a list or another type is not equal", () => {
@@ -34,7 +34,7 @@ test("what has more, less, other order in a list or another type is not equal", 
   ];
   for (const [before, after] of cases) {
     const expected = structuredClone(after);
-    const result = shareEqual(before, after);
+    const result = shareEqual(before, after, createStringPool());
     expect(result).not.toBe(before);
     expect(result).toEqual(expected);
     expect(Object.keys(Object(result))).toEqual(Object.keys(Object(expected)));

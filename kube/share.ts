@@ -9,6 +9,8 @@ const longest = 64;
 export interface StringPool {
   /** Puts known strings in place of equal ones, at any depth of `value`, which must be its caller's own. */
   share(value: unknown): void;
+  /** The known string that is equal to `text`, which is known from now on. */
+  one(text: string): string;
 }
 
 /**
@@ -19,7 +21,8 @@ export function createStringPool(size = 4_096): StringPool {
   let recent = new Map<string, string>();
   let earlier = new Map<string, string>();
 
-  function known(text: string): string {
+  function one(text: string): string {
+    if (text.length <= sharedByParser || text.length > longest) return text;
     const found = recent.get(text);
     if (found !== undefined) return found;
     const kept = earlier.get(text) ?? text;
@@ -33,44 +36,45 @@ export function createStringPool(size = 4_096): StringPool {
 
   function share(value: unknown): void {
     if (!isParent(value)) return;
-    // Not by a list of the names: there is one for each part of each object that a watch brings.
-    for (const key in value) {
-      if (!Object.hasOwn(value, key)) continue;
+    for (const key of Object.keys(value)) {
       const child = value[key];
-      if (typeof child !== "string") share(child);
-      else if (child.length > sharedByParser && child.length <= longest) value[key] = known(child);
+      if (typeof child === "string") value[key] = one(child);
+      else share(child);
     }
   }
 
-  return { share };
+  return { share, one };
 }
 
 /**
  * `before` where `after` is deeply equal to it; else `after`, with each part that is equal in `before` replaced by that one.
  *
  * @param after a JSON value that is its caller's own: it is changed in place
+ * @param strings where the strings of what is not equal are shared
  */
-export function shareEqual<T>(before: T, after: T): T {
-  return shared(before, after) as T;
+export function shareEqual<T>(before: T, after: T, strings: StringPool): T {
+  return shared(before, after, strings) as T;
 }
 
-function shared(before: unknown, after: unknown): unknown {
+function shared(before: unknown, after: unknown, strings: StringPool): unknown {
   if (before === after) return before;
-  if (!isParent(before) || !isParent(after) || Array.isArray(before) !== Array.isArray(after)) return after;
-  let isEqual = true;
-  let more = 0;
-  for (const key in before) if (Object.hasOwn(before, key)) more++;
-  for (const key in after) {
-    if (!Object.hasOwn(after, key)) continue;
+  if (typeof after === "string") return strings.one(after);
+  if (!isParent(after)) return after;
+  if (!isParent(before) || Array.isArray(before) !== Array.isArray(after)) {
+    strings.share(after);
+    return after;
+  }
+  const keys = Object.keys(after);
+  let isEqual = keys.length === Object.keys(before).length;
+  for (const key of keys) {
     const old = before[key];
     const child = after[key];
-    const kept = Object.hasOwn(before, key) ? shared(old, child) : child;
+    const kept = shared(Object.hasOwn(before, key) ? old : undefined, child, strings);
     // Of equal strings, too, the old one is kept.
     after[key] = kept;
     if (kept !== old) isEqual = false;
-    more--;
   }
-  return isEqual && more === 0 ? before : after;
+  return isEqual ? before : after;
 }
 
 function isParent(value: unknown): value is Record<string, unknown> {
