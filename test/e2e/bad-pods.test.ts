@@ -14,7 +14,7 @@ import { createInformers } from "../../kube/informer.ts";
 import { silent } from "../../lib/log.ts";
 import { slowShop } from "../soak/rollout/shop.ts";
 import { envoyMissing } from "../support/envoy.ts";
-import { deployShop, untilPhase } from "./support/shop.ts";
+import { canaryBySteps, deployShop, untilPhase } from "./support/shop.ts";
 import { openWorld } from "./support/world.ts";
 
 const { namespace } = manifests;
@@ -29,7 +29,7 @@ describe.skipIf(missing !== undefined)(`bad pods${missing ? ` (${missing})` : ""
     folder = mkdtempSync(join(tmpdir(), "fairlead-bad-"));
     record = join(folder, "requests.ndjson");
     world = await openWorld();
-    await deployShop(world.client, canary());
+    await deployShop(world.client, canaryBySteps("1s", [30]));
     await apply(world.client, manifests.load(100, record));
     await until("requests", 60, async () => (readRecord(record).length > 100 ? true : undefined));
   });
@@ -145,20 +145,4 @@ function hasCrashed({ metadata, status }: Pod): boolean {
     ({ name, state, lastState }) =>
       name === "shop" && (state?.terminated?.exitCode ?? lastState?.terminated?.exitCode ?? 0) !== 0,
   );
-}
-
-function canary() {
-  return {
-    ...manifests.canary(),
-    spec: {
-      targetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "shop" },
-      service: { port: 80, targetPort: 8080, portName: "http" },
-      analysis: {
-        interval: "1s",
-        threshold: 5,
-        stepWeights: [30],
-        metrics: [{ name: "request-success-rate", thresholdRange: { min: 99 }, interval: "10s" }],
-      },
-    },
-  };
 }

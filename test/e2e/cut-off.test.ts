@@ -21,7 +21,7 @@ import { type LocalKubernetes, startKubernetes } from "../../local/index.ts";
 import { agentCommand } from "../../mesh/agent/command.ts";
 import { envoyBinary, envoyMissing } from "../support/envoy.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
-import { deployShop, untilPhase } from "./support/shop.ts";
+import { canaryBySteps, deployShop, untilPhase } from "./support/shop.ts";
 import { cluster } from "./support/world.ts";
 
 const seconds = Number(process.env.FAIRLEAD_CUT_SECONDS ?? 12);
@@ -116,7 +116,8 @@ describe.skipIf(missing !== undefined)(`without an API server${missing ? ` (${mi
     const { client } = kubernetes;
     const record = join(folder, "requests.ndjson");
     const faultFile = join(folder, "fault");
-    await deployShop(client, canary());
+    // At its one weight for as long as the test lasts: no tick comes to the guard's help.
+    await deployShop(client, canaryBySteps("10m", [50]));
     await apply(client, manifests.load(100, record));
     await until("requests", 60, async () => (readRecord(record).length > 100 ? true : undefined));
     await apply(client, manifests.shop("2", faultFile));
@@ -157,23 +158,6 @@ describe.skipIf(missing !== undefined)(`without an API server${missing ? ` (${mi
     expect(others).toEqual([]);
   });
 });
-
-/** At its one weight for as long as the test lasts: no tick comes to the guard's help. */
-function canary() {
-  return {
-    ...manifests.canary(),
-    spec: {
-      targetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "shop" },
-      service: { port: 80, targetPort: 8080, portName: "http" },
-      analysis: {
-        interval: "10m",
-        threshold: 5,
-        stepWeights: [50],
-        metrics: [{ name: "request-success-rate", thresholdRange: { min: 99 }, interval: "10s" }],
-      },
-    },
-  };
-}
 
 function kubeconfigOf(server: string): string {
   return JSON.stringify({

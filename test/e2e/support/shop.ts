@@ -11,6 +11,25 @@ export async function deployShop(client: Client, canary: UnreadObject = manifest
   await untilPhase(client, ["Initialized"], 60);
 }
 
+/**
+ * The shop's Canary by steps of its own, judged by the share of requests that succeed.
+ *
+ * @param interval of a tick, e.g. `1s`
+ */
+export function canaryBySteps(interval: string, stepWeights: readonly number[]): UnreadObject {
+  return {
+    ...manifests.canary(),
+    spec: {
+      targetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "shop" },
+      service: { port: 80, targetPort: 8080, portName: "http" },
+      analysis: {
+        ...{ interval, threshold: 5, stepWeights },
+        metrics: [{ name: "request-success-rate", thresholdRange: { min: 99 }, interval: "10s" }],
+      },
+    },
+  };
+}
+
 /** Waits until the shop's Canary is in one of `phases`; answers which. */
 export function untilPhase(client: Client, phases: readonly string[], seconds: number): Promise<string> {
   return until(`phase ${phases.join(" or ")}`, seconds, async () => {

@@ -10,6 +10,7 @@ import { install } from "../../../cli/up/install.ts";
 import { createLogger } from "../../../lib/log.ts";
 import { type LocalKubernetes, startKubernetes } from "../../../local/index.ts";
 import { agentCommand } from "../../../mesh/agent/command.ts";
+import { canaryBySteps, deployShop } from "../../e2e/support/shop.ts";
 import { envoyBinary } from "../../support/envoy.ts";
 import { randomFrom } from "../random.ts";
 import type { SoakResult } from "../soak.ts";
@@ -105,23 +106,7 @@ async function sweep(
 }
 
 async function deploy({ client }: LocalKubernetes, record: string): Promise<void> {
-  await apply(client, manifests.namespaceManifest(), ...["shop", "load"].map(manifests.serviceAccount));
-  await apply(client, manifests.shop("1"), {
-    ...manifests.canary(),
-    spec: {
-      targetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "shop" },
-      service: { port: 80, targetPort: 8080, portName: "http" },
-      analysis: {
-        interval: "1s",
-        threshold: 5,
-        stepWeights: [20, 60],
-        metrics: [{ name: "request-success-rate", thresholdRange: { min: 99 }, interval: "10s" }],
-      },
-    },
-  });
-  await until("the Canary to be initialized", 120, async () =>
-    (await client.get(CanaryKind, namespace, "shop"))?.status?.phase === "Initialized" ? true : undefined,
-  );
+  await deployShop(client, canaryBySteps("1s", [20, 60]));
   await apply(client, manifests.load(rate, record));
   await until("the first requests", 60, async () => (readRecord(record).length > rate ? true : undefined));
 }

@@ -2,13 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CanaryKind } from "../../../api/kinds.ts";
-import type { UnreadObject } from "../../../api/resource.ts";
 import * as manifests from "../../../cli/demo/manifests.ts";
 import { type RequestLine, readRecord } from "../../../cli/demo/record.ts";
 import { apply, readCanary, until } from "../../../cli/demo/release.ts";
 import type { World } from "../../../cli/demo/world.ts";
 import type { Client } from "../../../kube/contract.ts";
-import { deployShop, untilPhase } from "../../e2e/support/shop.ts";
+import { canaryBySteps, deployShop, untilPhase } from "../../e2e/support/shop.ts";
 import { openWorld } from "../../e2e/support/world.ts";
 import { numberOption, type Soak } from "../soak.ts";
 import { slowShop } from "./shop.ts";
@@ -47,7 +46,7 @@ release ends so, and where no request has failed but those that the broken versi
 
 async function releaseUntil(wanted: number, { client }: World, folder: string, say: (line: string) => void) {
   const record = join(folder, "requests.ndjson");
-  await deployShop(client, canary());
+  await deployShop(client, canaryBySteps("2s", [20, 60]));
   await apply(client, slowShop("1", { startDelay }));
   await untilPhase(client, ["Succeeded", "Initialized"], 90);
   await apply(client, manifests.load(rate, record));
@@ -123,20 +122,4 @@ async function releaseOne(
   }[ending];
   if (status.phase === phase && status.failure?.reason === reason) return undefined;
   return `it ended in ${status.phase} ${status.failure?.reason}: ${status.failure?.message}`;
-}
-
-function canary(): UnreadObject {
-  return {
-    ...manifests.canary(),
-    spec: {
-      targetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "shop" },
-      service: { port: 80, targetPort: 8080, portName: "http" },
-      analysis: {
-        interval: "2s",
-        threshold: 5,
-        stepWeights: [20, 60],
-        metrics: [{ name: "request-success-rate", thresholdRange: { min: 99 }, interval: "10s" }],
-      },
-    },
-  };
 }
