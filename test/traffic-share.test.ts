@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { randomFrom } from "./soak/random.ts";
+import { weightIn } from "./soak/traffic/held.ts";
 import type { Done } from "./soak/traffic/load.ts";
-import { type Asked, sharesOf, worstShares } from "./soak/traffic/share.ts";
+import { type Asked, sharesOf, worstShares, worstTable } from "./soak/traffic/share.ts";
 
 /** Weights 0 -> 100 -> 0 in steps of 1 every 200 ms, each taken after 10 ms. */
 const walk: readonly Asked[] = Array.from({ length: 1000 }, (_, turn) => {
@@ -46,4 +47,62 @@ test("a weight that nobody knows to be taken may be in force or not", () => {
   expect(off(0.25)).toBe(0);
   expect(off(0.5)).toBe(0);
   expect(off(1)).toBeCloseTo(50, 0);
+});
+
+test("of all that is off only after restarts, less than three points are found there", () => {
+  const restarts = Array.from({ length: 8 }, (_, index) => 10_000 + 20_000 * index);
+  const random = randomFrom(7);
+  const done = requests(8, 0).map((one): Done => {
+    const isAfter = restarts.some((back) => one.at >= back && one.at < back + 5000);
+    return isAfter && random() < 0.055 ? { ...one, version: "v2" } : one;
+  });
+  const found = sharesOf(done, walk, restarts).filter(({ off, allowed }) => off > allowed);
+  expect(found.map(({ of }) => of)).toEqual(["after restarts"]);
+});
+
+test("a table that is late, or is once an earlier one for two seconds, is told exactly", () => {
+  const looks = (weightAt: (at: number) => number) =>
+    Array.from({ length: 1000 }, (_, index) => ({
+      at: 200 * index,
+      end: 200 * index + 5,
+      weight: weightAt(200 * index),
+    }));
+  const right = (at: number) => walk[Math.floor(Math.max(0, at - 10) / 200)]?.weight ?? 0;
+  expect(worstTable(looks(right), walk).off).toBeCloseTo(0);
+  expect(
+    worstTable(
+      looks((at) => right(at - 1000)),
+      walk,
+    ).off,
+  ).toBeGreaterThan(3);
+  const back = worstTable(
+    looks((at) => (at >= 30_000 && at < 32_000 ? right(20_000) : right(at))),
+    walk,
+  );
+  expect(back.off).toBeGreaterThan(10);
+  expect(back.second).toBeGreaterThanOrEqual(26);
+  expect(back.second).toBeLessThanOrEqual(31);
+});
+
+test("the weight of a host stands in Envoy's own words for its table", () => {
+  const route = {
+    weighted_clusters: {
+      clusters: [
+        { name: "one", weight: 750_000 },
+        { name: "two", weight: 250_000 },
+      ],
+    },
+  };
+  const dump = {
+    configs: [
+      {
+        route_config: {
+          virtual_hosts: [{ domains: ["other"] }, { domains: ["shop"], routes: [{}, { route }] }],
+        },
+      },
+    ],
+  };
+  expect(weightIn(dump, "shop", "two")).toBe(25);
+  expect(weightIn(dump, "shop", "three")).toBe(0);
+  expect(weightIn(dump, "other", "two")).toBeUndefined();
 });
