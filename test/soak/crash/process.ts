@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ControllerTask, SignalsNow, ToParent } from "./controller-process.ts";
@@ -13,6 +13,8 @@ export interface ControllerProcess {
   /** The writes that it was about to send, in order. */
   readonly writes: readonly string[];
   signals(now: SignalsNow): void;
+  /** Milliseconds for which it could have run and others had the cores; 0 where the system does not tell. */
+  waited(): number;
   kill(): Promise<void>;
 }
 
@@ -47,9 +49,23 @@ export function startControllerProcess(task: ControllerTask): ControllerProcess 
     signals(now) {
       if (child.connected) child.send(now, () => undefined);
     },
+    waited: () => waitedForCore(child.pid),
     async kill() {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
       await ended;
     },
   };
+}
+
+/**
+ * Milliseconds for which a process's main thread could have run and others had the cores; 0 where the system does not tell.
+ *
+ * `/proc/PID/schedstat` of Linux: nanoseconds on a core, nanoseconds in wait for one, time slices.
+ */
+export function waitedForCore(pid: number | undefined): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[1]) / 1e6;
+  } catch {
+    return 0;
+  }
 }

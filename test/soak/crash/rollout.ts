@@ -1,7 +1,9 @@
+import { pid } from "node:process";
 import { rollbackAnnotation, runAnnotation } from "../../../api/annotations.ts";
 import { DeploymentKind, NamespaceKind, ServiceKind } from "../../../api/core.ts";
 import { type Canary, CanaryKind, HTTPRouteKind, VirtualServiceKind } from "../../../api/kinds.ts";
 import type { Kind } from "../../../api/resource.ts";
+import { fenceOf } from "../../../controller/revision.ts";
 import { deployment } from "../../../controller/testing/cluster.ts";
 import type { Informers } from "../../../kube/contract.ts";
 import type { Bed } from "./bed.ts";
@@ -9,7 +11,7 @@ import type { SignalsNow } from "./controller-process.ts";
 import { recordHistory } from "./history.ts";
 import { brokenInvariants, canaryWeight, imageOf } from "./invariants.ts";
 import type { KillPoint } from "./killing-client.ts";
-import { type ControllerProcess, startControllerProcess } from "./process.ts";
+import { type ControllerProcess, startControllerProcess, waitedForCore } from "./process.ts";
 import { interval, type Scenario } from "./scenarios.ts";
 
 export interface Outcome {
@@ -18,7 +20,10 @@ export interface Outcome {
   readonly broken: readonly string[];
   /** Of the first process, in order. */
   readonly writes: readonly string[];
-  /** Milliseconds from the first start to the end, without the time that a restarted process took to start. */
+  /**
+   * Milliseconds from the first start to the end, without the time that a restarted process took to start, and without
+   * what it and the API server waited for a core that others had.
+   */
   readonly took: number;
   readonly killed: boolean;
 }
@@ -57,6 +62,8 @@ export async function runRollout(
   await client.create(CanaryKind, canaryOf(scenario, namespace, hooks.url));
   const began = performance.now();
   let restarting = 0;
+  let waitedAtStart = 0;
+  let serverWaitedAtStart = 0;
   let killed = false;
   const first = start(1, kill);
   let process = first;
@@ -67,6 +74,8 @@ export async function runRollout(
     process = start(2);
     await process.ready;
     restarting = performance.now() - at;
+    waitedAtStart = process.waited();
+    serverWaitedAtStart = waitedForCore(pid);
   });
   let done = false;
   const follow = informers.onChange(CanaryKind, ({ object }) => {
@@ -85,7 +94,10 @@ export async function runRollout(
       () => isEnd(read(), informers, namespace),
       () => describe(read()),
     );
-    const took = performance.now() - began - restarting;
+    // After its last write all is done before the process is seen to be gone.
+    if (kill !== undefined && first.writes.length > kill.write) await first.ended;
+    const waited = killed ? process.waited() - waitedAtStart + waitedForCore(pid) - serverWaitedAtStart : 0;
+    const took = performance.now() - began - restarting - waited;
     const missed = hooks.missing(namespace, scenario.webhooks ?? []);
     return {
       remains: remains(bed, namespace),
@@ -126,16 +138,19 @@ function canaryOf({ spec, webhooks = [] }: Scenario, namespace: string, url: str
   };
 }
 
-/** The run is closed, and nothing of it is left to be done. */
+/** The run is closed, and nothing of it is left to be written. */
 function isEnd(canary: Canary | undefined, informers: Informers, namespace: string): boolean {
   const { phase, cleanup, run } = canary?.status ?? {};
   if ((phase !== "Succeeded" && phase !== "Failed") || cleanup !== undefined || run !== undefined)
     return false;
   const snapshot = informers.snapshot();
   const routes = routeKinds.map((kind) => snapshot.get(kind, namespace, target));
+  const workload = snapshot.get(DeploymentKind, namespace, target);
   return (
     routes.every((route) => route?.metadata.annotations?.[runAnnotation] === undefined) &&
-    snapshot.get(DeploymentKind, namespace, target)?.spec?.replicas === 0
+    workload?.spec?.replicas === 0 &&
+    // Scaled down it has a new generation, which is the last thing to be noted.
+    canary?.status?.lastTrackedRevision === fenceOf(workload.metadata)
   );
 }
 
@@ -149,6 +164,7 @@ function remains({ informers }: Bed, namespace: string): string {
     applied: canary?.status?.lastAppliedSpec,
     promoted: canary?.status?.lastPromotedSpec,
     reason: canary?.status?.failure?.reason,
+    conditions: canary?.status?.conditions?.map(({ type, status, reason }) => [type, status, reason]),
     outcomes: canary?.status?.history?.map(({ outcome }) => outcome),
     weight: canaryWeight(route, target),
     rolledBack: routeKinds.some(

@@ -27,6 +27,8 @@ export interface UnderLoadOptions {
 }
 
 const rate = 100;
+/** Rollouts for a point until one comes to it. */
+const tries = 4;
 const interval = 1000;
 const { namespace } = manifests;
 
@@ -83,8 +85,9 @@ async function sweep(
     const write = Math.floor(random() * (lengths.get(ends) ?? 1));
     const kill: KillPoint = { write, when: random() < 0.5 ? "before" : "after" };
     let run = await runOne(kubernetes, rooms, String(version++), ends, kill);
-    // A rollout that this time had fewer writes is made once more.
-    if (!run.killed) run = await runOne(kubernetes, rooms, String(version++), ends, kill);
+    // A rollout that this time had fewer writes than the first of its kind is made again.
+    for (let more = 1; more < tries && !run.killed; more++)
+      run = await runOne(kubernetes, rooms, String(version++), ends, kill);
     const { broken, killed, writes, took } = run;
     const words = `on Envoys, ${ends}, killed ${kill.when} write ${write} (${writes[write] ?? "not told any more"})`;
     const failures = failedRequests(record);

@@ -1,0 +1,41 @@
+import type { KillPoint } from "./killing-client.ts";
+import type { Outcome } from "./rollout.ts";
+import { interval, type Scenario } from "./scenarios.ts";
+
+/** What one rollout shows of one crash point. */
+export interface PointVerdict {
+  /** What broke, in words; empty where nothing did. */
+  readonly wrong: readonly string[];
+  /** Milliseconds by which it ended later than is allowed. */
+  readonly late: number;
+  /** False where the rollout ended before it came to its point: it has had fewer writes. */
+  readonly reached: boolean;
+  /** e.g. `weights, killed after write 17 (patch VirtualService shop)`. */
+  readonly words: string;
+}
+
+/** How much later a rollout may end that was killed once, milliseconds. */
+const allowed = 2 * interval + 5000;
+
+/** Runs a rollout that is killed at `point`, and holds it against one that was not killed. */
+export async function tryPoint(
+  scenario: Scenario,
+  point: KillPoint,
+  straight: Outcome,
+  run: (scenario: Scenario, kill: KillPoint) => Promise<Outcome>,
+): Promise<PointVerdict> {
+  const words = `${scenario.name}, killed ${point.when} write ${point.write}`;
+  try {
+    const { remains, broken, took, killed, writes } = await run(scenario, point);
+    const differs =
+      remains === straight.remains ? [] : [`ended with ${remains} instead of ${straight.remains}`];
+    return {
+      wrong: [...broken, ...differs],
+      late: Math.max(Math.round(took - straight.took - allowed), 0),
+      reached: killed,
+      words: killed ? `${words} (${writes[point.write]})` : words,
+    };
+  } catch (error) {
+    return { wrong: [error instanceof Error ? error.message : String(error)], late: 0, reached: true, words };
+  }
+}
