@@ -1,6 +1,7 @@
 /** One controller as a process of its own, to be killed: started by {@link startControllerProcess} with its task as IPC message. */
 import { flushCompileCache } from "node:module";
 import { createAnalyst } from "../../../analysis/watch.ts";
+import { CanaryKind } from "../../../api/kinds.ts";
 import { startController } from "../../../controller/start.ts";
 import { createScriptedSignals } from "../../../controller/testing/signals.ts";
 import { createClient } from "../../../kube/client.ts";
@@ -13,6 +14,7 @@ import { systemClock } from "../../../lib/clock.ts";
 import { createLogger, silent } from "../../../lib/log.ts";
 import { createHooks } from "../../../webhooks/hooks/call.ts";
 import { type KillPoint, killingClient } from "./killing-client.ts";
+import { scenarios, target } from "./scenarios.ts";
 
 /** What one process is to do. */
 export interface ControllerTask {
@@ -20,13 +22,8 @@ export interface ControllerTask {
   readonly namespace: string;
   readonly holder: string;
   readonly kill?: KillPoint;
-  readonly signals: SignalsNow;
-}
-
-/** What the scripted proxies see from now on. */
-export interface SignalsNow {
-  readonly failing: number;
-  readonly outage: boolean;
+  /** Name of the scenario: what the proxies see follows from the Canary, and is asked for here, where nothing comes late. */
+  readonly scenario: string;
 }
 
 export type ToParent =
@@ -40,14 +37,18 @@ process.once("message", (task: ControllerTask) => {
   });
 });
 
-async function start({ connection, namespace, holder, kill, signals: first }: ControllerTask): Promise<void> {
+async function start({ connection, namespace, holder, kill, scenario }: ControllerTask): Promise<void> {
   const clock = systemClock;
   const logger = process.env.SOAK_LOG ? createLogger("debug") : silent;
   const client = createClient(connection);
   const informers = createInformers(client, logger);
   const signals = createScriptedSignals();
-  Object.assign(signals, first);
-  process.on("message", (now: SignalsNow) => Object.assign(signals, now));
+  const script = scenarios.find(({ name }) => name === scenario)?.signals;
+  const now = () => script?.(informers.snapshot().get(CanaryKind, namespace, target));
+  Object.defineProperties(signals, {
+    failing: { get: () => now()?.failing ?? 0 },
+    outage: { get: () => now()?.outage ?? false },
+  });
   const analyst = createAnalyst({ signals, clock, logger });
   const tell = (message: ToParent): void => void process.send?.(message);
   const lease = startLease(client, {

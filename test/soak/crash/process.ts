@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ControllerTask, SignalsNow, ToParent } from "./controller-process.ts";
+import type { ControllerTask, ToParent } from "./controller-process.ts";
 
 /** One controller process as the sweep sees it. */
 export interface ControllerProcess {
@@ -12,7 +12,6 @@ export interface ControllerProcess {
   readonly ended: Promise<NodeJS.Signals | null>;
   /** The writes that it was about to send, in order. */
   readonly writes: readonly string[];
-  signals(now: SignalsNow): void;
   /** Milliseconds for which it could have run and others had the cores; 0 where the system does not tell. */
   waited(): number;
   kill(): Promise<void>;
@@ -46,9 +45,6 @@ export function startControllerProcess(task: ControllerTask): ControllerProcess 
     ready,
     ended,
     writes,
-    signals(now) {
-      if (child.connected) child.send(now, () => undefined);
-    },
     waited: () => waitedForCore(child.pid),
     async kill() {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");

@@ -7,12 +7,11 @@ import { fenceOf } from "../../../controller/revision.ts";
 import { deployment } from "../../../controller/testing/cluster.ts";
 import type { Informers } from "../../../kube/contract.ts";
 import type { Bed } from "./bed.ts";
-import type { SignalsNow } from "./controller-process.ts";
 import { recordHistory } from "./history.ts";
 import { brokenInvariants, canaryWeight, imageOf } from "./invariants.ts";
 import type { KillPoint } from "./killing-client.ts";
 import { type ControllerProcess, startControllerProcess, waitedForCore } from "./process.ts";
-import { interval, type Scenario } from "./scenarios.ts";
+import { interval, type Scenario, target } from "./scenarios.ts";
 
 export interface Outcome {
   /** What is left at the end; equal for any two runs of a scenario. */
@@ -28,7 +27,6 @@ export interface Outcome {
   readonly killed: boolean;
 }
 
-const target = "shop";
 /** What may carry the traffic of a rollout. */
 const routeKinds: readonly Kind[] = [VirtualServiceKind, HTTPRouteKind, ServiceKind];
 /** A rollout that has not ended by then hangs. */
@@ -47,13 +45,12 @@ export async function runRollout(
   await client.create(NamespaceKind, { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
   const history = recordHistory(informers, namespace);
   const read = (): Canary | undefined => informers.snapshot().get(CanaryKind, namespace, target);
-  const signals = (): SignalsNow => scenario.signals?.(read()) ?? { failing: 0, outage: false };
   const start = (number: number, point?: KillPoint): ControllerProcess =>
     startControllerProcess({
       connection,
       namespace,
       holder: `${namespace}-${number}`,
-      signals: signals(),
+      scenario: scenario.name,
       ...(point && { kill: point }),
     });
 
@@ -78,9 +75,6 @@ export async function runRollout(
     serverWaitedAtStart = waitedForCore(pid);
   });
   let done = false;
-  const follow = informers.onChange(CanaryKind, ({ object }) => {
-    if (object.metadata.namespace === namespace) process.signals(signals());
-  });
   try {
     await until(
       () => read()?.status?.phase === "Initialized",
@@ -112,7 +106,6 @@ export async function runRollout(
     };
   } finally {
     done = true;
-    follow();
     history.stop();
     await first.kill();
     await supervised.catch(() => undefined);

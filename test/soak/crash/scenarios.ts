@@ -1,7 +1,12 @@
 import type { Deployment } from "../../../api/core.ts";
 import type { CanarySpec, CanaryWebhook } from "../../../api/generated/canaries.ts";
 import type { Canary } from "../../../api/kinds.ts";
-import type { SignalsNow } from "./controller-process.ts";
+
+/** What the scripted proxies see. */
+interface SignalsNow {
+  readonly failing: number;
+  readonly outage: boolean;
+}
 
 /** One rollout from the first sight of a target to its end, with what happens around it. */
 export interface Scenario {
@@ -15,6 +20,8 @@ export interface Scenario {
   readonly ends: "Succeeded" | "Failed";
 }
 
+/** Name of the Canary and of its target. */
+export const target = "shop";
 export const interval = 1000;
 const plan = { interval: "1s", threshold: 2 };
 /** The guard is meant to end it: on a busy machine the checks must not be sooner. */
