@@ -23,7 +23,7 @@ interface Read {
   readonly kind: Kind;
   readonly namespace: string | undefined;
   readonly name: string;
-  readonly found: KubeObject | undefined;
+  readonly found: string | undefined;
 }
 
 /** By the reading of a Canary's spec, which is one object per generation. */
@@ -45,7 +45,8 @@ export function objectWrites(subject: Subject, apex: boolean, wanted: Traffic): 
     template && (canary.service.portDiscovery || isServiceTemplate(template) ? digestOf(template) : true),
   ]);
   const last = known.get(canary.service);
-  const isSame = ({ kind, namespace, name, found }: Read) => snapshot.get(kind, namespace, name) === found;
+  const isSame = ({ kind, namespace, name, found }: Read) =>
+    found !== undefined && versionOf(snapshot.get(kind, namespace, name)) === found;
   if (last?.inputs === inputs && last.reads.every(isSame)) return last.writes;
   const reads: Read[] = [];
   const writes = findWrites({ ...subject, snapshot: recording(snapshot, reads) }, apex, wanted);
@@ -88,13 +89,20 @@ function canaryServiceWrites(
   return object === undefined ? [] : [{ kind: "replace", of: ServiceKind, object }];
 }
 
+/** The same for the answer to a write and for its echo in the watch; undefined for an object that no server has numbered. */
+function versionOf(object: KubeObject | undefined): string | undefined {
+  if (object === undefined) return "none";
+  const { uid, resourceVersion } = object.metadata;
+  return resourceVersion === undefined ? undefined : `${uid}/${resourceVersion}`;
+}
+
 /** A snapshot that notes each object that is read of it. */
 function recording(snapshot: Snapshot, reads: Read[]): Snapshot {
   return {
     ...snapshot,
     get: (kind, namespace, name) => {
       const found = snapshot.get(kind, namespace, name);
-      reads.push({ kind, namespace, name, found });
+      reads.push({ kind, namespace, name, found: versionOf(found) });
       return found;
     },
   };
