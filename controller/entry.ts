@@ -3,6 +3,7 @@ import type { Ended } from "../analysis/record/format.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
 import type { Run } from "../api/signals.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { Milliseconds } from "../lib/units.ts";
 import type { Ask } from "./decide/effects.ts";
 import { isIdle, type Measurement, type RouteObservation } from "./decide/observation.ts";
 import type { RunRescues, State } from "./decide/state.ts";
@@ -46,23 +47,30 @@ const grace = 2000;
 const longestDrain = 30_000;
 /** What a mesh needs to see the write at all. */
 const settle = 500;
+/** Nobody says when the proxies have acknowledged. */
+const lookEvery = 250;
 
-/** Whether every proxy has held weight 0 long enough for the canary's pods to go. */
-export function isDrained(
+/**
+ * When every proxy will have held weight 0 long enough for the canary's pods to go: milliseconds until it is worth another
+ * look, 0: they have.
+ */
+export function drainsIn(
   entry: Entry,
   route: RouteObservation,
   acknowledged: { readonly held: number; readonly of: number } | undefined,
   clock: Clock,
-): boolean {
-  if (route.kind !== "present") return true;
+): Milliseconds {
+  if (route.kind !== "present") return 0;
   if (!isIdle(route)) {
     delete entry.zeroSince;
-    return false;
+    return lookEvery;
   }
   entry.zeroSince ??= clock.monotonic();
   const age = clock.monotonic() - entry.zeroSince;
-  if (acknowledged === undefined || acknowledged.of === 0) return age >= grace;
-  return acknowledged.held >= acknowledged.of ? age >= settle : age >= longestDrain;
+  const left = (least: Milliseconds) => Math.max(Math.ceil(least - age), 0);
+  const isKnown = acknowledged !== undefined && acknowledged.of > 0;
+  if (isKnown && acknowledged.held >= acknowledged.of) return left(settle);
+  return Math.min(left(isKnown ? longestDrain : grace), lookEvery);
 }
 
 /** Names an ask: two that ask the same of the same moment are one. */

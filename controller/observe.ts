@@ -3,6 +3,7 @@ import { pausedAnnotation, rollbackAnnotation } from "../api/annotations.ts";
 import type { ReadCanary } from "../api/canary/types.ts";
 import { HorizontalPodAutoscalerKind, type PodTemplateSpec, ServiceKind } from "../api/core.ts";
 import { MetricTemplateKind } from "../api/kinds.ts";
+import type { Milliseconds } from "../lib/units.ts";
 import { readAction, readGates } from "./actions.ts";
 import { checksums } from "./configs/copies.ts";
 import type {
@@ -32,7 +33,7 @@ export interface Memory {
   readonly now: number;
   readonly route: RouteObservation;
   readonly freshRun: string;
-  readonly drained: boolean;
+  readonly drainsIn: Milliseconds;
   /** Whether a write would only repeat what was just written: the server then keeps less than was asked. */
   readonly isOwn: (write: Write) => boolean;
   /** Whether the objects of a provider that the Canary has left are known. */
@@ -67,7 +68,7 @@ export function observe(subject: Subject, state: State, wanted: Traffic, memory:
       ),
       apexSwitched: isApexSwitched(subject),
     },
-    drained: memory.drained,
+    drainsIn: memory.drainsIn,
     ...(memory.measurement && { measurement: memory.measurement }),
     ...(harm && run && { harm }),
     ...(memory.rescues && { rescues: memory.rescues }),

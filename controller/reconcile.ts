@@ -12,7 +12,7 @@ import type { Notice } from "./decide/effects.ts";
 import { liveRun, type State } from "./decide/state.ts";
 import { wantedTraffic } from "./decide/traffic.ts";
 import { decisionSpec, notDriven } from "./decision-spec.ts";
-import { closeEntry, type Entry, howEnded, isDrained } from "./entry.ts";
+import { closeEntry, drainsIn, type Entry, howEnded } from "./entry.ts";
 import { formerRouter } from "./former-provider.ts";
 import { dependenciesOf, dependency, keyOf } from "./key-index.ts";
 import { observe } from "./observe.ts";
@@ -144,7 +144,7 @@ function prepare(entry: Entry, canary: ReadCanary, snapshot: Snapshot, options: 
     route,
     freshRun: options.freshRun(),
     formerIsListed: options.watches(formerRouter(subject)?.kinds ?? []),
-    drained: isDrained(entry, route, held, clock),
+    drainsIn: drainsIn(entry, route, held, clock),
     isOwn: (write) => options.writer.isOwn(write),
     ...(queued !== undefined && { queued }),
     ...(entry.measurement && { measurement: entry.measurement }),

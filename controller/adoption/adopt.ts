@@ -45,7 +45,7 @@ export function foretellAdoption(
   const router = chooseRouter(canary);
   const subject = readSubject(canary, snapshot, router, settings);
   const { target } = observe(subject, state, idleTraffic, {
-    ...{ now: 0, freshRun: "", drained: true, formerIsListed: false },
+    ...{ now: 0, freshRun: "", drainsIn: 0, formerIsListed: false },
     route: router.observe(canary, idleTraffic, snapshot),
     isOwn: () => false,
   });

@@ -16,7 +16,7 @@ export function decideFinalising(state: Finalising, seen: Observation, spec: Dec
   if (route.kind === "present" && !route.asWanted) {
     return { next: state, effects: [{ kind: "set-traffic", run }] };
   }
-  if (!seen.drained) return { next: state, effects: [{ kind: "store" }], again: 250 };
+  if (seen.drainsIn > 0) return { next: state, effects: [{ kind: "store" }], again: seen.drainsIn };
   const { failure: _before, ...rest } = remembered(state);
   const next: Resting = {
     ...rest,

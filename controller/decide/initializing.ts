@@ -55,7 +55,7 @@ export function decideInitializing(state: Initializing, seen: Observation, spec:
   if (!route.asWanted) {
     return { next: state, effects: [{ kind: "set-traffic", run: undefined }] };
   }
-  if (!seen.drained) return { next: state, effects: [], again: 250 };
+  if (seen.drainsIn > 0) return { next: state, effects: [], again: seen.drainsIn };
   const promoted = target.sameAsPrimary ? target.revision : (primary.revision ?? target.revision);
   const next: Resting = {
     ...remembered(state),

@@ -3,7 +3,7 @@ import type { Check } from "../../analysis/checks/types.ts";
 import type { Judgement } from "../../analysis/judge/types.ts";
 import type { RollbackMark } from "../../api/annotations.ts";
 import type { HookAnswer, HookType } from "../../api/hooks.ts";
-import type { Percent } from "../../lib/units.ts";
+import type { Milliseconds, Percent } from "../../lib/units.ts";
 import type { Revision, TrackedConfigs } from "../revision.ts";
 import type { PodsObservation } from "../targets/pods.ts";
 import type { Readiness } from "../targets/readiness.ts";
@@ -22,8 +22,11 @@ export interface Observation {
   readonly formerProvider?: string;
   /** Whether Services, rules and route are as the Canary wants them. */
   readonly objects: { readonly drifted: boolean; readonly apexSwitched: boolean };
-  /** Whether every proxy has held weight 0 of the canary long enough for its pods to go. */
-  readonly drained: boolean;
+  /**
+   * Until every proxy has held weight 0 of the canary long enough for its pods to go, as far as that can be foretold;
+   * 0: they have.
+   */
+  readonly drainsIn: Milliseconds;
   /** What hooks, checks and the judge said, where a tick asked them. */
   readonly measurement?: Measurement;
   /** The guard's verdict about the run under way. */

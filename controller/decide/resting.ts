@@ -45,7 +45,7 @@ function cleanUp(state: Resting, seen: Observation, spec: DecisionSpec): Decisio
   if (seen.target.kind === "present" && !seen.suspended && revisionNews(state, seen.target) === "new") {
     return { next: done, effects: [{ kind: "store" }] };
   }
-  if (!seen.drained) return { next: state, effects: [], again: 250 };
+  if (seen.drainsIn > 0) return { next: state, effects: [], again: seen.drainsIn };
   return { next: done, effects: [{ kind: "scale-target", replicas: 0 }, { kind: "store" }] };
 }
 

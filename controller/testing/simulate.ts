@@ -113,7 +113,7 @@ export function simulate(world: World, script: Script): Simulation {
       route: router.observe(canary, wanted, snapshot),
       freshRun: `run${turns}`,
       formerIsListed: true,
-      drained: true,
+      drainsIn: 0,
       isOwn: (write) => options.writer.isOwn(write),
       ...(measurement && { measurement }),
       ...(harm && { harm }),
