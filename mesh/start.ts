@@ -8,6 +8,7 @@ import { inboundAccessLogs, outboundAccessLogs } from "./build/telemetry.ts";
 import { createWithdrawals } from "./build/withdrawals.ts";
 import { noPolicies } from "./build/workload-filters.ts";
 import type { AckEvent, Holding, Mesh, MeshOptions, ProxyStatus } from "./contract.ts";
+import { createKeptServices } from "./kept-services.ts";
 import { defaultSettings, type MeshSettings, type Model } from "./model/model.ts";
 import type { Proxy } from "./model/proxy.ts";
 import { gatewayHolding, programmedIn } from "./programmed.ts";
@@ -43,6 +44,11 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   const refusals = new WeakMap<Proxy, Map<ResourceType, string>>();
   const ackListeners = new Set<(event: AckEvent) => void>();
   const statusListeners = new Set<() => void>();
+
+  const kept = createKeptServices(clock, (kind, object) => {
+    changes?.add(kind, object);
+    schedule.soon();
+  });
 
   await informers.watch(...translatedKinds, ...policyKinds);
   /** What the model was made of. */
@@ -89,7 +95,9 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   /** Brings the model to the newest snapshot and every proxy to the newest model. */
   function refresh(): void {
     try {
-      followed = informers.snapshot();
+      const snapshot = informers.snapshot();
+      kept.settle(snapshot);
+      followed = kept.over(snapshot);
       cuts.settle(followed);
       const since = changes;
       changes = undefined;
@@ -170,7 +178,8 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
 
   const unsubscribe = [
     ...translatedKinds.map((kind) =>
-      informers.onChange(kind, ({ object }) => {
+      informers.onChange(kind, ({ kind: what, object }) => {
+        if (what === "deleted") kept.deleted(kind, object);
         changes?.add(kind, object);
         if (urgentKinds.includes(kind)) schedule.urgent();
         else schedule.soon();
@@ -218,6 +227,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     },
     close() {
       schedule.close();
+      kept.close();
       for (const stop of unsubscribe) stop();
       statusListeners.clear();
     },
