@@ -194,7 +194,8 @@ function growthOf(before: Base, window: Window): Growth | undefined {
   const slow = buckets?.some((count) => count > 0) ?? false;
   const rescues = rescuesSince(before.rescues, window);
   if (requests === 0 && failed === 0 && !slow && rescues === undefined) return undefined;
-  return { arm, side, half, at, requests, failed, buckets, ...(rescues && { rescues }) };
+  const growth: Growth = { arm, side, half, at, requests, failed, buckets };
+  return rescues === undefined ? growth : { ...growth, rescues };
 }
 
 /** undefined where there were none. A counter that fell counts from 0. */

@@ -31,7 +31,7 @@ export function attemptOf(entry: AttemptEntry, arm: Arm, source: Source, at: num
   // Envoy has no flag for an attempt whose client gave up before any answer.
   if (entry.status === 0 && entry.flags.length === 0) return undefined;
   const failed = isFailure(entry.status, entry.grpcStatus, entry.flags);
-  return {
+  const attempt: Attempt = {
     kind: "attempt",
     source,
     arm,
@@ -40,6 +40,6 @@ export function attemptOf(entry: AttemptEntry, arm: Arm, source: Source, at: num
     status: entry.status,
     flags: entry.flags,
     connection: `${source.proxy}/${entry.downstream}`,
-    ...(arm === "primary" && !failed ? { times: primarySample } : {}),
   };
+  return arm === "primary" && !failed ? { ...attempt, times: primarySample } : attempt;
 }

@@ -205,7 +205,7 @@ function windowOf(run: Run, { totals }: Growth, told: Told): Window | undefined 
   const { subject } = totals;
   if (subject.side === "client") {
     if (subject.host !== run.primary.host || subject.shield !== undefined) return undefined;
-    return { ...windowFrom(told, "primary", "client", totals), half: 0 };
+    return windowFrom(told, "primary", "client", totals, 0);
   }
   if (subject.namespace !== run.namespace) return undefined;
   if (subject.workload === run.canary.workload) return windowFrom(told, "canary", "destination", totals);
@@ -220,25 +220,40 @@ function canaryWindow(run: Run, counts: ProxyCounts, told: Told): Window {
   const shield = counts.ofShield(host);
   const sum = sumShield(run, shield.counts);
   const buckets = direct?.buckets ?? bucketBounds.map(() => 0).concat(0);
-  const window = windowFrom(told, "canary", "client", {
+  const seen = {
     requests: (direct?.requests ?? 0) + (sum?.requests ?? 0),
     failed: (direct?.failed ?? 0) + (sum?.failed ?? 0),
     buckets: buckets.map((count, bucket) => count + (sum?.buckets[bucket] ?? 0)),
     connections: direct?.connections ?? 0,
-  });
-  return {
-    ...window,
-    half: 0,
-    ...(sum && { rescued: sum.rescued, notRescued: (direct?.failed ?? 0) + shield.lost }),
   };
+  const window = windowFrom(told, "canary", "client", seen, 0);
+  if (sum === undefined) return window;
+  return { ...window, rescued: sum.rescued, notRescued: (direct?.failed ?? 0) + shield.lost };
 }
 
-/** A caller does not know which half of the pods answered: its windows are of the first. */
+/**
+ * A caller does not know which half of the pods answered: its windows are of the first.
+ *
+ * Named one by one, as every report makes some: a spread object takes V8 a property at a time.
+ */
 function windowFrom(
-  told: Told,
+  { source, seq, at, half }: Told,
   arm: Window["arm"],
   side: Window["side"],
   { requests, failed, buckets, connections }: Pick<Window, "requests" | "failed" | "buckets" | "connections">,
+  onlyHalf: Window["half"] = half,
 ): Window {
-  return { kind: "window", ...told, arm, side, requests, failed, buckets: [...buckets], connections };
+  return {
+    kind: "window",
+    source,
+    seq,
+    at,
+    half: onlyHalf,
+    arm,
+    side,
+    requests,
+    failed,
+    buckets: buckets.slice(),
+    connections,
+  };
 }
