@@ -20,7 +20,7 @@ control plane is killed at a write of its controller, while API server, pods and
 when the same holds and no request has failed.
 
   --only TEXT     only scenarios whose name contains it ("Envoys": only those on Envoys)
-  --parallel N    rollouts at a time, each on an embedded API server of its own (10)
+  --parallel N    rollouts at a time, each on an embedded API server of its own (8)
   --write N       only the crash points at this write
   --envoys N      crash points on Envoys (12; 0: none)
   --seed N        of the draw (77)
@@ -29,7 +29,7 @@ when the same holds and no request has failed.
     const only = textOption(args, "only") ?? "";
     const embedded = await sweepEmbedded({
       say,
-      parallel: numberOption(args, "parallel", 10),
+      parallel: numberOption(args, "parallel", 8),
       only,
       write: numberOption(args, "write", -1),
     });

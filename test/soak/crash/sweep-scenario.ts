@@ -59,7 +59,7 @@ export async function sweepScenario(
     if (verdict.reached) last = Math.max(last, point.write);
     else unreached.push(point);
     if (failed(verdict, verdict.wrong)) count.failed++;
-    else if (verdict.late > 0) late.push((isLast) => judgeAgain(point, isLast));
+    else if (verdict.late !== undefined) late.push((isLast) => judgeAgain(point, isLast));
     else if (verdict.reached) count.passed++;
     return verdict.reached;
   }
@@ -67,9 +67,9 @@ export async function sweepScenario(
   async function judgeAgain(point: KillPoint, isLast: boolean): Promise<"passed" | "failed" | "late"> {
     const verdict = await tryUntilReached(point);
     const problems = [...verdict.wrong, ...(verdict.reached ? [] : ["not reached again"])];
-    if (isLast && verdict.late > 0) problems.push(`ended ${verdict.late} ms too late`);
+    if (isLast && verdict.late !== undefined) problems.push(verdict.late);
     if (failed(verdict, problems)) return "failed";
-    return verdict.late > 0 ? "late" : "passed";
+    return verdict.late === undefined ? "passed" : "late";
   }
 
   /** What only some rollouts come to: until one ends first. */
