@@ -1,6 +1,15 @@
 import { setImmediate as turnOfTheLoop } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Client, credentials, type ServerReadableStream, type ServiceError, status } from "@grpc/grpc-js";
+import {
+  Client,
+  credentials,
+  Server,
+  ServerCredentials,
+  ServerInterceptingCall,
+  type ServerReadableStream,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { StreamAccessLogsMessageSchema } from "../../envoy/generated/envoy/service/accesslog/v3/als_pb.js";
 import { silent } from "../../lib/log.ts";
@@ -17,17 +26,18 @@ const beneath: boolean[] = [];
 let server: GrpcServer;
 let client: Client;
 
-beforeAll(async () => {
-  const logs = attemptsService(
-    {
-      takeAttempts: (proxy, entries) => {
-        taken.push({ proxy, clusters: entries.map(({ upstreamCluster }) => upstreamCluster) });
-      },
-      takeReport: () => undefined,
+const logs = attemptsService(
+  {
+    takeAttempts: (proxy, entries) => {
+      taken.push({ proxy, clusters: entries.map(({ upstreamCluster }) => upstreamCluster) });
     },
-    (_, nodeId) => (nodeId === node ? { workload: undefined } : { refused: "another's certificate" }),
-    silent,
-  );
+    takeReport: () => undefined,
+  },
+  (_, nodeId) => (nodeId === node ? { workload: undefined } : { refused: "another's certificate" }),
+  silent,
+);
+
+beforeAll(async () => {
   const probe = {
     definition: {
       stream: {
@@ -56,12 +66,12 @@ afterAll(() => {
   server.close();
 });
 
-function open(at = path) {
+function open(at = path, caller = client) {
   let ended: (error: ServiceError | null) => void = () => undefined;
   const answer = new Promise<ServiceError | null>((resolve) => {
     ended = resolve;
   });
-  const stream = client.makeClientStreamRequest(at, same, same, (error) => ended(error));
+  const stream = caller.makeClientStreamRequest(at, same, same, (error) => ended(error));
   return { stream, answer };
 }
 
@@ -92,6 +102,30 @@ describe("the service for attempts", () => {
     expect(taken.every(({ proxy }) => proxy === node)).toBe(true);
     const byTurn = Map.groupBy(taken, ({ clusters }) => clusters.join());
     expect([...byTurn.values()].every((of) => of.length === 5)).toBe(true);
+  });
+
+  test("takes it by messages where grpc-js lets nobody read beneath", async () => {
+    taken.length = 0;
+    // With an interceptor in between the stream is out of reach, as it would be in another version.
+    const other = new Server({ interceptors: [(_, call) => new ServerInterceptingCall(call)] });
+    other.addService(logs.definition, logs.implementation);
+    const port = await new Promise<number>((resolve, reject) =>
+      other.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
+        error ? reject(error) : resolve(bound),
+      ),
+    );
+    const caller = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+    try {
+      const { stream, answer } = open(path, caller);
+      stream.write(message("first", node, 100_000));
+      stream.write(message("second"));
+      stream.end();
+      expect(await answer).toBeNull();
+      expect(taken.flatMap(({ clusters }) => clusters)).toEqual(["first", "second"]);
+    } finally {
+      caller.close();
+      other.forceShutdown();
+    }
   });
 
   test.for([
