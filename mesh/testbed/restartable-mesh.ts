@@ -16,6 +16,8 @@ export interface Delays {
   readonly watch: () => number;
   /** A message to a proxy. */
   readonly down: () => number;
+  /** How long the transport to a proxy takes no more after a message; 0: it goes on. */
+  readonly full: () => number;
   /** A message of a proxy. */
   readonly up: () => number;
   /** From the loss of a stream to the next attempt. */
@@ -106,6 +108,7 @@ export function createRestartableMesh(
       write(bytes: Buffer, written?: () => void) {
         onTheWay += 1;
         written?.();
+        fill(delays.full());
         down(() => {
           onTheWay -= 1;
           if (mayArrive <= 0) return;
@@ -116,6 +119,14 @@ export function createRestartableMesh(
         return true;
       },
     });
+    const fill = (duration: number) => {
+      if (duration <= 0 || call.writableNeedDrain) return;
+      call.writableNeedDrain = true;
+      time.after(duration, () => {
+        call.writableNeedDrain = false;
+        if (!isCut) call.emit("drain");
+      });
+    };
     const stream: Stream = {
       cut() {
         if (isCut) return;

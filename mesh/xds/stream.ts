@@ -15,6 +15,7 @@ import {
   nextAnswer,
   type Subscription,
   subscribe,
+  without,
 } from "./subscription.ts";
 import { stateOf, type TypeState, type Wanted, wantedOf } from "./subscription-state.ts";
 
@@ -124,7 +125,11 @@ export function createDeltaStream(first: View, options: StreamOptions): DeltaStr
       return true;
     if (isAwaited(awaitedClusters, "cluster") || isAwaited(awaitedEndpoints, "endpoint")) return true;
     const runtime = subscriptions.get("runtime");
-    if (runtime === undefined || runtimeRefused || view.runtimeKeys === runtimeKeys) return false;
+    if (runtime === undefined || runtimeRefused) return false;
+    // A key that comes back has its old value until the newest is sent.
+    const isFull = runtime.inFlight.length >= inFlightLimit;
+    if (isFull && differenceOfLayers(runtime.sent, targetOf("runtime")).changed.length > 0) return true;
+    if (view.runtimeKeys === runtimeKeys) return false;
     for (const key of view.runtimeKeys) if (!runtimeKeys.has(key)) return true;
     return false;
   }
@@ -245,7 +250,9 @@ export function createDeltaStream(first: View, options: StreamOptions): DeltaStr
    */
   function sendEndpointsOf(clusters: readonly Resource[]): void {
     const endpoints = subscriptions.get("endpoint");
-    for (const { name } of clusters) {
+    const names = new Set(clusters.map(({ name }) => name));
+    if (endpoints?.answered === false) endpoints.held = without(endpoints.held, names);
+    for (const name of names) {
       if (endpoints === undefined) toldBeforeEndpoints.add(name);
       else if (endpoints.names.has(name) && findResource(view.resources.endpoint, name) !== undefined)
         endpoints.fresh.add(name);
@@ -256,7 +263,7 @@ export function createDeltaStream(first: View, options: StreamOptions): DeltaStr
   function reachedClusters(held: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
     // Envoy asks for clusters first, unless some of its own are warming since before: then it waits for theirs.
     if (!subscriptions.has("cluster")) return new Map();
-    const known = new Map([...held].filter(([name]) => !toldBeforeEndpoints.has(name)));
+    const known = without(held, toldBeforeEndpoints);
     toldBeforeEndpoints.clear();
     return known;
   }

@@ -72,6 +72,14 @@ export function changeNames(
   for (const name of named) subscription.fresh.add(name);
 }
 
+/** Versions that a proxy says it holds, but for these names: they are told again. */
+export function without(
+  held: ReadonlyMap<string, string>,
+  names: ReadonlySet<string>,
+): ReadonlyMap<string, string> {
+  return held.size === 0 || names.size === 0 ? held : new Map([...held].filter(([name]) => !names.has(name)));
+}
+
 /** The first answer: everything asked for that the proxy does not hold in this very version. */
 export function firstAnswer({ wildcard, names, held }: Subscription, target: Layers): Answer {
   const wanted = wildcard ? new Set([...namesOf(target), ...names]) : names;
