@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -32,7 +32,7 @@ export interface World {
   crash(): Promise<void>;
   /** Starts it again on the same state. */
   restart(): Promise<void>;
-  /** Stops every pod, the control plane, and removes the folder (all but what `keep` asks for). */
+  /** Stops every pod, the control plane, and removes the state (unless `keep`), and the folder where no record is in it. */
   stop(keep?: boolean): Promise<void>;
 }
 
@@ -123,7 +123,10 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       });
       await new Promise((resolve) => down.once("exit", resolve));
       await end(up.child, "SIGTERM");
-      if (!keep) rmSync(join(folder, "state"), { recursive: true, force: true });
+      if (keep) return;
+      rmSync(join(folder, "state"), { recursive: true, force: true });
+      // A record is the user's to read; a demo that was ended before its first request has none.
+      if (readdirSync(folder).length === 0) rmdirSync(folder);
     },
   };
 }
