@@ -19,6 +19,15 @@ export function describeFailure(error: unknown, verbose: boolean): Failure {
   return { text: line + stack, exitCode: error instanceof UsageError ? 2 : 1 };
 }
 
+/** Why a file that the user named cannot be read, in words of its own for what happens often. */
+export function describeFileError(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "ENOENT" || code === "ENOTDIR") return "it does not exist";
+  if (code === "EISDIR") return "it is a folder";
+  if (code === "EACCES" || code === "EPERM") return "you may not read it";
+  return error instanceof Error ? error.message : String(error);
+}
+
 function hint(error: unknown): string {
   if (!(error instanceof ApiError)) return "";
   if (error.reason === "Unreachable")

@@ -109,9 +109,9 @@ test("help names every command, and no command is wrong use", async () => {
 });
 
 test.for([
-  [["gett", "canaries"], "error: unknown command 'gett'\n(Did you mean get?)"],
-  [["get"], "error: missing required argument 'kind'"],
-  [["get", "canaries", "--wathc"], "error: unknown option '--wathc'\n(Did you mean --watch?)"],
+  [["gett", "canaries"], "error: unknown command 'gett' (Did you mean get?)"],
+  [["get"], "error: missing required argument 'kind'; see `fairlead get --help`"],
+  [["get", "canaries", "--wathc"], "error: unknown option '--wathc' (Did you mean --watch?)"],
   [
     ["get", "canaries", "-o", "xml"],
     "error: option '-o, --output <format>' argument 'xml' is invalid. Allowed choices are table, json, yaml.",
@@ -120,11 +120,14 @@ test.for([
     ["wait", "canary", "shop", "--timeout", "soon"],
     "error: option '--timeout <duration>' argument 'soon' is invalid. say a duration such as `90s` or `1h`.",
   ],
-  [["describe", "pod", "x"], "error: this command knows canaries only, not `pod`"],
+  [["up", "--network", "foo"], "error: --network `foo`: say `loopback`, `netns` or `auto`"],
+  [["up", "--config", "/nowhere.yaml"], "error: cannot read /nowhere.yaml: it does not exist"],
   [
-    ["apply", "-f", "nothing.yaml"],
-    "error: cannot read nothing.yaml: ENOENT: no such file or directory, open 'nothing.yaml'",
+    ["mesh", "render", "-f", "."],
+    "error: required option '--proxy <node>' not specified; see `fairlead mesh --help`",
   ],
+  [["describe", "pod", "x"], "error: this command knows canaries only, not `pod`"],
+  [["apply", "-f", "nothing.yaml"], "error: cannot read nothing.yaml: it does not exist"],
 ] as const)("wrong use is told and is exit code 2: %s", async ([args, words]) => {
   expect(await fairlead(...args)).toEqual({ code: 2, out: "", err: `${words}\n` });
 });

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { extname, join } from "node:path";
 import type { ManifestObject } from "../api/manifest.ts";
 import { readManifests } from "../api/manifest.ts";
-import { UsageError } from "./failure.ts";
+import { describeFileError, UsageError } from "./failure.ts";
 
 /**
  * The objects of files, of all `.yaml`, `.yml` and `.json` files of folders, and of `-` (stdin), in order.
@@ -34,6 +34,6 @@ function textOf(path: string): string {
   try {
     return readFileSync(path === "-" ? 0 : path, "utf8");
   } catch (error) {
-    throw new UsageError(`cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UsageError(`cannot read ${path}: ${describeFileError(error)}`);
   }
 }

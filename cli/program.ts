@@ -29,6 +29,7 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
     .option("--verbose", "print stack traces of errors")
     .helpOption("-h, --help", "show help")
     .showSuggestionAfterError()
+    .configureOutput({ outputError: (words, write) => write(oneLine(words, wanted)) })
     .configureHelp({ subcommandTerm: (command) => command.name() })
     // Before the commands are added: they inherit it.
     .exitOverride();
@@ -41,9 +42,17 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
   return program.addHelpText("after", examples);
 }
 
+/** Commander puts its suggestion below the error, and of what is missing it says nothing more. */
+function oneLine(words: string, command: string | undefined): string {
+  const help = /^error: (missing|required|too many)/.test(words)
+    ? `; see \`fairlead ${command} --help\``
+    : "";
+  return `${words.trim().replace(/\s*\n/g, " ")}${help}\n`;
+}
+
 const examples = `
 Examples:
-  fairlead demo                           see it all in two minutes
+  fairlead demo                           see it all in about a minute
   fairlead up                             start it on this machine
   fairlead apply -f canary.yaml           create a Canary
   fairlead get canaries -A -w             follow all releases

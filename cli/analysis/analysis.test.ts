@@ -86,7 +86,7 @@ test.for([
     ["replay", "--run", "mail"],
     "no run or canary `mail` is recorded (there are some of shop; `fairlead analysis runs` lists them)",
   ],
-  [["report"], "give a run or a record by -f"],
+  [["report"], "give a run (`fairlead analysis runs` lists them) or a record by -f"],
   [
     ["simulate", "--canary", "CANARY"],
     "say how much traffic there is: --rate and --base, or --run for what a recorded run saw",

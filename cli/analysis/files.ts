@@ -1,5 +1,5 @@
 /** The files that `fairlead analysis` reads. */
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { listRecords, readRecordFile, type StoredRecord } from "../../analysis/record/folder.ts";
 import { type RunRecord, readRecord } from "../../analysis/record/format.ts";
@@ -9,7 +9,7 @@ import type { ReadCanary } from "../../api/canary/types.ts";
 import { readManifests } from "../../api/manifest.ts";
 import { describeProblem } from "../../api/read.ts";
 import { withCluster } from "../cluster.ts";
-import { UsageError } from "../failure.ts";
+import { describeFileError, UsageError } from "../failure.ts";
 import { defaultDataDir, recordsFolder } from "../up/state.ts";
 
 /** Where recorded runs are looked for. */
@@ -81,8 +81,6 @@ export function readText(file: string): string {
   try {
     return readRecordFile(file);
   } catch (error) {
-    throw new UsageError(
-      `cannot read ${basename(file)}: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw new UsageError(`cannot read ${file}: ${describeFileError(error)}`);
   }
 }

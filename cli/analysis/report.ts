@@ -24,7 +24,8 @@ export function addReport(analysis: Command): void {
     .addHelpText("after", "\nExample:\n  fairlead analysis report shop -n demo")
     .action(async (run: string | undefined, options: ReportOptions) => {
       const { file, output } = options;
-      if ((file === undefined) === (run === undefined)) throw new UsageError("give a run or a record by -f");
+      if ((file === undefined) === (run === undefined))
+        throw new UsageError("give a run (`fairlead analysis runs` lists them) or a record by -f");
       try {
         const record = run === undefined ? readRecord(readText(file ?? "")) : await findRecord(run, options);
         const page = buildReport(record);

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { gatewayOf } from "../../mesh/policy-workload.ts";
 import type { WireRequest } from "../../policy/edge/receive.ts";
-import { UsageError } from "../failure.ts";
+import { describeFileError, UsageError } from "../failure.ts";
 import type { Target } from "./workload.ts";
 
 /** A request as the options of `fairlead authz test` describe it. */
@@ -102,7 +102,7 @@ function readToken(text: string): string {
   try {
     return readFileSync(file, "utf8").trim();
   } catch (error) {
-    throw new UsageError(`cannot read the token: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UsageError(`cannot read the token: ${describeFileError(error)}`);
   }
 }
 

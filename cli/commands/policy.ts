@@ -5,7 +5,7 @@ import type { CaseResult } from "../../policy/cases/answer.ts";
 import { type Case, readCases } from "../../policy/cases/read.ts";
 import type { Form } from "../../policy/envoy/filters.ts";
 import { hasOwnNetwork, runInOwnNetwork } from "../../policy/harness/network.ts";
-import { UsageError } from "../failure.ts";
+import { describeFileError, UsageError } from "../failure.ts";
 import { paint } from "../output/colour.ts";
 import { runCases } from "../policy/run-cases.ts";
 
@@ -57,7 +57,7 @@ function readFile(file: string): Case[] {
   try {
     return readCases(readFileSync(file, "utf8"));
   } catch (error) {
-    throw new UsageError(`cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UsageError(`cannot read ${file}: ${describeFileError(error)}`);
   }
 }
 

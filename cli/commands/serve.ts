@@ -5,6 +5,7 @@ import { createLogger } from "../../lib/log.ts";
 import { mountResolver } from "../../lib/mounts.ts";
 import type { RegisterOptions } from "../../webhooks/admission/register.ts";
 import type { AlertsOptions } from "../../webhooks/alerts/send.ts";
+import { UsageError } from "../failure.ts";
 import { ports } from "../rooms/ports.ts";
 
 interface ServeOptions {
@@ -224,7 +225,7 @@ async function serve(options: ServeOptions): Promise<void> {
 function roomOf(text: string): Room {
   const room = rooms.find((name) => name === text);
   if (room === undefined)
-    throw new Error(`--rooms \`${text}\`: say ${rooms.map((name) => `\`${name}\``).join(", ")}`);
+    throw new UsageError(`--rooms \`${text}\`: say ${rooms.map((name) => `\`${name}\``).join(", ")}`);
   return room;
 }
 

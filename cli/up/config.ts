@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { parse } from "yaml";
 import type { ImageProgram, Images } from "../../local/node/image.ts";
+import { describeFileError, UsageError } from "../failure.ts";
 
 /** The file that `up` reads where none is named. */
 const defaultFile = "fairlead.yaml";
@@ -76,7 +77,7 @@ function parseFile(path: string): unknown {
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    throw new Error(`cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UsageError(`cannot read ${path}: ${describeFileError(error)}`);
   }
   try {
     return parse(text);

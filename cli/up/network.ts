@@ -1,5 +1,6 @@
 import { namespacesProblem } from "../../local/node/network/available.ts";
 import type { NetworkMode } from "../../local/node/network/pod-network.ts";
+import { UsageError } from "../failure.ts";
 
 /** What `--network` takes. */
 export type NetworkChoice = NetworkMode | "auto";
@@ -12,10 +13,10 @@ export const networkOption = [
   readNetworkChoice(process.env.FAIRLEAD_NETWORK || "loopback"),
 ] as const;
 
-/** @throws Error where it is no data path */
+/** @throws UsageError where it is no data path */
 export function readNetworkChoice(text: string): NetworkChoice {
   if (text === "loopback" || text === "netns" || text === "auto") return text;
-  throw new Error(`--network \`${text}\`: say \`loopback\`, \`netns\` or \`auto\``);
+  throw new UsageError(`--network \`${text}\`: say \`loopback\`, \`netns\` or \`auto\``);
 }
 
 /**
