@@ -1,6 +1,6 @@
 /** `fairlead demo` as a user runs it, and its figures computed once more from the load client's own record. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
@@ -199,6 +199,8 @@ describe.skipIf(envoyMissing !== undefined)("who leaves the demo early", () => {
     await until("no process is left", () => processesNaming(folder).length === 0, 2_000).catch(() =>
       expect(describeProcesses(folder)).toEqual([]),
     );
+    // What users keep is the record; a folder without one is litter.
+    if (existsSync(folder)) expect(readdirSync(folder)).toContain("requests.ndjson");
   }
 
   test.for([
@@ -206,7 +208,7 @@ describe.skipIf(envoyMissing !== undefined)("who leaves the demo early", () => {
     ["while version 1 is being deployed", /serving on/],
     ["under load", /requests a second/],
     ["during an analysis", /"Progressing","canaryWeight":[12]0/],
-  ] as const)("by Ctrl-C %s leaves no process behind", async ([, words]) => {
+  ] as const)("by Ctrl-C %s leaves no process and no empty folder behind", async ([, words]) => {
     const demo = startDemo();
     await until("the moment has come", says(demo, words), 60_000);
     await sleep(Math.random() * 300);
@@ -221,7 +223,7 @@ describe.skipIf(envoyMissing !== undefined)("who leaves the demo early", () => {
     await nothingLeft(demo, folder ?? folderOf(demo));
   });
 
-  test("by closing its output leaves no process behind", async () => {
+  test("by closing its output leaves no process and no empty folder behind", async () => {
     const demo = startDemo();
     await until("it serves", says(demo, /serving on/), 60_000);
     const folder = folderOf(demo);
