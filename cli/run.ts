@@ -137,7 +137,8 @@ async function startOrAttach({
 }: ControlPlaneOptions): Promise<LocalKubernetes> {
   const images: Images = new Map([...own, ["fairlead/proxy", agentCommand()]]);
   const shared = { dataDir, logger, network, images };
-  if (kubeconfig === undefined) return startKubernetes(shared);
+  // Asked before there are pods, which outlive a control plane that cannot start.
+  if (kubeconfig === undefined) return startKubernetes({ ...shared, laterPorts: Object.values(ports) });
   return attachKubernetes({ ...shared, kubeconfig, connection: await loadConnection({ kubeconfig }) });
 }
 

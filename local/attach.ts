@@ -14,7 +14,10 @@ import { startNode } from "./node/node.ts";
 import { claimSubnet } from "./subnet.ts";
 
 export interface AttachOptions
-  extends Omit<KubernetesOptions, "resolveService" | "apiServer" | "subnet" | "autoscalerSyncPeriod"> {
+  extends Omit<
+    KubernetesOptions,
+    "resolveService" | "apiServer" | "subnet" | "laterPorts" | "autoscalerSyncPeriod"
+  > {
   /** The API server whose pods this machine runs; it has controllers of its own. */
   readonly connection: Connection;
   /** Path of a kubeconfig for it, handed on as it is. */

@@ -1,10 +1,12 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { explainDisk, holderOf, openDataDir } from "./data-dir.ts";
-import { claimSubnet, portProblem } from "./subnet.ts";
+import { startKubernetes } from "./index.ts";
+import { hostAddress } from "./node/address.ts";
+import { claimSubnet, freeSubnet, portProblem } from "./subnet.ts";
 
 function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "fairlead-data-"));
@@ -62,4 +64,17 @@ test("a taken port is told with what to do", async () => {
   );
   await new Promise((resolve) => server.close(resolve));
   expect(await portProblem("127.0.0.1", port)).toBeUndefined();
+});
+
+test("nothing starts where a port that is needed later is taken, as pods would outlive the failure", async () => {
+  const dataDir = newFolder();
+  const subnet = await freeSubnet(6443, undefined, 210);
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(15010, hostAddress(`127.${subnet}`), () => resolve()));
+  onTestFinished(() => new Promise((resolve) => server.close(() => resolve())));
+  await expect(startKubernetes({ dataDir, subnet, laterPorts: [15010] })).rejects.toThrow(
+    `:15010 is in use by process ${process.pid}`,
+  );
+  expect(existsSync(join(dataDir, "kubeconfig"))).toBe(false);
+  expect(holderOf(dataDir)).toBeUndefined();
 });

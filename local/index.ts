@@ -44,6 +44,8 @@ export interface KubernetesOptions {
   readonly dataDir?: string;
   /** The S of 127.S.0.0/16. Default: the folder's own, else the first whose port 6443 is free. */
   readonly subnet?: number;
+  /** Ports of the control plane's address that the caller takes later: where one is in use, nothing starts. */
+  readonly laterPorts?: readonly number[];
   /** Image name → the command that stands for it; a name without tag for all of its tags. */
   readonly images?: Images;
   /** Image name, without tag, of the sidecar. Default `fairlead/proxy`. */
@@ -106,8 +108,10 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     const network = await openPodNetwork({ mode, dataDir: dataDir.root, range, logger });
     let podsAreStopped = false;
     ends.push(() => (podsAreStopped ? network.destroy() : network.close()));
-    const problem = await portProblem(host, port);
-    if (problem !== undefined) throw new Error(problem);
+    for (const needed of [port, ...(options.laterPorts ?? [])]) {
+      const problem = await portProblem(host, needed);
+      if (problem !== undefined) throw new Error(problem);
+    }
     const server = await serveKubernetes({
       dataDir: dataDir.state,
       host,
