@@ -82,6 +82,29 @@ async function startUp(folder: string, { kubeconfig, account, network }: WorldOp
   return { child, ready };
 }
 
+/**
+ * Lets the control plane stop its pods in order; one that has crashed is stood in for.
+ *
+ * @throws when pods may be left: what is told says how to stop them
+ */
+async function takeDown(dataDir: string): Promise<void> {
+  let said = "";
+  // Who presses Ctrl-C again may meet the one who cleans up before it is in a group of its own: another one takes over.
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    const down = spawn(process.execPath, [programFile, "down", "--data", dataDir], {
+      stdio: ["ignore", "ignore", "pipe"],
+      detached: true,
+    });
+    said = "";
+    down.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
+    const code = await new Promise((resolve) => down.once("close", resolve));
+    if (code === 0) return;
+  }
+  throw new Error(
+    `what runs for ${dataDir} could not be stopped${said === "" ? "" : ` (${said.trim()})`}: run \`fairlead down --data ${dataDir}\``,
+  );
+}
+
 /** Ends a process and waits for it. */
 async function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
@@ -115,13 +138,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     },
     async stop(keep = false) {
       await client.close();
-      // It lets the control plane stop its pods in order; one that has crashed is stood in for.
-      const down = spawn(process.execPath, [programFile, "down", "--data", join(folder, "state")], {
-        stdio: "ignore",
-        // Whoever presses Ctrl-C again means the demo, not the one who cleans up behind it.
-        detached: true,
-      });
-      await new Promise((resolve) => down.once("exit", resolve));
+      await takeDown(join(folder, "state"));
       await end(up.child, "SIGTERM");
       if (keep) return;
       rmSync(join(folder, "state"), { recursive: true, force: true });

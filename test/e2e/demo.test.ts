@@ -223,6 +223,30 @@ describe.skipIf(envoyMissing !== undefined)("who leaves the demo early", () => {
     await nothingLeft(demo, folder ?? folderOf(demo));
   });
 
+  test("leaves no process behind either when who cleans up is killed", async () => {
+    const world = await startWorld({ yes: true });
+    folders.add(world.folder);
+    await apply(world.client, { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+    const containers = [{ name: "main", image: "process://sleep", command: ["sleep", "600"] }];
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "left", namespace },
+      spec: { containers },
+    };
+    await apply(world.client, pod);
+    const sleepers = () => describeProcesses(world.folder).filter((line) => line.endsWith("sleep 600"));
+    await until("the pod runs", async () => sleepers().length > 0, 20_000);
+    const stopped = world.stop();
+    const cleaner = await until("one cleans up", async () =>
+      describeProcesses(world.folder).find((line) => / down --data /.test(line)),
+    );
+    process.kill(Number.parseInt(cleaner, 10), "SIGKILL");
+    await stopped;
+    expect(describeProcesses(world.folder)).toEqual([]);
+    expect(existsSync(world.folder)).toBe(false);
+  });
+
   test("by closing its output leaves no process and no empty folder behind", async () => {
     const demo = startDemo();
     await until("it serves", says(demo, /serving on/), 60_000);
