@@ -30,9 +30,12 @@ export function killingClient(
     const number = writes++;
     told(number, what);
     if (point?.write === number && point.when === "before") await die();
-    const answer = await send();
-    if (point?.write === number && point.when === "after") await die();
-    return answer;
+    try {
+      return await send();
+    } finally {
+      // A refusal, e.g. of a conflict, is an answer too.
+      if (point?.write === number && point.when === "after") await die();
+    }
   }
 
   const killing: Client = {

@@ -89,7 +89,11 @@ export async function runRollout(
       () => describe(read()),
     );
     // After its last write all is done before the process is seen to be gone.
-    if (kill !== undefined && first.writes.length > kill.write) await first.ended;
+    if (kill !== undefined && first.writes.length > kill.write)
+      await until(
+        () => killed,
+        () => `it was not killed at write ${kill.write}`,
+      );
     const waited = killed ? process.waited() - waitedAtStart + waitedForCore(pid) - serverWaitedAtStart : 0;
     const took = performance.now() - began - restarting - waited;
     const missed = hooks.missing(namespace, scenario.webhooks ?? []);
