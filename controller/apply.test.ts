@@ -5,7 +5,8 @@ import type { Canary } from "../api/kinds.ts";
 import { snapshotOf } from "../kube/snapshot.ts";
 import { systemClock } from "../lib/clock.ts";
 import { createRegistry } from "../lib/metrics.ts";
-import { type ApplyOptions, applyEffect } from "./apply.ts";
+import { type ApplyOptions, applyDecision, applyEffect } from "./apply.ts";
+import type { Decision, Effect } from "./decide/effects.ts";
 import { decisionSpec } from "./decision-spec.ts";
 import { createControllerMetrics } from "./metrics.ts";
 import { istioRouter } from "./routers/istio.ts";
@@ -28,6 +29,40 @@ function canary(resourceVersion: string, status: Canary["status"]): Canary {
   };
 }
 
+/** What is applied to a canary as the API server has it, with what it writes and tells. */
+function applied(object: Canary, older: Canary = object) {
+  const { value } = readCanary(object);
+  if (value === undefined) throw new Error("the Canary cannot be read");
+  const writes: Write[] = [];
+  const told: string[] = [];
+  const options: ApplyOptions = {
+    client: { delete: async () => {} },
+    writer: {
+      write: async (write) => {
+        writes.push(write);
+        return object;
+      },
+      isOwn: () => false,
+      forget: () => {},
+    },
+    recorder: { event: (_, __, ___, message) => told.push(message) },
+    hooks: { alert: () => {} },
+    eventHooks: { tell: () => {} },
+    lease: { held: () => true, epoch: () => 1 },
+    rollbacks: { rollBack: async () => {}, close: () => {} },
+    metrics: createControllerMetrics(createRegistry()),
+    clock: systemClock,
+  };
+  return {
+    subject: readSubject(value, snapshotOf([older]), istioRouter, defaultSettings),
+    last: readState(object.status),
+    spec: decisionSpec(value, advanceSettings(value.analysis)),
+    options,
+    writes,
+    told,
+  };
+}
+
 /** In a look that saw its own write before the watch did, the snapshot is the older one as soon as the watch has caught up. */
 test("a status is built on the version that was decided on, not on an older one of the snapshot", async () => {
   const ended = {
@@ -38,44 +73,43 @@ test("a status is built on the version that was decided on, not on an older one 
   } as const;
   const older = canary("1", { phase: "Progressing" });
   const newer = canary("2", { phase: "Failed", cleanup: ["scale-down"], history: [ended] });
-  const { value } = readCanary(newer);
-  if (value === undefined) throw new Error("the Canary cannot be read");
-  const subject = readSubject(value, snapshotOf([older]), istioRouter, defaultSettings);
-  const last = readState(newer.status);
+  const { subject, last, spec, options, writes } = applied(newer, older);
   const next = { ...last, cleanup: [] };
-  const writes: Write[] = [];
-  const options: ApplyOptions = {
-    client: { delete: async () => {} },
-    writer: {
-      write: async (write) => {
-        writes.push(write);
-        return newer;
-      },
-      isOwn: () => false,
-      forget: () => {},
-    },
-    recorder: { event: () => {} },
-    hooks: { alert: () => {} },
-    eventHooks: { tell: () => {} },
-    lease: { held: () => true, epoch: () => 1 },
-    rollbacks: { rollBack: async () => {}, close: () => {} },
-    metrics: createControllerMetrics(createRegistry()),
-    clock: systemClock,
-  };
-  await applyEffect(
-    { kind: "store" },
-    {
-      subject,
-      last,
-      decision: { next, effects: [] },
-      spec: decisionSpec(value, advanceSettings(value.analysis)),
-    },
-    options,
-  );
+  await applyEffect({ kind: "store" }, { subject, last, decision: { next, effects: [] }, spec }, options);
   expect(writes).toMatchObject([
     {
       kind: "status",
       object: { metadata: { resourceVersion: "2" }, status: { phase: "Failed", history: [ended] } },
     },
   ]);
+});
+
+test.for([
+  ["once the status is stored", ["store", "roll-back-route"], ["Advance"]],
+  ["not before", ["roll-back-route", "store"], []],
+] as const)("a decision of which a write is refused is told %s", async ([, kinds, expected]) => {
+  const { subject, last, spec, options, told } = applied(
+    canary("1", { phase: "Failed", cleanup: ["scale-down"] }),
+  );
+  const refusing = {
+    ...options,
+    rollbacks: { ...options.rollbacks, rollBack: () => Promise.reject(new Error("conflict")) },
+  };
+  const mark = {
+    id: "rollback-r1",
+    run: "r1",
+    revision: "v2:1",
+    reason: "TripWire",
+    at: "2026-01-01T00:00:00Z",
+  };
+  const next = { ...last, cleanup: [] };
+  const effects = kinds.map(
+    (kind): Effect => (kind === "store" ? { kind } : { kind: "roll-back-route", mark }),
+  );
+  const decision: Decision = {
+    next,
+    effects: [...effects, { kind: "event", type: "Normal", reason: "Advance", message: "Advance" }],
+  };
+  await expect(applyDecision({ subject, last, decision, spec }, refusing)).rejects.toThrow("conflict");
+  expect(told).toEqual(expected);
 });

@@ -77,14 +77,28 @@ const finalizer = "finalizer.flagger.app";
 /**
  * Carries out a decision's effects, in order. Each may be repeated.
  *
+ * What was stored is told even where an effect after it fails: the next decision goes on from there, and tells it no more.
+ *
  * @throws ApiError at the first that fails: the next decision asks for what is still missing
  * @throws LeaseLostError where an effect that may raise or store came after the lease was lost
  */
 export async function applyDecision(task: Task, options: ApplyOptions): Promise<void> {
-  for (const effect of task.decision.effects) {
+  const { effects } = task.decision;
+  let isStored = false;
+  for (const [index, effect] of effects.entries()) {
     if (!lowersOnly(effect) && !options.lease.held(keyOf(task.subject.canary.object)))
       throw new LeaseLostError("the lease is held by another");
-    await applyEffect(effect, task, options);
+    try {
+      await applyEffect(effect, task, options);
+    } catch (error) {
+      if (isStored) {
+        for (const left of effects.slice(index + 1)) {
+          if (left.kind === "event" || left.kind === "alert") await applyEffect(left, task, options);
+        }
+      }
+      throw error;
+    }
+    isStored ||= effect.kind === "store";
   }
 }
 
