@@ -24,8 +24,11 @@ afterAll(async () => {
   await cluster?.close();
 });
 
+let tries = 0;
+
 test.concurrent.each(Object.entries(flaggerCases))("%s", async (name, play) => {
-  const namespace = `case-${name.slice(0, 2).toLowerCase()}`;
+  // One of its own for a second try, too.
+  const namespace = `case-${name.slice(0, 2).toLowerCase()}-${++tries}`;
   await cluster.client.create(NamespaceKind, {
     apiVersion: "v1",
     kind: "Namespace",
