@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { primarySample } from "../../api/signals.ts";
 import { memoryFlags, memoryVariables } from "../../cli/up/program-file.ts";
+import { readAccessLogs } from "../../envoy/readers/access-log.ts";
 import { envoyMissing, type RunningEnvoy } from "../../test/support/envoy.ts";
 import type { Benchmark } from "../benchmark.ts";
 import type { AppsAnswer, AppsOrder } from "./apps.ts";
@@ -28,10 +30,13 @@ logs, mutual TLS to a control plane in its own process, which watches and judges
 cpuSharePer100Proxies   CPU of the control plane's process, as a share of one core, with ${proxies} proxies that send their
                         report each second and tell of the attempts of ${rate} requests a second in all, less what it
                         takes alone, over ${measured} s from 5 s after they came. The messages are those of a real Envoy,
-                        recorded in the same run
+                        recorded in the same run; the benchmark fails where not all of them arrive
 cpuShareSettled         the same a minute later, when V8 has compiled what runs often: it does so once
 mbPer100Proxies         resident memory that these proxies add, beyond the connections that they have for xDS (from
                         the last 80 of them, with the heap trimmed before and after as the control plane does)
+reportsPerSecond        of these proxies, arrived in these seconds; attemptsPerSecond: of all to the canary,
+                        one in ${primarySample} to the primary
+requestsPerSecond       that the control plane remembers of these seconds, over all proxies
 reportBytes             size of one report
 envoyExtraMsPerSecond   CPU that an Envoy at ${rate} requests a second pays for stats sink and log of attempts on a live
                         canary's route: against an Envoy without, in turns of ${slice} s, median of ${slices}
@@ -70,6 +75,9 @@ export const benchmark: Benchmark = {
         cpuSharePer100Proxies: Number(cost.cpu.toFixed(4)),
         cpuShareSettled: Number(cost.cpuSettled.toFixed(4)),
         mbPer100Proxies: Number(cost.megabytes.toFixed(1)),
+        reportsPerSecond: Number(cost.arrived.reports.toFixed(1)),
+        attemptsPerSecond: Number(cost.arrived.attempts.toFixed(1)),
+        requestsPerSecond: Number(cost.arrived.requests.toFixed(0)),
         reportBytes: Math.round(median(recording.reports.map(({ length }) => length))),
         envoyExtraMsPerSecond: Number(extra.toFixed(1)),
         unmarkedLogMsPerSecond: Number(unmarked.toFixed(1)),
@@ -175,7 +183,12 @@ async function controlPlaneCost(
   controlPlane: Part<object, ControlPlaneAnswer>,
   parts: { stop(): void }[],
   say: (line: string) => void,
-): Promise<{ readonly cpu: number; readonly cpuSettled: number; readonly megabytes: number }> {
+): Promise<{
+  readonly cpu: number;
+  readonly cpuSettled: number;
+  readonly megabytes: number;
+  readonly arrived: Arrived;
+}> {
   const text = (buffers: readonly Buffer[]): string[] => buffers.map((buffer) => buffer.toString("base64"));
   const replayed = startPart<ReplayOrder, object>("replayed-proxies.ts", {
     certificates,
@@ -202,24 +215,58 @@ async function controlPlaneCost(
   say(`measuring ${measured} s twice, ${compiling} s apart`);
   await replayed.ask({ start: proxies });
   await sleep(5000);
-  const cpu = await cpuShare(controlPlane);
+  const { share, arrived } = await cpuShare(controlPlane);
   const after = await controlPlane.ask({ trim: true });
   await sleep(compiling * 1000);
-  const cpuSettled = await cpuShare(controlPlane);
+  const settled = await cpuShare(controlPlane);
+  const entries = recording.attempts.flatMap((message) => readAccessLogs(message).entries);
+  const sent = { reports: proxies, attempts: (entries.length / recorded) * proxies, requests: rate };
+  refuseMissing(arrived, sent);
+  refuseMissing(settled.arrived, sent);
   return {
-    cpu: cpu - base,
-    cpuSettled: cpuSettled - base,
+    cpu: share - base,
+    cpuSettled: settled.share - base,
+    arrived,
     megabytes: ((after.rss - before.rss) / 1e6) * (proxies / (proxies - few)),
   };
 }
 
-/** CPU of the control plane's process over the next seconds, as a share of one core. */
-async function cpuShare(controlPlane: Part<object, ControlPlaneAnswer>): Promise<number> {
+/** What came to the control plane, a second. */
+interface Arrived {
+  readonly reports: number;
+  readonly attempts: number;
+  /** As it remembers them: a second of each proxy is open at either end, and where its recording begins anew. */
+  readonly requests: number;
+}
+
+/** CPU of the control plane's process over the next seconds, as a share of one core, and what it was for. */
+async function cpuShare(
+  controlPlane: Part<object, ControlPlaneAnswer>,
+): Promise<{ readonly share: number; readonly arrived: Arrived }> {
   const began = performance.now();
   const from = await controlPlane.ask({});
   await sleep(measured * 1000);
   const to = await controlPlane.ask({});
-  return (to.cpu - from.cpu) / ((performance.now() - began) / 1000);
+  const seconds = (performance.now() - began) / 1000;
+  const { requests } = await controlPlane.ask({ remembered: measured });
+  return {
+    share: (to.cpu - from.cpu) / seconds,
+    arrived: {
+      reports: (to.reports - from.reports) / seconds,
+      attempts: (to.attempts - from.attempts) / seconds,
+      requests: requests / measured,
+    },
+  };
+}
+
+/** A control plane to which half of the messages come is cheap: that is not a figure. */
+function refuseMissing(arrived: Arrived, sent: Arrived): void {
+  const missing = (["reports", "attempts", "requests"] as const).filter(
+    (kind) => arrived[kind] < 0.9 * sent[kind],
+  );
+  if (missing.length === 0) return;
+  const counts = missing.map((kind) => `${arrived[kind].toFixed(1)} of ${sent[kind].toFixed(1)} ${kind}`);
+  throw new Error(`a second, only ${counts.join(" and ")} arrived at the control plane`);
 }
 
 function medianDifference(a: readonly number[], b: readonly number[]): number {

@@ -15,7 +15,7 @@ import { serveOwnCertificate } from "../../mesh/ca/server-credentials.ts";
 import { attemptsService } from "../../mesh/signals/attempts-service.ts";
 import { admitBy } from "../../mesh/signals/authorize.ts";
 import { serveReports } from "../../mesh/signals/report-server.ts";
-import { createSignals } from "../../mesh/signals/signals.ts";
+import { type Collector, createSignals } from "../../mesh/signals/signals.ts";
 import { serveGrpc } from "../../mesh/xds/serve.ts";
 import type { Certificates } from "./certificates.ts";
 import {
@@ -33,6 +33,8 @@ export interface ControlPlaneOrder {
   readonly arm?: object;
   /** Trims the heap, as the control plane does, before memory is told: not while CPU is measured. */
   readonly trim?: boolean;
+  /** Tells how many requests are remembered of so many seconds: not while CPU is measured. */
+  readonly remembered?: number;
 }
 
 /** What the process answers to each message. */
@@ -42,6 +44,11 @@ export interface ControlPlaneAnswer {
   /** CPU seconds so far, and resident bytes. */
   readonly cpu: number;
   readonly rss: number;
+  /** How many arrived so far. */
+  readonly reports: number;
+  readonly attempts: number;
+  /** Requests of the seconds asked for, as the workloads' own proxies counted them; 0 where none were asked for. */
+  readonly requests: number;
   /** Epoch milliseconds of the first roll-back verdict since it was last armed; 0: none. */
   readonly verdictAt: number;
   readonly verdict: string;
@@ -94,16 +101,27 @@ process.once("message", async (certificates: Certificates) => {
     clock: systemClock,
     cuts: { set: () => ({ held: 0, of: 0 }), release: () => undefined },
   });
+  const arrived = { reports: 0, attempts: 0 };
+  const counting: Collector = {
+    takeReport(...report) {
+      arrived.reports += 1;
+      collector.takeReport(...report);
+    },
+    takeAttempts(proxy, entries) {
+      arrived.attempts += entries.length;
+      collector.takeAttempts(proxy, entries);
+    },
+  };
   const admit = admitBy(() => workloads, "cluster.local");
   const grpc = await serveGrpc({
     tls: { host: "127.0.0.1", port: 0, credentials: serving.credentials },
-    services: [attemptsService(collector, admit, silent)],
+    services: [attemptsService(counting, admit, silent)],
   });
   const reports = await serveReports({
     host: "127.0.0.1",
     port: 0,
     tls: { rootPem: authority.rootPem, certificate: serving.current },
-    collector,
+    collector: counting,
     admit,
     logger: silent,
   });
@@ -122,8 +140,15 @@ process.once("message", async (certificates: Certificates) => {
     });
     return analysis;
   };
+  /** Windows are cumulative: of each arm and half the last one counts. */
+  const requestsOf = async (seconds: number): Promise<number> => {
+    const last = new Map<string, number>();
+    for (const { arm, side, half, requests } of await signals.history(run, seconds))
+      if (side === "destination") last.set(`${arm} ${half}`, requests);
+    return [...last.values()].reduce((sum, requests) => sum + requests, 0);
+  };
   let analysis = arm(defaultAnalysis);
-  process.on("message", ({ arm: spec, trim }: ControlPlaneOrder) => {
+  process.on("message", async ({ arm: spec, trim, remembered = 0 }: ControlPlaneOrder) => {
     if (spec !== undefined) {
       analysis.close();
       analysis = arm(spec);
@@ -135,6 +160,8 @@ process.once("message", async (certificates: Certificates) => {
       reportsPort: reports.port,
       cpu: (user + system) / 1e6,
       rss: process.memoryUsage.rss(),
+      ...arrived,
+      requests: remembered > 0 ? await requestsOf(remembered) : 0,
       verdictAt,
       verdict,
     };
