@@ -1,20 +1,12 @@
 /** What is measured, in one place: the processes of the benchmark agree on it. */
-import type { Run } from "../../api/signals.ts";
+import { run } from "../../mesh/testbed/run.ts";
+
+export { run };
 
 export const proxies = 100;
 /** Requests a second over all proxies, and the share that goes to the canary. */
 export const rate = 1000;
 export const canaryWeight = 10;
-
-export const run: Run = {
-  route: { kind: "VirtualService", namespace: "demo", name: "shop" },
-  canaryUid: "bench",
-  namespace: "demo",
-  primary: { host: "shop-primary.demo.svc.cluster.local", workload: "shop-primary" },
-  canary: { host: "shop-canary.demo.svc.cluster.local", workload: "shop" },
-  run: "bench",
-  revision: "bench",
-};
 
 export const clusters = {
   primary: `outbound|80||${run.primary.host}`,

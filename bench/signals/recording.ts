@@ -3,6 +3,7 @@ import { createServer, type Server as NetServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Server, ServerCredentials, type ServerReadableStream } from "@grpc/grpc-js";
 import { nodeHeader } from "../../mesh/build/bootstrap-telemetry.ts";
+import { attemptsDefinition } from "../../mesh/signals/attempts-service.ts";
 import { PostReader } from "../../mesh/signals/post-reader.ts";
 import type { AppsAnswer } from "./apps.ts";
 import { startProxy } from "./envoy.ts";
@@ -38,7 +39,7 @@ export async function record(
   const reportsPort = await listen(sink);
   const log = new Server();
   log.addService(attemptsDefinition, {
-    stream: (call: ServerReadableStream<Buffer, Buffer>) =>
+    streamAccessLogs: (call: ServerReadableStream<Buffer, Buffer>) =>
       call.on("data", (bytes: Buffer) => attempts.push(Buffer.from(bytes))),
   });
   const grpcPort = await new Promise<number>((resolve, reject) =>
@@ -62,20 +63,6 @@ export async function record(
   // The first reports are of the start, before the traffic.
   return { reports: reports.slice(2), attempts };
 }
-
-const same = (bytes: Buffer): Buffer => bytes;
-
-export const attemptsDefinition = {
-  stream: {
-    path: "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs",
-    requestStream: true,
-    responseStream: false,
-    requestSerialize: same,
-    requestDeserialize: same,
-    responseSerialize: same,
-    responseDeserialize: same,
-  },
-} as const;
 
 async function listen(server: NetServer): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

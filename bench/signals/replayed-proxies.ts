@@ -5,9 +5,9 @@ import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { Client, credentials } from "@grpc/grpc-js";
 import { StreamAccessLogsMessageSchema } from "../../envoy/generated/envoy/service/accesslog/v3/als_pb.js";
 import { nodeHeader } from "../../mesh/build/bootstrap-telemetry.ts";
+import { attemptsDefinition } from "../../mesh/signals/attempts-service.ts";
 import type { Certificates } from "./certificates.ts";
 import { nodeId, proxies } from "./plan.ts";
-import { attemptsDefinition } from "./recording.ts";
 
 export interface ReplaySetup {
   readonly certificates: Certificates;
@@ -88,10 +88,11 @@ process.once("message", (setup: ReplaySetup) => {
   }
 
   function sendAttempts(proxy: number, client: Client): void {
+    const { path, requestSerialize, responseDeserialize } = attemptsDefinition.streamAccessLogs;
     const stream = client.makeClientStreamRequest(
-      attemptsDefinition.stream.path,
-      attemptsDefinition.stream.requestSerialize,
-      attemptsDefinition.stream.responseDeserialize,
+      path,
+      requestSerialize,
+      responseDeserialize,
       () => undefined,
     );
     let sent = 0;

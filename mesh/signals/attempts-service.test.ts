@@ -14,12 +14,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { StreamAccessLogsMessageSchema } from "../../envoy/generated/envoy/service/accesslog/v3/als_pb.js";
 import { silent } from "../../lib/log.ts";
 import { type GrpcServer, serveGrpc } from "../xds/serve.ts";
-import { attemptsService } from "./attempts-service.ts";
+import { attemptsDefinition, attemptsService } from "./attempts-service.ts";
 import { readBeneath } from "./message-stream.ts";
 
 const node = "sidecar~10.0.0.1~p-0.demo~demo.svc.cluster.local";
-const path = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
-const same = (bytes: Buffer): Buffer => bytes;
+const { path, requestSerialize, responseDeserialize } = attemptsDefinition.streamAccessLogs;
 
 const taken: { readonly proxy: string; readonly clusters: readonly string[] }[] = [];
 const beneath: boolean[] = [];
@@ -39,17 +38,7 @@ const logs = attemptsService(
 
 beforeAll(async () => {
   const probe = {
-    definition: {
-      stream: {
-        path: "/probe/stream",
-        requestStream: true,
-        responseStream: false,
-        requestSerialize: same,
-        requestDeserialize: same,
-        responseSerialize: same,
-        responseDeserialize: same,
-      },
-    },
+    definition: { stream: { ...attemptsDefinition.streamAccessLogs, path: "/probe/stream" } },
     implementation: {
       stream: (call: ServerReadableStream<Buffer, Buffer>, answer: (error: null, bytes: Buffer) => void) => {
         beneath.push(readBeneath(call, () => undefined));
@@ -71,7 +60,9 @@ function open(at = path, caller = client) {
   const answer = new Promise<ServiceError | null>((resolve) => {
     ended = resolve;
   });
-  const stream = caller.makeClientStreamRequest(at, same, same, (error) => ended(error));
+  const stream = caller.makeClientStreamRequest(at, requestSerialize, responseDeserialize, (error) =>
+    ended(error),
+  );
   return { stream, answer };
 }
 

@@ -7,6 +7,7 @@ import {
 } from "@grpc/grpc-js";
 import { readAccessLogs } from "../../envoy/readers/access-log.ts";
 import type { Logger } from "../../lib/log.ts";
+import { rawMethod } from "../xds/raw-method.ts";
 import type { Admit } from "./authorize.ts";
 import { MessageReader, readBeneath } from "./message-stream.ts";
 import type { Collector } from "./signals.ts";
@@ -19,7 +20,13 @@ export interface RawService {
   readonly implementation: UntypedServiceImplementation;
 }
 
-const same = (bytes: Buffer): Buffer => bytes;
+/** Envoy's access log service over raw bytes. @see envoy.service.accesslog.v3.AccessLogService */
+export const attemptsDefinition = {
+  streamAccessLogs: rawMethod("/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs", {
+    requestStream: true,
+    responseStream: false,
+  }),
+} satisfies ServiceDefinition;
 
 /**
  * The service by which proxies tell of attempts: Envoy's access log service.
@@ -28,17 +35,7 @@ const same = (bytes: Buffer): Buffer => bytes;
  */
 export function attemptsService(collector: Collector, admit: Admit, logger: Logger): RawService {
   return {
-    definition: {
-      streamAccessLogs: {
-        path: "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs",
-        requestStream: true,
-        responseStream: false,
-        requestSerialize: same,
-        requestDeserialize: same,
-        responseSerialize: same,
-        responseDeserialize: same,
-      },
-    },
+    definition: attemptsDefinition,
     implementation: {
       streamAccessLogs: (call: Stream, answer: sendUnaryData<Buffer>) =>
         readStream(call, answer, collector, admit, logger),

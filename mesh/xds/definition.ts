@@ -1,26 +1,11 @@
-import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
-
-function asIs(bytes: Buffer): Buffer {
-  return bytes;
-}
-
-function bidirectional(path: string): MethodDefinition<Buffer, Buffer> {
-  return {
-    path,
-    requestStream: true,
-    responseStream: true,
-    // Bytes in, bytes out: answers are encoded once for all streams, requests are read by hand.
-    requestSerialize: asIs,
-    requestDeserialize: asIs,
-    responseSerialize: asIs,
-    responseDeserialize: asIs,
-  };
-}
+import type { ServiceDefinition } from "@grpc/grpc-js";
+import { rawMethod } from "./raw-method.ts";
 
 const service = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
+const streams = { requestStream: true, responseStream: true };
 
 /** The aggregated discovery service over raw bytes. @see envoy.service.discovery.v3.AggregatedDiscoveryService */
 export const adsDefinition = {
-  StreamAggregatedResources: bidirectional(`${service}/StreamAggregatedResources`),
-  DeltaAggregatedResources: bidirectional(`${service}/DeltaAggregatedResources`),
+  StreamAggregatedResources: rawMethod(`${service}/StreamAggregatedResources`, streams),
+  DeltaAggregatedResources: rawMethod(`${service}/DeltaAggregatedResources`, streams),
 } satisfies ServiceDefinition;

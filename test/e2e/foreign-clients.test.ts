@@ -17,6 +17,7 @@ import { startMesh } from "../../mesh/start.ts";
 import { bootstrapFor } from "../../mesh/testbed/ads-bootstrap.ts";
 import { createMemoryInformers } from "../../mesh/testbed/informers.ts";
 import { startService } from "../../mesh/testbed/service.ts";
+import { rawMethod } from "../../mesh/xds/raw-method.ts";
 import { type GrpcServer, serveGrpc } from "../../mesh/xds/serve.ts";
 import { envoyMissing, freePort, startEnvoy } from "../support/envoy.ts";
 
@@ -55,19 +56,10 @@ afterAll(async () => {
 
 /** A gRPC server that answers health checks and says its version. */
 async function startHealth(version: string): Promise<number> {
-  const asIs = (bytes: Buffer) => bytes;
   const server = new Server();
   server.addService(
     {
-      Check: {
-        ...{ path: "/grpc.health.v1.Health/Check", requestStream: false, responseStream: false },
-        ...{
-          requestSerialize: asIs,
-          requestDeserialize: asIs,
-          responseSerialize: asIs,
-          responseDeserialize: asIs,
-        },
-      },
+      Check: rawMethod("/grpc.health.v1.Health/Check", { requestStream: false, responseStream: false }),
     },
     {
       Check(call: { sendMetadata(metadata: Metadata): void }, answer: (error: null, bytes: Buffer) => void) {
