@@ -1,15 +1,9 @@
 /** What a client is told of requests that cannot be carried out, in Kubernetes' words. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { at } from "./json.ts";
-import { deployment, startTestServer, type TestServer } from "./testing.ts";
+import { deployment, deployments, maps, startTestServer } from "./testing.ts";
 
-let api: TestServer;
-const maps = "/api/v1/namespaces/default/configmaps";
-const deployments = "/apis/apps/v1/namespaces/default/deployments";
-
-beforeAll(async () => {
-  api = await startTestServer();
-});
+const api = await startTestServer();
 afterAll(() => api.close());
 
 test.for([

@@ -1,14 +1,9 @@
 /** What a client notices of deletions: grace, finalizers, preconditions, dependents and namespaces. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { at } from "./json.ts";
-import { configMap, startTestServer, type TestServer } from "./testing.ts";
+import { configMap, maps, startTestServer } from "./testing.ts";
 
-let api: TestServer;
-const maps = "/api/v1/namespaces/default/configmaps";
-
-beforeAll(async () => {
-  api = await startTestServer();
-});
+const api = await startTestServer();
 afterAll(() => api.close());
 
 test("deletecollection deletes what is selected", async () => {

@@ -1,15 +1,9 @@
 /** What a client notices of patches: JSON, merge, strategic merge, and server-side apply. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { at, objectAt } from "./json.ts";
-import { configMap, deployment, startTestServer, type TestServer } from "./testing.ts";
+import { configMap, deployment, deployments, maps, startTestServer } from "./testing.ts";
 
-let api: TestServer;
-const maps = "/api/v1/namespaces/default/configmaps";
-const deployments = "/apis/apps/v1/namespaces/default/deployments";
-
-beforeAll(async () => {
-  api = await startTestServer();
-});
+const api = await startTestServer();
 afterAll(() => api.close());
 
 test("concurrent patches are all kept", async () => {

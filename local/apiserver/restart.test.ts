@@ -7,13 +7,11 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { expect, test } from "vitest";
 import { objectAt, textAt } from "./json.ts";
-import { configMap, startTestServer, widget, widgetDefinition } from "./testing.ts";
-
-const maps = "/api/v1/namespaces/default/configmaps";
+import { configMap, maps, startTestServer, widget, widgetDefinition } from "./testing.ts";
 
 /** Runs a server in a process of its own that writes ConfigMaps and prints each name once it is acknowledged. */
 const writer = `
-import { configMap, startTestServer } from ${JSON.stringify(new URL("./testing.ts", import.meta.url).href)};
+import { configMap, maps, startTestServer } from ${JSON.stringify(new URL("./testing.ts", import.meta.url).href)};
 const api = await startTestServer({ dataDir: process.argv[1] });
 for (let index = 0; ; index += 10) {
   await Promise.all(Array.from({ length: 10 }, async (_, offset) => {

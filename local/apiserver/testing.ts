@@ -111,6 +111,11 @@ function parse(text: string): JsonObject {
   }
 }
 
+/** Where the tests' ConfigMaps are. */
+export const maps = "/api/v1/namespaces/default/configmaps";
+/** Where their Deployments are. */
+export const deployments = "/apis/apps/v1/namespaces/default/deployments";
+
 /** A deployment for tests. */
 export function deployment(name: string, fields: JsonObject = {}): JsonObject {
   return {

@@ -1,14 +1,10 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { textAt } from "./json.ts";
-import { configMap, startTestServer, type TestServer } from "./testing.ts";
+import { configMap, maps, startTestServer } from "./testing.ts";
 
-let api: TestServer;
-const maps = "/api/v1/namespaces/default/configmaps";
+const api = await startTestServer();
 const stop = new AbortController();
 
-beforeAll(async () => {
-  api = await startTestServer();
-});
 afterAll(async () => {
   stop.abort();
   await api.close();

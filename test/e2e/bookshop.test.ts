@@ -11,18 +11,8 @@ import { readFiles } from "../../cli/manifest-files.ts";
 import { programFile } from "../../cli/up/program-file.ts";
 import { until } from "../../local/testing/until.ts";
 import { KeyRing, makeToken } from "../../policy/cases/token.ts";
-import { envoyMissing } from "../support/envoy.ts";
-import {
-  applyAll,
-  inside,
-  namespacesProblem,
-  pod,
-  sandboxOf,
-  service,
-  untilReady,
-} from "./support/pod-network.ts";
+import { applyAll, inside, pod, sandboxOf, service, untilReady, why } from "./support/pod-network.ts";
 
-const why = envoyMissing ?? (await namespacesProblem());
 const shop = "bookshop";
 const issuer = "https://issuer.example.com";
 const keys = new KeyRing();

@@ -10,12 +10,9 @@ import {
   startGatewayWorld,
   tlsSecret,
 } from "./support/gateway-world.ts";
-import { from, gateway, https, labels, virtualService } from "./support/istio-gateway.ts";
+import { books, from, gateway, https, labels, raw, shop, virtualService } from "./support/istio-gateway.ts";
 
 const net = 190 + (process.pid % 20);
-const shop = makeCertificate("shop.example.com");
-const books = makeCertificate("books.example.com");
-const raw = makeCertificate("raw.example.com");
 
 describe.skipIf(envoyMissing !== undefined)("a gateway's certificates", () => {
   let world: GatewayWorld;

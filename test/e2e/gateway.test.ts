@@ -16,12 +16,19 @@ import {
   startGatewayWorld,
   tlsSecret,
 } from "./support/gateway-world.ts";
-import { ask, from, gateway, https, labels, virtualService } from "./support/istio-gateway.ts";
+import {
+  ask,
+  books,
+  from,
+  gateway,
+  https,
+  labels,
+  raw,
+  shop,
+  virtualService,
+} from "./support/istio-gateway.ts";
 
 const net = 150 + (process.pid % 20);
-const shop = makeCertificate("shop.example.com");
-const books = makeCertificate("books.example.com");
-const raw = makeCertificate("raw.example.com");
 const client = makeCertificate("client.example.com");
 
 describe.skipIf(envoyMissing !== undefined)("a gateway", () => {

@@ -5,11 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { until } from "../../local/testing/until.ts";
 import { usual } from "../../mesh/agent/iptables/testing/injector-arguments.ts";
-import { envoyBinary, envoyMissing } from "../support/envoy.ts";
+import { envoyBinary } from "../support/envoy.ts";
 import { net, openPair, type Pair, pod, ports } from "./support/linked-namespaces.ts";
-import { namespacesProblem } from "./support/pod-network.ts";
-
-const why = (await namespacesProblem()) ?? envoyMissing;
+import { why } from "./support/pod-network.ts";
 
 describe.skipIf(why !== undefined)(`TPROXY ${why ?? ""}`, () => {
   let pair: Pair;

@@ -1,8 +1,8 @@
 /** Each rule of the init container by what it does: connections in namespaces of the test's own, told where they arrive. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { namespacesProblem } from "../../local/node/network/available.ts";
 import { usual } from "../../mesh/agent/iptables/testing/injector-arguments.ts";
 import { type Call, net, openPair, type Pair, pod, ports } from "./support/linked-namespaces.ts";
-import { namespacesProblem } from "./support/pod-network.ts";
 
 const problem = await namespacesProblem();
 

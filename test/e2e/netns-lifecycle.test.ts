@@ -5,22 +5,21 @@ import { dirname, join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { startWorld, type World } from "../../cli/demo/world.ts";
 import { programFile } from "../../cli/up/program-file.ts";
+import { namespacesProblem } from "../../local/node/network/available.ts";
 import { processesNaming } from "../../local/testing/processes.ts";
 import { until } from "../../local/testing/until.ts";
-import { envoyMissing } from "../support/envoy.ts";
 import {
   applyAll,
   interfaces,
   namespace,
-  namespacesProblem,
   nodeHolder,
   pod,
   sandboxOf,
   untilReady,
   uplinkOf,
+  why,
 } from "./support/pod-network.ts";
 
-const why = envoyMissing ?? (await namespacesProblem());
 const mesh = "mesh";
 const plain = "plain";
 const ports = { httpPorts: [8080], tcpPorts: [9000] };
@@ -72,16 +71,17 @@ describe.skipIf(why !== undefined)("a control plane with pods in network namespa
   });
 });
 
-test.skipIf(process.getuid?.() !== 0)("`auto` says which data path and why", () => {
+test.skipIf(process.getuid?.() !== 0)("`auto` says which data path and why", async () => {
   const ask = `import("${join(import.meta.dirname, "../../cli/up/network.ts")}").then(async ({ chooseNetwork }) => console.log(JSON.stringify(await chooseNetwork("auto"))))`;
   const said = (program: string, ...args: string[]) =>
     JSON.parse(
       spawnSync(program, [...args, process.execPath, "-e", ask], { encoding: "utf8" }).stdout,
     ) as unknown;
+  const problem = await namespacesProblem();
   expect(said("env")).toEqual(
-    why === undefined || why === envoyMissing
+    problem === undefined
       ? { mode: "netns", why: "root, and all it needs is here" }
-      : { mode: "loopback", why },
+      : { mode: "loopback", why: problem },
   );
 });
 

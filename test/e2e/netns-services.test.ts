@@ -7,22 +7,19 @@ import { PodKind } from "../../api/core.ts";
 import type { UnreadObject } from "../../api/resource.ts";
 import { startWorld, type World } from "../../cli/demo/world.ts";
 import { until } from "../../local/testing/until.ts";
-import { envoyMissing } from "../support/envoy.ts";
 import {
   applyAll,
   curl,
+  type InsidePods,
   insidePods,
   namespace,
-  namespacesProblem,
   pod,
   service,
   untilReady,
+  why,
   withIp,
 } from "./support/pod-network.ts";
 
-type Inside = ReturnType<typeof insidePods>;
-
-const why = envoyMissing ?? (await namespacesProblem());
 const plain = "plain";
 const webIp = "10.96.200.1";
 const ports = { httpPorts: [8080] };
@@ -30,9 +27,9 @@ const servicePorts = { http: [80, 8080] } as const;
 
 describe.skipIf(why !== undefined)(`pods without a sidecar ${why ?? ""}`, () => {
   let world: World;
-  let shell: Inside["shell"];
-  let seenBy: Inside["seenBy"];
-  let ipOf: Inside["ipOf"];
+  let shell: InsidePods["shell"];
+  let seenBy: InsidePods["seenBy"];
+  let ipOf: InsidePods["ipOf"];
 
   beforeAll(async () => {
     world = await startWorld({ yes: true, network: "netns" });

@@ -5,26 +5,23 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { UnreadObject } from "../../api/resource.ts";
 import { startWorld, type World } from "../../cli/demo/world.ts";
 import { until } from "../../local/testing/until.ts";
-import { envoyMissing } from "../support/envoy.ts";
 import {
   applyAll,
   curl,
+  type InsidePods,
   inside,
   insidePods,
   namespace,
-  namespacesProblem,
   pod,
   rawCall,
   type Seen,
   sandboxOf,
   service,
   untilReady,
+  why,
   withIp,
 } from "./support/pod-network.ts";
 
-type Inside = ReturnType<typeof insidePods>;
-
-const why = envoyMissing ?? (await namespacesProblem());
 const mesh = "mesh";
 const plain = "plain";
 const prefix = "traffic.sidecar.istio.io/";
@@ -66,9 +63,9 @@ const annotated = (name: string, annotations: Record<string, string>, serves = {
 describe.skipIf(why !== undefined)(`pods in network namespaces ${why ?? ""}`, () => {
   let world: World;
   let state: string;
-  let shell: Inside["shell"];
-  let seenBy: Inside["seenBy"];
-  let ipOf: Inside["ipOf"];
+  let shell: InsidePods["shell"];
+  let seenBy: InsidePods["seenBy"];
+  let ipOf: InsidePods["ipOf"];
   /** One of a sidecar's own counters. */
   const counter = async (name: string, stat: string): Promise<number> => {
     const text = await shell(mesh, name, `${curl} 'http://127.0.0.1:15000/stats?filter=${stat}'`);

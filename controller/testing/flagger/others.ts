@@ -9,6 +9,7 @@ import {
   ServiceKind,
 } from "../../../api/core.ts";
 import { CanaryKind, HTTPRouteKind } from "../../../api/kinds.ts";
+import { autoscalerOf, autoscalerRef } from "../autoscaler.ts";
 import {
   canaryOf,
   ended,
@@ -151,13 +152,8 @@ export const otherCases: FlaggerCases = {
   },
 
   async "K3 kubernetes/hpa: the primary's scaler follows the target's"(bed) {
-    const scaler = (utilization: number) => ({
-      apiVersion: "autoscaling/v2",
-      kind: "HorizontalPodAutoscaler",
-      metadata: { name: "podinfo", namespace: "default" },
-      spec: {
-        scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "podinfo" },
-        minReplicas: 2,
+    const scaler = (utilization: number) =>
+      autoscalerOf("podinfo", {
         maxReplicas: 4,
         metrics: [
           {
@@ -165,16 +161,10 @@ export const otherCases: FlaggerCases = {
             resource: { name: "cpu", target: { type: "Utilization", averageUtilization: utilization } },
           },
         ],
-      },
-    });
+      });
     await bed.put(HorizontalPodAutoscalerKind, scaler(99));
-    const autoscalerRef = {
-      apiVersion: "autoscaling/v2",
-      kind: "HorizontalPodAutoscaler",
-      name: "podinfo",
-      primaryScalerReplicas: { maxReplicas: 6 },
-    } as const;
-    await initialized(bed, canaryOf({ provider: "kubernetes", autoscalerRef }, { iterations: 5 }));
+    const ofPodinfo = { ...autoscalerRef, name: "podinfo", primaryScalerReplicas: { maxReplicas: 6 } };
+    await initialized(bed, canaryOf({ provider: "kubernetes", autoscalerRef: ofPodinfo }, { iterations: 5 }));
     const primary = await bed.get(HorizontalPodAutoscalerKind, names.primary);
     expect(primary?.spec).toMatchObject({
       scaleTargetRef: { name: names.primary },

@@ -1,7 +1,7 @@
 /** Roles and bindings in a server: what a service account may do, and who may act as somebody else. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { textAt } from "../json.ts";
-import { configMap, startTestServer, type TestServer } from "../testing.ts";
+import { configMap, maps, startTestServer, type TestServer } from "../testing.ts";
 
 const rbac = "/apis/rbac.authorization.k8s.io/v1";
 let api: TestServer;
@@ -35,7 +35,6 @@ const statusOf = async (method: string, path: string, body?: unknown) =>
   (await api.call(method, path, { token, ...(body === undefined ? {} : { body }) })).status;
 
 test("a service account may do what its roles say, where they are bound, from the next request on", async () => {
-  const maps = "/api/v1/namespaces/default/configmaps";
   expect(await statusOf("GET", maps)).toBe(403);
   await api.call("POST", `${rbac}/namespaces/default/roles`, {
     body: {

@@ -1,6 +1,10 @@
 /** Objects of a gateway by Istio's API, and requests to it. */
-import { get } from "node:http";
-import type { Echo, Manifest, Reply } from "./gateway-world.ts";
+import { request } from "node:http";
+import { type Echo, type Manifest, makeCertificate, type Reply, replyTo } from "./gateway-world.ts";
+
+export const shop = makeCertificate("shop.example.com");
+export const books = makeCertificate("books.example.com");
+export const raw = makeCertificate("raw.example.com");
 
 /** Of the gateway's pods. */
 export const labels = { istio: "ingressgateway" };
@@ -32,18 +36,8 @@ export const https = (host: string, credentialName: string, more = {}) => ({
 });
 
 export function ask(ip: string, port: number, host: string, path = "/", headers = {}): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    get({ host: ip, port, path, agent: false, timeout: 5_000, headers: { host, ...headers } }, (response) => {
-      let body = "";
-      response.on("data", (chunk: Buffer) => {
-        body += chunk.toString();
-      });
-      response.on("end", () =>
-        resolve({ status: response.statusCode ?? 0, body, headers: response.headers }),
-      );
-      response.on("error", reject);
-    }).on("error", reject);
-  });
+  const target = { host: ip, port, path, agent: false, headers: { host, ...headers } };
+  return replyTo((answered) => request(target, answered));
 }
 
 /** Which service answered. */

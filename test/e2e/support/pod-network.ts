@@ -20,12 +20,14 @@ import {
 } from "../../../api/kinds.ts";
 import type { Kind, UnreadObject } from "../../../api/resource.ts";
 import type { Client } from "../../../kube/contract.ts";
+import { namespacesProblem } from "../../../local/node/network/available.ts";
 import { until } from "../../../local/testing/until.ts";
+import { envoyMissing } from "../../support/envoy.ts";
 
 const echo = join(import.meta.dirname, "echo.ts");
 
-/** Why tests with network namespaces are skipped; undefined where they can run. */
-export { namespacesProblem } from "../../../local/node/network/available.ts";
+/** Why tests of a mesh with network namespaces are skipped; undefined where they can run. */
+export const why = envoyMissing ?? (await namespacesProblem());
 
 /** What an echo server answered to an HTTP request. */
 export interface Seen {
@@ -230,6 +232,8 @@ export function insidePods(state: string) {
     ipOf: async (of: string, name: string) => (await shell(of, name, "hostname -I")).trim(),
   };
 }
+
+export type InsidePods = ReturnType<typeof insidePods>;
 
 /** Name of the machine's link to a control plane's pods. @param url of its API server */
 export function uplinkOf(url: string): string {
