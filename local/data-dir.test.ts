@@ -37,6 +37,9 @@ test("a disk that cannot take it says what to do", () => {
   writeFileSync(file, "");
   chmodSync(file, 0o400);
   expect(() => openDataDir(file)).toThrow(`${file} cannot be used`);
+  expect(() => openDataDir("/proc/fairlead")).toThrow(
+    "/proc/fairlead cannot be made: its file system takes no new folders; name another data folder (`--data`)",
+  );
 });
 
 test("a subnet stays with its folder while its pods may run, whether or not its port is free", async () => {

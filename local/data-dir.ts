@@ -1,15 +1,7 @@
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { makeFolders } from "../lib/folders.ts";
 import { isAlive, type ProcessIdentity, readStat } from "./node/process/stat.ts";
 
 /** Where fairlead keeps its state: `~/.fairlead` unless another folder is named. */
@@ -60,8 +52,8 @@ export interface DataDir extends DataDirLayout {
 export function openDataDir(root: string): DataDir {
   const layout = layoutOf(root);
   try {
-    mkdirSync(layout.state, { recursive: true });
-    mkdirSync(layout.pods, { recursive: true });
+    makeFolders(layout.state);
+    makeFolders(layout.pods);
     takeLock(layout.lock, root);
   } catch (error) {
     throw error instanceof DataDirError ? error : new DataDirError(explainDisk(error, root));
@@ -135,6 +127,8 @@ export function explainDisk(error: unknown, root: string): string {
     case "EPERM":
     case "EROFS":
       return `${root} may not be written: change its owner, or name another data folder (\`--data\`)`;
+    case "ENOENT":
+      return `${root} cannot be made: its file system takes no new folders; name another data folder (\`--data\`)`;
     case "ENOTDIR":
     case "EEXIST":
       return `${root} cannot be used: it is no folder; name another data folder (\`--data\`)`;

@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, openSync, readFileSync } from "node:fs";
+import { openSync, readFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
+import { makeFolders } from "../../lib/folders.ts";
 import { createLogger } from "../../lib/log.ts";
 import { explainDisk } from "../../local/data-dir.ts";
 import { askVersion } from "../../local/envoy/version.ts";
@@ -163,7 +164,7 @@ async function startInBackground(dataDir: string, options: UpOptions): Promise<v
 /** @throws Error with one line that says what to do */
 function openLog(dataDir: string, logFile: string): number {
   try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    makeFolders(dataDir, 0o700);
     return openSync(logFile, "a");
   } catch (error) {
     throw new Error(explainDisk(error, dataDir), { cause: error });

@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { makeFolders } from "../../lib/folders.ts";
 import type { NetworkMode } from "../../local/node/network/pod-network.ts";
 
 /** Where `fairlead up` keeps its state unless `--data` says otherwise. */
@@ -32,7 +33,7 @@ export function recordsFolder(dataDir: string): string {
 const file = (dataDir: string): string => join(dataDir, "up.json");
 
 export function writeUpState(dataDir: string, state: UpState): void {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  makeFolders(dataDir, 0o700);
   writeFileSync(file(dataDir), `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
 }
 

@@ -7,6 +7,7 @@ import {
   type Pod,
   SecretKind,
 } from "../../api/core.ts";
+import { makeFolders } from "../../lib/folders.ts";
 import { hostAddress } from "./address.ts";
 import { baseEnvironment } from "./base-environment.ts";
 import type { Container } from "./container.ts";
@@ -105,7 +106,7 @@ export class PodPreparation {
     const { environment, workingFolder, enter, mounts } = this.execPlace(pod, container);
     // A subPath that is not there yet is made, as a folder.
     const missing = mounts.filter(({ source, isFile }) => !isFile && !existsSync(source));
-    for (const { source } of missing) mkdirSync(source, { recursive: true });
+    for (const { source } of missing) makeFolders(source);
     const image = resolveImage(container.image ?? "", this.#context.images);
     const resolved = resolveCommand(container, image, (text) => expand(text, environment));
     if (resolved.kind === "unavailable") return resolved;

@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
+import { makeFolders } from "../../../lib/folders.ts";
 import type { VolumeContent, VolumeFile } from "./content.ts";
 import { VolumeError } from "./content.ts";
 
@@ -58,7 +59,7 @@ function isAsWanted(path: string, content: Buffer, mode: number): boolean {
  * @throws VolumeError in the kubelet's words
  */
 function bringHostPath(path: string, type: string): void {
-  if (type === "DirectoryOrCreate") mkdirSync(path, { recursive: true });
+  if (type === "DirectoryOrCreate") makeFolders(path);
   if (type === "FileOrCreate") writeFileSync(path, "", { flag: "a" });
   const stat = statSync(path, { throwIfNoEntry: false });
   const kinds = new Map([
