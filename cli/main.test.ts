@@ -124,8 +124,17 @@ test.for([
   [["up", "--config", "/nowhere.yaml"], "error: cannot read /nowhere.yaml: it does not exist"],
   [
     ["mesh", "render", "-f", "."],
-    "error: required option '--proxy <node>' not specified; see `fairlead mesh --help`",
+    "error: required option '--proxy <node>' not specified; see `fairlead mesh render --help`",
   ],
+  [
+    ["set-weight", "shop", "120"],
+    "error: <percent> '120' is invalid. say a whole number of percent from 1 to 100; `abort` takes the canary to 0.",
+  ],
+  [
+    ["promote", "shop", "20"],
+    "error: too many arguments for 'promote'. Expected 1 argument but got 2: shop, 20; see `fairlead promote --help`",
+  ],
+  [["serve", "--rooms", "cellar"], "error: --rooms `cellar`: say `controller`, `mesh`, `webhooks`, `all`"],
   [["describe", "pod", "x"], "error: this command knows canaries only, not `pod`"],
   [["apply", "-f", "nothing.yaml"], "error: cannot read nothing.yaml: it does not exist"],
 ] as const)("wrong use is told and is exit code 2: %s", async ([args, words]) => {

@@ -29,7 +29,6 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
     .option("--verbose", "print stack traces of errors")
     .helpOption("-h, --help", "show help")
     .showSuggestionAfterError()
-    .configureOutput({ outputError: (words, write) => write(oneLine(words, wanted)) })
     .configureHelp({ subcommandTerm: (command) => command.name() })
     // Before the commands are added: they inherit it.
     .exitOverride();
@@ -38,16 +37,28 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
     if (name === wanted) (await load())(program);
     else program.command(name).description(summary);
   }
+  sayErrorsInOneLine(program, "fairlead");
   program.addHelpCommand(new Command("help").argument("[command]").description("show help for a command"));
   return program.addHelpText("after", examples);
 }
 
-/** Commander puts its suggestion below the error, and of what is missing it says nothing more. */
-function oneLine(words: string, command: string | undefined): string {
-  const help = /^error: (missing|required|too many)/.test(words)
-    ? `; see \`fairlead ${command} --help\``
-    : "";
-  return `${words.trim().replace(/\s*\n/g, " ")}${help}\n`;
+/** Of a command and those below it. @param path as it is typed, e.g. `fairlead mesh render` */
+function sayErrorsInOneLine(command: Command, path: string): void {
+  command.configureOutput({ outputError: (words, write) => write(oneLine(words, path)) });
+  for (const below of command.commands) sayErrorsInOneLine(below, `${path} ${below.name()}`);
+}
+
+/** Commander puts its suggestion below the error, of what is missing it says nothing more, and has an argument's name last. */
+function oneLine(words: string, path: string): string {
+  const line = words
+    .trim()
+    .replace(/\s*\n/g, " ")
+    .replace(
+      /^error: command-argument value '(.*)' is invalid for argument '(.*?)'\./,
+      "error: <$2> '$1' is invalid.",
+    );
+  const wantsHelp = /^error: (missing|required|too many)/.test(line);
+  return wantsHelp ? `${line.replace(/\.$/, "")}; see \`${path} --help\`\n` : `${line}\n`;
 }
 
 const examples = `
