@@ -181,6 +181,17 @@ test("what the caller gives up is told as such", async () => {
   });
 });
 
+test("deletions share the pool's connections, though each has a body", async () => {
+  const ports = new Set<number | undefined>();
+  api.fault((_, response) => {
+    ports.add(response.socket?.remotePort);
+    return false;
+  });
+  for (let pod = 0; pod < 30; pod++)
+    await client.delete(PodKind, "demo", `p-${pod}`, { gracePeriodSeconds: 0 });
+  expect(ports.size).toBeLessThanOrEqual(8);
+});
+
 test("a write under load waits for nobody's watch", async () => {
   const watching = new AbortController();
   const streams = Array.from({ length: 30 }, () =>

@@ -76,6 +76,8 @@ export function createTransport(connection: Connection): Transport {
           ...(body !== undefined && { "content-type": contentType }),
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
+        // A deletion has a body: undici would trust the connection no more and open another, with its handshake.
+        reset: false,
         ...(signal !== undefined && { signal }),
       });
       if (answer.statusCode < 300) return answer.body;
