@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { runAnnotation } from "../api/annotations.ts";
 import type { KubeObject } from "../api/resource.ts";
-import { randomFrom } from "../test/soak/random.ts";
+import { randomFrom } from "../test/support/random.ts";
 import { createModelledEnvoy, type ModelledEnvoy } from "./testbed/modelled-envoy.ts";
 import { createRestartableMesh } from "./testbed/restartable-mesh.ts";
 import { createSteeredTime } from "./testbed/steered-time.ts";

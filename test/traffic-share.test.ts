@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { randomFrom } from "./soak/random.ts";
 import { weightIn } from "./soak/traffic/held.ts";
 import type { Done } from "./soak/traffic/load.ts";
 import { type Asked, sharesOf, worstShares, worstTable } from "./soak/traffic/share.ts";
+import { randomFrom } from "./support/random.ts";
 
 /** Weights 0 -> 100 -> 0 in steps of 1 every 200 ms, each taken after 10 ms. */
 const walk: readonly Asked[] = Array.from({ length: 1000 }, (_, turn) => {

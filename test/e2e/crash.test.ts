@@ -11,6 +11,7 @@ import { apply, readCanary } from "../../cli/demo/release.ts";
 import type { World } from "../../cli/demo/world.ts";
 import { until } from "../../local/testing/until.ts";
 import { envoyMissing } from "../support/envoy.ts";
+import { randomFrom } from "../support/random.ts";
 import { deployShop, untilPhase } from "./support/shop.ts";
 import { openWorld } from "./support/world.ts";
 import { followWrites } from "./support/writes.ts";
@@ -114,7 +115,7 @@ describe.skipIf(envoyMissing !== undefined)(
       ).toEqual([]);
     });
 
-    const random = randomOf(seed);
+    const random = randomFrom(seed);
     test.for([
       ["while the evidence is being gathered", () => random() * 450],
       ["about when the verdict falls", () => 450 + random() * 150],
@@ -209,16 +210,5 @@ function routeOf({ metadata, spec }: VirtualService): Omit<RouteVersion, "at"> {
     canaryWeight: canary?.weight ?? 0,
     run: idOf(runAnnotation),
     rolledBack: idOf(rollbackAnnotation),
-  };
-}
-
-/** Numbers in [0, 1) that a seed repeats (mulberry32). */
-function randomOf(start: number): () => number {
-  let state = start;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }

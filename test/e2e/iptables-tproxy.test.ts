@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { until } from "../../local/testing/until.ts";
-import { usual } from "../../mesh/agent/iptables/testing/injector-arguments.ts";
+import { injectorArguments } from "../../mesh/agent/iptables/testing/injector-arguments.ts";
 import { envoyBinary } from "../support/envoy.ts";
 import { net, openPair, type Pair, pod, ports } from "./support/linked-namespaces.ts";
 import { why } from "./support/pod-network.ts";
@@ -45,7 +45,7 @@ describe.skipIf(why !== undefined)(`TPROXY ${why ?? ""}`, () => {
 
   test("what comes in arrives with its own address and port", async () => {
     expect(await pair.ask({ from: "net", to: pod })).toBe("pod 80");
-    const saved = await pair.apply([...usual, "-m", "TPROXY"]);
+    const saved = await pair.apply([...injectorArguments, "-m", "TPROXY"]);
     expect(saved).toContain("-j TPROXY --on-port 15006 --on-ip 0.0.0.0 --tproxy-mark 0x539/0xffffffff");
     expect(await pair.run("ip", "rule", "show", "fwmark", "1337")).toContain("lookup 133");
     expect(await pair.run("ip", "route", "show", "table", "133")).toBe("local default dev lo scope host");
@@ -59,7 +59,7 @@ describe.skipIf(why !== undefined)(`TPROXY ${why ?? ""}`, () => {
   });
 
   test("only included ports", async () => {
-    await pair.apply([...usual, "-m", "TPROXY", "-b", "80"]);
+    await pair.apply([...injectorArguments, "-m", "TPROXY", "-b", "80"]);
     expect(await pair.ask({ from: "net", to: pod })).toBe("proxy 15006");
     expect(await pair.ask({ from: "net", to: pod, port: 3306 })).toBe("pod 3306");
   });

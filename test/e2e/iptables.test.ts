@@ -1,7 +1,7 @@
 /** Each rule of the init container by what it does: connections in namespaces of the test's own, told where they arrive. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { namespacesProblem } from "../../local/node/network/available.ts";
-import { usual } from "../../mesh/agent/iptables/testing/injector-arguments.ts";
+import { injectorArguments } from "../../mesh/agent/iptables/testing/injector-arguments.ts";
 import { type Call, net, openPair, type Pair, pod, ports } from "./support/linked-namespaces.ts";
 
 const problem = await namespacesProblem();
@@ -227,18 +227,18 @@ describe.skipIf(problem !== undefined)(`the rules of the init container ${proble
       ],
     ],
   ])("%s", async ([, flags, env, calls]) => {
-    await pair.apply([...usual, ...flags], env);
+    await pair.apply([...injectorArguments, ...flags], env);
     for (const [asked, answer] of calls) expect(await pair.ask(asked), JSON.stringify(asked)).toBe(answer);
   });
 
   test("are the same after a second run, gone after a clean-up, and leave other rules alone", async () => {
     await pair.run("iptables", "-t", "nat", "-A", "OUTPUT", "-d", "192.0.2.9/32", "-j", "ACCEPT");
     const rules = (saved: string) => saved.split("\n").filter((line) => /^(\*|-A|:ISTIO)/.test(line));
-    const flags = [...usual, "-c", "net1", "--redirect-dns", "--drop-invalid"];
+    const flags = [...injectorArguments, "-c", "net1", "--redirect-dns", "--drop-invalid"];
     const once = rules(await pair.apply(flags));
     expect(once).toContain("-A OUTPUT -j ISTIO_OUTPUT");
     expect(rules(await pair.apply(flags)).sort()).toEqual([...once].sort());
-    await pair.apply([...usual, "-m", "TPROXY"]);
+    await pair.apply([...injectorArguments, "-m", "TPROXY"]);
     expect(rules(await pair.apply(flags)).sort()).toEqual([...once].sort());
     await pair.apply(["--skip-rule-apply"]);
     await pair.apply(["--clean"]);
@@ -250,7 +250,7 @@ describe.skipIf(problem !== undefined)(`the rules of the init container ${proble
   });
 
   test("keep the agent's questions and the application's apart in connection tracking", async () => {
-    await pair.apply([...usual, ...names]);
+    await pair.apply([...injectorArguments, ...names]);
     const saved = await pair.run("iptables-save");
     expect(saved.split("\n").filter((line) => line.includes("-j CT "))).toEqual([
       `-A ISTIO_INBOUND -s ${net}/32 -p udp -m udp --sport 53 -j CT --zone 1`,
@@ -264,13 +264,13 @@ describe.skipIf(problem !== undefined)(`the rules of the init container ${proble
 
   test("drop what belongs to no connection only where that is asked for", async () => {
     const dropped = /-A PREROUTING -m conntrack --ctstate INVALID -j DROP/;
-    expect(await pair.apply(usual)).not.toMatch(dropped);
-    expect(await pair.apply([...usual, "--drop-invalid"])).toMatch(dropped);
+    expect(await pair.apply(injectorArguments)).not.toMatch(dropped);
+    expect(await pair.apply([...injectorArguments, "--drop-invalid"])).toMatch(dropped);
   });
 
   test("a wrong flag is told, and nothing is changed", async () => {
     await pair.apply(["--clean"]);
-    await expect(pair.apply([...usual, "-i", "10.0.0.0/99"])).rejects.toThrow(
+    await expect(pair.apply([...injectorArguments, "-i", "10.0.0.0/99"])).rejects.toThrow(
       "which is not an address range",
     );
     expect(await pair.run("iptables-save", "-t", "nat")).not.toContain("ISTIO");

@@ -12,7 +12,7 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { envoyMissing } from "../support/envoy.ts";
 import { route } from "./support/shielded.ts";
-import { talk } from "./support/talk.ts";
+import { hear, talk } from "./support/talk.ts";
 import { startTraffic, type Traffic } from "./support/traffic.ts";
 
 describe.skipIf(envoyMissing !== undefined)(
@@ -55,19 +55,7 @@ describe.skipIf(envoyMissing !== undefined)(
       const client = new Client(`${world.caller}:${world.proxyPort}`, credentials.createInsecure(), {
         "grpc.default_authority": "shop:80",
       });
-      const { path, requestSerialize, responseDeserialize } = talk.Say;
-      return new Promise((resolve) => {
-        client.makeUnaryRequest(
-          path,
-          requestSerialize,
-          responseDeserialize,
-          Buffer.from("hello"),
-          (error, answer) => {
-            client.close();
-            resolve(error === null ? String(answer) : `status ${error.code}`);
-          },
-        );
-      });
+      return hear(client).finally(() => client.close());
     }
 
     test.each([

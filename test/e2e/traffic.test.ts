@@ -4,7 +4,7 @@ import { Client, credentials, Metadata, Server, ServerCredentials, type sendUnar
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { until } from "../../local/testing/until.ts";
 import { envoyMissing } from "../support/envoy.ts";
-import { talk } from "./support/talk.ts";
+import { hear, talk } from "./support/talk.ts";
 import { many, startTraffic, type Traffic, virtualService } from "./support/traffic.ts";
 
 const network = `127.${200 + (process.pid % 50)}`;
@@ -251,20 +251,11 @@ describe.skipIf(envoyMissing !== undefined)("traffic through a real Envoy", () =
     const client = new Client(`${world.caller}:${world.proxyPort}`, credentials.createInsecure(), {
       "grpc.default_authority": "talk-1:9090",
     });
-    const say = (team: string) =>
-      new Promise<string>((resolve) => {
-        const metadata = new Metadata();
-        metadata.set("team", team);
-        const { path, requestSerialize, responseDeserialize } = talk.Say;
-        client.makeUnaryRequest(
-          path,
-          requestSerialize,
-          responseDeserialize,
-          Buffer.from("hello"),
-          metadata,
-          (error, answer) => resolve(error === null ? String(answer) : `status ${error.code}`),
-        );
-      });
+    const say = (team: string) => {
+      const metadata = new Metadata();
+      metadata.set("team", team);
+      return hear(client, metadata);
+    };
     expect(await say("a")).toBe("talk-1");
     expect(await say("b")).toBe("talk-2");
     expect(await say("unlucky")).toBe("status 14");

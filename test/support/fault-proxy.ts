@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo, Socket } from "node:net";
 import { Pool } from "undici";
 import type { Connection } from "../../kube/contract.ts";
-import { randomFrom } from "../soak/random.ts";
+import { randomFrom } from "./random.ts";
 
 /** What is done to a request, by what it asks. `random`: 0 to below 1, of the seed. */
 export type Fault = (asked: Asked, random: () => number) => Harm | undefined;

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { readIptablesCommand } from "./options.ts";
 import { restoreText } from "./restore.ts";
 import { buildRules, familyOf } from "./rules.ts";
-import { usual } from "./testing/injector-arguments.ts";
+import { injectorArguments } from "./testing/injector-arguments.ts";
 
 function rulesOf(
   argv: readonly string[],
@@ -16,12 +16,12 @@ function rulesOf(
 
 /** Only what follows from some flags: the rules that the usual ones do not have. */
 function added(argv: readonly string[], input: Parameters<typeof rulesOf>[1] = {}): string[] {
-  const before = new Set(rulesOf(usual));
+  const before = new Set(rulesOf(injectorArguments));
   return rulesOf(argv, input).filter((rule) => !before.has(rule));
 }
 
 test("the usual flags make Istio's rules in Istio's order", () => {
-  expect(rulesOf(usual)).toEqual([
+  expect(rulesOf(injectorArguments)).toEqual([
     "nat ISTIO_INBOUND -p tcp --dport 15008 -j RETURN",
     "nat ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports 15001",
     "nat ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports 15006",
@@ -42,7 +42,7 @@ test("the usual flags make Istio's rules in Istio's order", () => {
 });
 
 test("IPv6 has its own loopback and source addresses", () => {
-  const rules = rulesOf(usual, { v6: true });
+  const rules = rulesOf(injectorArguments, { v6: true });
   expect(rules).toContain("nat ISTIO_OUTPUT -o lo -s ::6/128 -j RETURN");
   expect(rules).toContain("nat ISTIO_OUTPUT -d ::1/128 -j RETURN");
   expect(rules.join("\n")).not.toMatch(/127\.0\.0/);
@@ -80,27 +80,27 @@ describe("flags", () => {
     ["another tunnel port", ["-e", "15009"], ["nat ISTIO_INBOUND -p tcp --dport 15009 -j RETURN"]],
     ["invalid packets", ["--drop-invalid"], ["mangle PREROUTING -m conntrack --ctstate INVALID -j DROP"]],
   ])("%s", ([, argv, rules]) => {
-    expect(added([...usual, ...argv])).toEqual(expect.arrayContaining(rules));
+    expect(added([...injectorArguments, ...argv])).toEqual(expect.arrayContaining(rules));
   });
 
   test("without inbound ports nothing comes in by the proxy, and without ranges nothing goes out by it", () => {
-    const rules = rulesOf([...usual, "-b", "", "-i", ""]);
+    const rules = rulesOf([...injectorArguments, "-b", "", "-i", ""]);
     expect(rules.some((rule) => rule.startsWith("nat PREROUTING"))).toBe(false);
     expect(rules.some((rule) => rule.endsWith("ISTIO_OUTPUT -j ISTIO_REDIRECT"))).toBe(false);
   });
 
   test("an included loopback address keeps the application's calls to itself in the mesh", () => {
-    const rules = rulesOf([...usual, "-i", "127.1.2.3/32"]);
+    const rules = rulesOf([...injectorArguments, "-i", "127.1.2.3/32"]);
     expect(rules.filter((rule) => /-o lo -m owner !/.test(rule))).toEqual([]);
   });
 
   test("more than 15 ports are several matches", () => {
     const ports = Array.from({ length: 16 }, (_, index) => 1000 + index);
-    expect(added([...usual, "-o", ports.join(",")])).toHaveLength(4);
+    expect(added([...injectorArguments, "-o", ports.join(",")])).toHaveLength(4);
   });
 
   test("a mark stands for the proxy's user where there is none", () => {
-    const rules = rulesOf([...usual, "--proxy-mark", "1337"]);
+    const rules = rulesOf([...injectorArguments, "--proxy-mark", "1337"]);
     expect(rules.filter((rule) => rule.includes("owner"))).toEqual([]);
     expect(rules.filter((rule) => rule.includes("mark"))).toEqual([
       "nat ISTIO_OUTPUT -o lo ! -d 127.0.0.1/32 -p tcp ! --dport 15008 -m mark --mark 1337 -j ISTIO_IN_REDIRECT",
@@ -110,16 +110,16 @@ describe("flags", () => {
   });
 
   test("owner groups come from variables", () => {
-    expect(added(usual, { env: { ISTIO_OUTBOUND_OWNER_GROUPS: "java,202" } })).toEqual([
+    expect(added(injectorArguments, { env: { ISTIO_OUTBOUND_OWNER_GROUPS: "java,202" } })).toEqual([
       "nat ISTIO_OUTPUT -m owner ! --gid-owner java -m owner ! --gid-owner 202 -j RETURN",
     ]);
-    expect(added(usual, { env: { ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE: "202" } })).toEqual([
+    expect(added(injectorArguments, { env: { ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE: "202" } })).toEqual([
       "nat ISTIO_OUTPUT -m owner --gid-owner 202 -j RETURN",
     ]);
   });
 
   test("names go to the agent, and its own questions do not", () => {
-    expect(added([...usual, "--redirect-dns"])).toEqual([
+    expect(added([...injectorArguments, "--redirect-dns"])).toEqual([
       "nat ISTIO_OUTPUT -o lo ! -d 127.0.0.1/32 -p tcp -m multiport ! --dports 53,15008 -m owner --uid-owner 1337 -j ISTIO_IN_REDIRECT",
       "nat ISTIO_OUTPUT -o lo -p tcp ! --dport 53 -m owner ! --uid-owner 1337 -j RETURN",
       "nat ISTIO_OUTPUT -o lo -p tcp ! --dport 53 -m owner ! --gid-owner 1337 -j RETURN",
@@ -137,13 +137,13 @@ describe("flags", () => {
       "raw ISTIO_OUTPUT_DNS -p udp --dport 53 -d 10.96.0.10/32 -j CT --zone 2",
       "raw ISTIO_INBOUND -p udp --sport 53 -s 10.96.0.10/32 -j CT --zone 1",
     ]);
-    expect(added([...usual, "--redirect-dns", "--capture-all-dns"])).toContain(
+    expect(added([...injectorArguments, "--redirect-dns", "--capture-all-dns"])).toContain(
       "nat ISTIO_OUTPUT_DNS -p udp --dport 53 -j REDIRECT --to-ports 15053",
     );
   });
 
   test("TPROXY marks instead of redirecting", () => {
-    const rules = rulesOf([...usual, "-m", "TPROXY"]).filter((rule) => rule.startsWith("mangle"));
+    const rules = rulesOf([...injectorArguments, "-m", "TPROXY"]).filter((rule) => rule.startsWith("mangle"));
     expect(rules).toEqual([
       "mangle ISTIO_DIVERT -j MARK --set-mark 1337",
       "mangle ISTIO_DIVERT -j ACCEPT",
@@ -186,7 +186,7 @@ describe("flags", () => {
 });
 
 describe("what is given to iptables-restore", () => {
-  const { options } = readIptablesCommand(usual, {});
+  const { options } = readIptablesCommand(injectorArguments, {});
   const rules = buildRules(options, familyOf(false, []));
 
   test("makes the chains and ends with COMMIT", () => {

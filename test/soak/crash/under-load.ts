@@ -12,7 +12,7 @@ import { type LocalKubernetes, startKubernetes } from "../../../local/index.ts";
 import { agentCommand } from "../../../mesh/agent/command.ts";
 import { canaryBySteps, deployShop } from "../../e2e/support/shop.ts";
 import { envoyBinary } from "../../support/envoy.ts";
-import { randomFrom } from "../random.ts";
+import { randomFrom } from "../../support/random.ts";
 import type { SoakResult } from "../soak.ts";
 import { recordHistory } from "./history.ts";
 import { brokenInvariants, canaryWeight } from "./invariants.ts";

@@ -1,5 +1,5 @@
 /** What Istio's injector passes to its init container. */
-export const usual = [
+export const injectorArguments = [
   "-p",
   "15001",
   "-z",
