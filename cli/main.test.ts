@@ -121,6 +121,14 @@ test.for([
     "error: option '--timeout <duration>' argument 'soon' is invalid. say a duration such as `90s` or `1h`.",
   ],
   [["up", "--network", "foo"], "error: --network `foo`: say `loopback`, `netns` or `auto`"],
+  [
+    ["up", "--log-level", "loud"],
+    "error: option '--log-level <level>' argument 'loud' is invalid. Allowed choices are debug, info, warn, error.",
+  ],
+  [
+    ["up", "-o", "xml"],
+    "error: option '-o, --output <form>' argument 'xml' is invalid. Allowed choices are text, json.",
+  ],
   [["up", "--config", "/nowhere.yaml"], "error: cannot read /nowhere.yaml: it does not exist"],
   [
     ["mesh", "render", "-f", "."],

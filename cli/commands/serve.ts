@@ -6,6 +6,7 @@ import { mountResolver } from "../../lib/mounts.ts";
 import type { RegisterOptions } from "../../webhooks/admission/register.ts";
 import type { AlertsOptions } from "../../webhooks/alerts/send.ts";
 import { UsageError } from "../failure.ts";
+import { logLevelOption } from "../output/log-level.ts";
 import { ports } from "../rooms/ports.ts";
 
 interface ServeOptions {
@@ -136,7 +137,7 @@ export function addServe(program: Command): void {
         .argParser(readShards)
         .default(1),
     )
-    .option("--log-level <level>", "debug, info, warn or error", "info")
+    .addOption(logLevelOption("info"))
     .action(serve);
 }
 

@@ -4,6 +4,7 @@ import { PodKind } from "../../api/core.ts";
 import { CanaryKind } from "../../api/kinds.ts";
 import { createClient } from "../../kube/client.ts";
 import { loadConnection } from "../../kube/kubeconfig.ts";
+import { textOrJson } from "../output/format.ts";
 import { defaultDataDir, readUpState } from "../up/state.ts";
 
 interface StatusOptions {
@@ -17,7 +18,7 @@ export function addStatus(program: Command): void {
     .command("status")
     .description("show what runs on this machine")
     .option("--data <folder>", "where the state is kept", defaultDataDir)
-    .option("-o, --output <form>", "text or json", "text")
+    .addOption(textOrJson("how to print"))
     .action(async ({ data, output }: StatusOptions) => {
       const state = readUpState(resolve(data));
       if (state === undefined) {

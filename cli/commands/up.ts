@@ -7,6 +7,8 @@ import { makeFolders } from "../../lib/folders.ts";
 import { createLogger } from "../../lib/log.ts";
 import { explainDisk } from "../../local/data-dir.ts";
 import { askVersion } from "../../local/envoy/version.ts";
+import { textOrJson } from "../output/format.ts";
+import { logLevelOption } from "../output/log-level.ts";
 import { readUpConfig } from "../up/config.ts";
 import { chooseNetwork, type NetworkChoice, networkOption } from "../up/network.ts";
 import { prepareEnvoy } from "../up/prepare-envoy.ts";
@@ -54,8 +56,8 @@ export function addUp(program: Command): void {
     )
     .option("--foreground", "stay attached; Ctrl-C ends the control plane and leaves the pods running")
     .option("-y, --yes", "fetch what is missing (Envoy) without asking")
-    .option("-o, --output <form>", "text or json (one object on stdout once everything serves)", "text")
-    .option("--log-level <level>", "debug, info, warn or error", "warn")
+    .addOption(textOrJson("how to say that everything serves: json is one object"))
+    .addOption(logLevelOption("warn"))
     .addHelpText(
       "after",
       "\nThen: export KUBECONFIG=~/.fairlead/kubeconfig && kubectl get pods\nPods outlive the control plane; `fairlead down` stops them.",

@@ -9,6 +9,11 @@ export function addOutputOption(command: Command): Command {
   );
 }
 
+/** `-o text|json`, of commands that tell of this machine. */
+export function textOrJson(description: string): Option {
+  return new Option("-o, --output <form>", description).choices(["text", "json"]).default("text");
+}
+
 /** Prints data on stdout: one JSON document, or one YAML document that may follow others. */
 export async function printData(value: unknown, format: Exclude<Format, "table">): Promise<void> {
   if (format === "json") {
