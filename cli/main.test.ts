@@ -145,6 +145,7 @@ test.for([
   [["serve", "--rooms", "cellar"], "error: --rooms `cellar`: say `controller`, `mesh`, `webhooks`, `all`"],
   [["describe", "pod", "x"], "error: this command knows canaries only, not `pod`"],
   [["apply", "-f", "nothing.yaml"], "error: cannot read nothing.yaml: it does not exist"],
+  [["policy", "test", "-f", "/"], "error: cannot read /: it is a folder"],
 ] as const)("wrong use is told and is exit code 2: %s", async ([args, words]) => {
   expect(await fairlead(...args)).toEqual({ code: 2, out: "", err: `${words}\n` });
 });

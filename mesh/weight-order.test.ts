@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { runAnnotation } from "../api/annotations.ts";
 import type { KubeObject } from "../api/resource.ts";
 import { randomFrom } from "../test/support/random.ts";
+import { subsetRule } from "../test/support/subset-rule.ts";
 import { createModelledEnvoy, type ModelledEnvoy } from "./testbed/modelled-envoy.ts";
 import { createRestartableMesh } from "./testbed/restartable-mesh.ts";
 import { createSteeredTime } from "./testbed/steered-time.ts";
@@ -64,23 +65,6 @@ function endpoints(name: string, pods: readonly (readonly [version: string, addr
     status: { podIP: address },
   }));
   return [...each, slice];
-}
-
-function rule(turn: number, hasExtra: boolean): Written {
-  const names = hasExtra ? ["v1", "v2", "extra"] : ["v1", "v2"];
-  return {
-    apiVersion: "networking.istio.io/v1",
-    kind: "DestinationRule",
-    metadata: { name: "shop", namespace },
-    spec: {
-      host: "shop",
-      trafficPolicy: { loadBalancer: { simple: turn % 2 === 0 ? "LEAST_REQUEST" : "ROUND_ROBIN" } },
-      subsets: names.map((name) => ({
-        name,
-        labels: name === "extra" ? { app: "shop" } : { version: name },
-      })),
-    },
-  };
 }
 
 function virtualService(name: string, route: readonly object[], mark?: object): Written {
@@ -201,7 +185,7 @@ async function walk(seed: number, { late, warm, isSlow }: Pace): Promise<readonl
   for (const name of ["web-primary", "web-canary"])
     for (const object of endpoints(name, [["v1", name === "web-primary" ? "10.1.1.1" : "10.1.1.2"]]))
       mesh.put(object);
-  mesh.put(rule(0, false));
+  mesh.put(subsetRule(namespace, 0, false));
   const write = (history: typeof ofShop, weight: number, object: Written) => {
     history.add(weight);
     mesh.put(object);
@@ -246,11 +230,11 @@ async function walk(seed: number, { late, warm, isSlow }: Pace): Promise<readonl
     if (oneIn(4)) for (const object of churn(turn)) mesh.put(object);
     if (hasExtra && time.now() - routedAt > moment) {
       hasExtra = false;
-      mesh.put(rule(turn, hasExtra));
+      mesh.put(subsetRule(namespace, turn, hasExtra));
     } else if (oneIn(6)) {
       if (!hasExtra) addedAt = routedAt = time.now();
       hasExtra = true;
-      mesh.put(rule(turn, hasExtra));
+      mesh.put(subsetRule(namespace, turn, hasExtra));
     }
     if (oneIn(15)) mesh.cutOne();
     if (killed === 0 && oneIn(15)) {

@@ -1,6 +1,7 @@
 /** The objects of the soak: a service in two versions behind a VirtualService and a DestinationRule, and a caller. */
 import { join } from "node:path";
 import type { UnreadObject } from "../../../api/resource.ts";
+import { subsetRule } from "../../support/subset-rule.ts";
 
 export const namespace = "soak";
 const meta = (name: string) => ({ name, namespace });
@@ -52,20 +53,7 @@ export function marker(number: number): UnreadObject {
 
 /** @param turn every other one has a subset more and another way of balancing */
 export function rule(turn: number): UnreadObject {
-  const names = turn % 2 === 0 ? ["v1", "v2"] : ["v1", "v2", "extra"];
-  return {
-    apiVersion: istio,
-    kind: "DestinationRule",
-    metadata: meta("shop"),
-    spec: {
-      host: "shop",
-      trafficPolicy: { loadBalancer: { simple: turn % 2 === 0 ? "LEAST_REQUEST" : "ROUND_ROBIN" } },
-      subsets: names.map((name) => ({
-        name,
-        labels: name === "extra" ? { app: "shop" } : { version: name },
-      })),
-    },
-  };
+  return subsetRule(namespace, turn, turn % 2 !== 0);
 }
 
 export const objects: readonly UnreadObject[] = [
