@@ -78,6 +78,8 @@ const concurrency = 64;
 /** Looks at canaries that make a burst, and how long nothing may follow, milliseconds. */
 const burst = 500;
 const quiet = 2000;
+/** A change of a pod or ReplicaSet is followed by others, and by its workload's: they are looked at together, milliseconds. */
+const together = 50;
 
 /**
  * Drives every Canary: watches what it depends on and looks at it at each change.
@@ -202,16 +204,13 @@ export async function startController(options: ControllerOptions): Promise<Contr
       informers.onChange(kind, (change) => wakeFor(change.object, noteSeen(kind, change))),
     ),
     informers.onChange(MetricTemplateKind, ({ object }) => wakeFor(object)),
-    informers.onChange(ReplicaSetKind, ({ object }) => wakeDeployment(object)),
+    informers.onChange(ReplicaSetKind, ({ object }) => wakeOwner(object, "Deployment")),
     informers.onChange(PodKind, ({ object }) => {
       const replicaSet = ownerName(object, "ReplicaSet");
       const found =
         replicaSet && informers.snapshot().get(ReplicaSetKind, object.metadata.namespace, replicaSet);
-      if (found) wakeDeployment(found);
-      for (const kind of ["DaemonSet", "StatefulSet"]) {
-        const owner = ownerName(object, kind);
-        if (owner !== undefined) wake(kind, object.metadata.namespace, owner);
-      }
+      if (found) wakeOwner(found, "Deployment");
+      for (const kind of ["DaemonSet", "StatefulSet"]) wakeOwner(object, kind);
     }),
   ];
 
@@ -253,9 +252,11 @@ export async function startController(options: ControllerOptions): Promise<Contr
     wake(kind, metadata.namespace, metadata.name, echo);
   }
 
-  function wakeDeployment(replicaSet: ReplicaSet): void {
-    const deployment = ownerName(replicaSet, "Deployment");
-    if (deployment !== undefined) wake("Deployment", replicaSet.metadata.namespace, deployment);
+  function wakeOwner(object: Pod | ReplicaSet, kind: string): void {
+    const owner = ownerName(object, kind);
+    if (owner === undefined) return;
+    for (const key of index.of(dependency(kind, object.metadata.namespace, owner)))
+      queue.addWithin(key, together);
   }
 
   function resync(): void {

@@ -46,6 +46,24 @@ test("the earlier of two delays counts, and an add does not wait for it", async 
   expect(calls.map((at) => at - zero)).toEqual([0, 300]);
 });
 
+test("what comes within a time is dropped where the key is worked on before", async () => {
+  const calls: number[] = [];
+  const { queue, clock } = start(async () => {
+    calls.push(clock.monotonic());
+    return undefined;
+  });
+  const zero = clock.monotonic();
+  queue.addWithin("a", 50);
+  queue.addWithin("a", 50);
+  await clock.advance(20);
+  queue.add("a");
+  await clock.advance(100);
+  expect(calls.map((at) => at - zero)).toEqual([20]);
+  queue.addWithin("a", 50);
+  await clock.advance(1_000);
+  expect(calls.map((at) => at - zero)).toEqual([20, 170]);
+});
+
 test("a failed key comes again, later each time, until it succeeds", async () => {
   const calls: number[] = [];
   const { queue, clock } = start(async () => {

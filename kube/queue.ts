@@ -8,6 +8,8 @@ export interface Queue {
   add(key: string): void;
   /** In `delay` milliseconds, or sooner if an earlier one waits already. Does not hold back an `add`. */
   addAfter(key: string, delay: number): void;
+  /** In `delay` milliseconds, unless the key is worked on before: for news that others will follow at once. */
+  addWithin(key: string, delay: number): void;
   /** Takes nothing more; resolves when the work going on is done. */
   close(): Promise<void>;
 }
@@ -34,6 +36,8 @@ export function createQueue(options: QueueOptions): Queue {
   const ready = new Set<string>();
   const active = new Map<string, Promise<void>>();
   const delayed = new Map<string, { readonly due: number; readonly cancel: () => void }>();
+  /** What ends the wait of keys that will not wait once they are worked on. */
+  const patient = new Map<string, () => void>();
   const backoffs = new Map<string, Backoff>();
   let closed = false;
 
@@ -60,6 +64,15 @@ export function createQueue(options: QueueOptions): Queue {
     delayed.set(key, { due, cancel });
   }
 
+  function addWithin(key: string, delay: number): void {
+    if (closed || patient.has(key)) return;
+    const cancel = clock.after(delay, () => {
+      patient.delete(key);
+      add(key);
+    });
+    patient.set(key, cancel);
+  }
+
   function start(): void {
     for (const key of ready) {
       if (active.size >= concurrency) return;
@@ -72,6 +85,8 @@ export function createQueue(options: QueueOptions): Queue {
   async function work(key: string): Promise<void> {
     // The caller of `add` goes on first, and `active` holds this key before it can end.
     await Promise.resolve();
+    patient.get(key)?.();
+    patient.delete(key);
     try {
       const again = await process(key);
       backoffs.delete(key);
@@ -90,11 +105,14 @@ export function createQueue(options: QueueOptions): Queue {
   return {
     add,
     addAfter,
+    addWithin,
     async close() {
       closed = true;
       ready.clear();
       for (const { cancel } of delayed.values()) cancel();
       delayed.clear();
+      for (const cancel of patient.values()) cancel();
+      patient.clear();
       await Promise.all(active.values());
     },
   };
