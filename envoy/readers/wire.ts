@@ -7,6 +7,11 @@
  * @see https://protobuf.dev/programming-guides/encoding/
  */
 export class Cursor {
+  /**
+   * Never read, but there. V8 forgets the shape of objects of which none lives as it collects garbage, and with it all code
+   * that it compiled for them; no other cursor outlives its message.
+   */
+  static readonly living: Cursor = new Cursor(Buffer.alloc(0));
   readonly buffer: Buffer;
   position: number;
   readonly end: number;
