@@ -80,10 +80,7 @@ export function createLedger(since: number, stored: StoredLedger = {}): Ledger {
     take(window) {
       if (!isWindow(window)) return undefined;
       const { source } = window;
-      const hash = storedName(source);
-      const part = `${window.arm === "primary" ? "p" : "c"}${window.side === "client" ? "c" : "d"}${window.half}`;
-      const key = `${source.proxy}|${part}`;
-      const name = `${hash}${part}`;
+      const { key, name } = namesOf(window);
       const known = series.get(key);
       if (known !== undefined && !isNewer(window, known)) return undefined;
       const process = sources.get(source.proxy);
@@ -222,21 +219,40 @@ function forget(series: Map<string, Series>, sources: Map<string, Process>, now:
   if (sources.size > mostSeries) sources.clear();
 }
 
-/** A proxy's windows share one object for their source: its name is made once. */
-const names = new WeakMap<Window["source"], string>();
+/** A series as a key of maps, and in storage. */
+interface Names {
+  readonly key: string;
+  readonly name: string;
+}
+
+/** A proxy's windows share one object for their source: the names of its series are made once. */
+const names = new WeakMap<Window["source"], Names[]>();
+
+function namesOf({ source, arm, side, half }: Window): Names {
+  let known = names.get(source);
+  if (known === undefined) {
+    known = [];
+    names.set(source, known);
+  }
+  const series = (arm === "primary" ? 0 : 4) + (side === "client" ? 0 : 2) + half;
+  const made = known[series] ?? namesIn(source, arm, side, half);
+  known[series] = made;
+  return made;
+}
+
+function namesIn({ proxy }: Window["source"], arm: Arm, side: Side, half: 0 | 1): Names {
+  const part = `${arm === "primary" ? "p" : "c"}${side === "client" ? "c" : "d"}${half}`;
+  return { key: `${proxy}|${part}`, name: `${storedName(proxy)}${part}` };
+}
 
 /**
  * How a source is named in storage: by FNV-1a of the proxy's name, so that it stays small, and without its start and the
  * replica that heard it, which a restart of ours may have forgotten: a proxy that was restarted too shows by its counters.
  */
-function storedName(source: Window["source"]): string {
-  const known = names.get(source);
-  if (known !== undefined) return known;
+function storedName(proxy: string): string {
   let hash = 0x811c9dc5;
-  for (const unit of source.proxy) hash = Math.imul(hash ^ (unit.codePointAt(0) ?? 0), 0x01000193) >>> 0;
-  const made = hash.toString(36);
-  names.set(source, made);
-  return made;
+  for (const unit of proxy) hash = Math.imul(hash ^ (unit.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+  return hash.toString(36);
 }
 
 function isWindow({ at, requests, failed, buckets, rescued = 0, notRescued = 0 }: Window): boolean {

@@ -63,9 +63,11 @@ export class History {
     seconds.add(requestsCell, growth.requests);
     seconds.add(failedCell, growth.failed);
     for (const [kind, count] of growth.answers) seconds.add(answerCell + kind, count);
-    growth.buckets.forEach((count, bucket) => {
-      seconds.add(bucketCell + bucket, count);
-    });
+    const { buckets } = growth;
+    for (let bucket = 0; bucket < buckets.length; bucket++) {
+      const count = buckets[bucket] ?? 0;
+      if (count > 0) seconds.add(bucketCell + bucket, count);
+    }
   }
 
   /** Drops what has been still for a long time. */

@@ -219,6 +219,7 @@ function canaryWindow(run: Run, counts: ProxyCounts, told: Told): Window {
   const direct = counts.ofHost(host);
   const shield = counts.ofShield(host);
   const sum = sumShield(run, shield.counts);
+  if (sum === undefined && direct !== undefined) return windowFrom(told, "canary", "client", direct, 0);
   const buckets = direct?.buckets ?? bucketBounds.map(() => 0).concat(0);
   const seen = {
     requests: (direct?.requests ?? 0) + (sum?.requests ?? 0),
