@@ -8,8 +8,14 @@ import type { Readable } from "node:stream";
  * such mark, it asks as ever.
  */
 export function stopReadingAhead(stream: Readable): void {
+  mark(stream);
+  // Once more: where a request waits in the queue already, the mark goes with it.
+  setImmediate(() => mark(stream));
+}
+
+/** As Node marks a stream whose next chunk it will ask for in a moment: it does not ask twice. */
+function mark(stream: Readable): void {
   const state: unknown = Reflect.get(stream, "_readableState");
-  // What Node marks a stream by whose next chunk it has asked for already.
   if (typeof state === "object" && state !== null && typeof Reflect.get(state, "readingMore") === "boolean")
     Reflect.set(state, "readingMore", true);
 }
