@@ -31,3 +31,10 @@ test("no more run than there are places, lower ranks first, and a failed one lea
     "fulfilled",
   ]);
 });
+
+test("a place may be anything, also undefined", async () => {
+  const slots = createSlots([undefined]);
+  expect(await Promise.all([1, 2].map((number) => slots.run(0, () => Promise.resolve(number))))).toEqual([
+    1, 2,
+  ]);
+});

@@ -10,18 +10,19 @@ interface Waiting<T> {
 }
 
 export function createSlots<T>(places: readonly T[]): Slots<T> {
-  const free = [...places];
+  /** Each in a box, as a place may be anything, also undefined. */
+  const free = places.map((place) => ({ place }));
   const waiting: Waiting<T>[] = [];
 
   function give(place: T): void {
     const next = waiting.shift();
-    if (next === undefined) free.push(place);
+    if (next === undefined) free.push({ place });
     else next.start(place);
   }
 
   function take(rank: number): Promise<T> {
-    const place = free.pop();
-    if (place !== undefined) return Promise.resolve(place);
+    const found = free.pop();
+    if (found !== undefined) return Promise.resolve(found.place);
     return new Promise((start) => {
       const behind = waiting.findIndex((other) => other.rank > rank);
       waiting.splice(behind < 0 ? waiting.length : behind, 0, { rank, start });
