@@ -1,6 +1,5 @@
 import { Readable } from "node:stream";
 import type { ServerReadableStream } from "@grpc/grpc-js";
-import { stopReadingAhead } from "./read-ahead.ts";
 
 /** What stands before each message: whether it is compressed, and its length. */
 const prefixLength = 5;
@@ -113,7 +112,6 @@ export function readBeneath(
   const stream: unknown = typeof inner === "object" && inner !== null && Reflect.get(inner, "stream");
   if (!(stream instanceof Readable) || stream.listenerCount("data") !== 1) return false;
   stream.removeAllListeners("data");
-  stopReadingAhead(stream);
   stream.on("data", take);
   // At once: bytes that come before would be copied together, again and again.
   stream.resume();

@@ -8,7 +8,6 @@ import type { Admit, Reporter } from "./authorize.ts";
 import { Bursts } from "./bursts.ts";
 import type { ReportingWorkload } from "./counts.ts";
 import { type Post, PostReader } from "./post-reader.ts";
-import { stopReadingAhead } from "./read-ahead.ts";
 import type { Collector } from "./signals.ts";
 
 export interface ReportServerOptions {
@@ -118,7 +117,6 @@ function readConnection(
     collector.takeReport(node, readMetricsExport(body), admitted.workload);
     return undefined;
   };
-  stopReadingAhead(socket);
   socket.setTimeout(silence, () => socket.destroy());
   socket.setNoDelay(true);
   socket.on("error", () => socket.destroy());
