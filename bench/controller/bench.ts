@@ -21,8 +21,9 @@ firstWeightMs         from the Deployment's status that says its pods are ready 
 rollbackMs            from the first failing attempt, all of the canary's failing, 50 requests a second at a weight of half, to
                       the stored weight 0; median of 40 canaries
 cpuSecondsPer200s     with 200 canaries, all changed at once: processor time of the controller in the 200 s that follow
-idealSeconds,         the least time that their plan takes (five weights, 10 s each), and when the last of the 200 had
-allThroughSeconds     been promoted
+allThroughSeconds     when the last of the 200 had been promoted
+idealSeconds          the least time that the steps of their plan take (five weights, 10 s each)
+aloneSeconds          what one canary takes that is changed alone: its steps, and the cluster's time to start and roll pods
 initializedSeconds    how long all canaries took from their creation to Initialized (no promise; the API server's time, too)
 `;
 
