@@ -5,9 +5,7 @@ const limit = 20_000;
 
 /** Signals on their way to one consumer. */
 export class SignalQueue implements AsyncIterableIterator<Signal> {
-  private items: Signal[] = [];
-  /** How many of `items` were given: they go together, as to take the first of a list moves all others. */
-  private given = 0;
+  private readonly items: Signal[] = [];
   private readonly stopped: () => void;
   private waiting: ((result: IteratorResult<Signal>) => void) | undefined;
   private closed = false;
@@ -24,8 +22,7 @@ export class SignalQueue implements AsyncIterableIterator<Signal> {
       deliver({ done: false, value: signal });
       return;
     }
-    if (this.items.length - this.given >= limit) this.given += 1;
-    if (this.given >= limit) this.dropGiven();
+    if (this.items.length >= limit) this.items.shift();
     this.items.push(signal);
   }
 
@@ -43,12 +40,8 @@ export class SignalQueue implements AsyncIterableIterator<Signal> {
 
   /** The next signal; what came before the end is still given. One consumer. */
   next(): Promise<IteratorResult<Signal>> {
-    const value = this.items[this.given];
-    if (value !== undefined) {
-      this.given += 1;
-      if (this.given === this.items.length) this.dropGiven();
-      return Promise.resolve({ done: false, value });
-    }
+    const value = this.items.shift();
+    if (value !== undefined) return Promise.resolve({ done: false, value });
     if (this.closed) return Promise.resolve({ done: true, value: undefined });
     return new Promise((resolve) => {
       this.waiting = resolve;
@@ -58,10 +51,5 @@ export class SignalQueue implements AsyncIterableIterator<Signal> {
   return(): Promise<IteratorResult<Signal>> {
     this.close();
     return Promise.resolve({ done: true, value: undefined });
-  }
-
-  private dropGiven(): void {
-    this.items = this.items.slice(this.given);
-    this.given = 0;
   }
 }
