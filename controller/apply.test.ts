@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { advanceSettings } from "../analysis/settings.ts";
 import { readCanary } from "../api/canary/read.ts";
+import type { Deployment } from "../api/core.ts";
 import type { Canary } from "../api/kinds.ts";
+import type { KubeObject } from "../api/resource.ts";
 import { snapshotOf } from "../kube/snapshot.ts";
 import { systemClock } from "../lib/clock.ts";
 import { createRegistry } from "../lib/metrics.ts";
@@ -12,7 +14,7 @@ import { createControllerMetrics } from "./metrics.ts";
 import { istioRouter } from "./routers/istio.ts";
 import { defaultSettings } from "./settings.ts";
 import { readState } from "./status/read.ts";
-import { readSubject } from "./subject.ts";
+import { readSubject, targetRevision } from "./subject.ts";
 import type { Write } from "./write.ts";
 
 function canary(resourceVersion: string, status: Canary["status"]): Canary {
@@ -30,7 +32,7 @@ function canary(resourceVersion: string, status: Canary["status"]): Canary {
 }
 
 /** What is applied to a canary as the API server has it, with what it writes and tells. */
-function applied(object: Canary, older: Canary = object) {
+function applied(object: Canary, older: Canary = object, others: readonly KubeObject[] = []) {
   const { value } = readCanary(object);
   if (value === undefined) throw new Error("the Canary cannot be read");
   const writes: Write[] = [];
@@ -54,7 +56,7 @@ function applied(object: Canary, older: Canary = object) {
     clock: systemClock,
   };
   return {
-    subject: readSubject(value, snapshotOf([older]), istioRouter, defaultSettings),
+    subject: readSubject(value, snapshotOf([older, ...others]), istioRouter, defaultSettings),
     last: readState(object.status),
     spec: decisionSpec(value, advanceSettings(value.analysis)),
     options,
@@ -112,4 +114,40 @@ test.for([
   };
   await expect(applyDecision({ subject, last, decision, spec }, refusing)).rejects.toThrow("conflict");
   expect(told).toEqual(expected);
+});
+
+function deployment(generation: number, image: string): Deployment {
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { namespace: "demo", name: "shop", uid: "d1", generation },
+    spec: {
+      replicas: 1,
+      selector: { matchLabels: { app: "shop" } },
+      template: { metadata: { labels: { app: "shop" } }, spec: { containers: [{ name: "shop", image }] } },
+    },
+  };
+}
+
+test.for([
+  ["our own scaling made is stored together with what follows it", "shop:2", "d1/8"],
+  ["somebody's edit made meanwhile is not: it is to begin a run", "shop:3", "d1/7"],
+] as const)("the generation that %s", async ([, image, expected]) => {
+  const target = deployment(7, "shop:2");
+  const { subject, last, spec, options, writes } = applied(canary("1", {}), undefined, [target]);
+  if (subject.template === undefined) throw new Error("the target cannot be read");
+  const writer = {
+    ...options.writer,
+    write: async (write: Write) => {
+      writes.push(write);
+      return deployment(8, image);
+    },
+  };
+  const next = { ...last, applied: targetRevision(subject, subject.template), fence: "d1/7" };
+  const effects: Effect[] = [{ kind: "scale-target", replicas: 0 }, { kind: "store" }];
+  await applyDecision({ subject, last, decision: { next, effects }, spec }, { ...options, writer });
+  expect(writes).toMatchObject([
+    { kind: "patch", name: "shop" },
+    { kind: "status", object: { status: { lastTrackedRevision: expected } } },
+  ]);
 });

@@ -10,6 +10,7 @@ import {
 import { ControllerRevisionKind, ServiceKind } from "../api/core.ts";
 import type { Hooks } from "../api/hooks.ts";
 import { type Canary, CanaryKind } from "../api/kinds.ts";
+import type { KubeObject } from "../api/resource.ts";
 import type { Client, Recorder } from "../kube/contract.ts";
 import type { Shards } from "../kube/shards.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -30,6 +31,7 @@ import {
   presentTemplate,
   restorePrimaryWrites,
 } from "./primary.ts";
+import { fenceOf } from "./revision.ts";
 import {
   buildRevision,
   formerPrimaryName,
@@ -43,6 +45,7 @@ import { isOwned } from "./routers/services.ts";
 import { pauseWrite, scaledObjectOf } from "./scalers/scaled-object.ts";
 import { buildStatus, type StatusInput } from "./status/write.ts";
 import { runMark, type Subject, targetRevision } from "./subject.ts";
+import type { Target } from "./targets/kind.ts";
 import { annotationOperations, type Write } from "./write.ts";
 
 export interface ApplyOptions {
@@ -84,16 +87,19 @@ const finalizer = "finalizer.flagger.app";
  */
 export async function applyDecision(task: Task, options: ApplyOptions): Promise<void> {
   const { effects } = task.decision;
+  let current = task;
   let isStored = false;
   for (const [index, effect] of effects.entries()) {
     if (!lowersOnly(effect) && !options.lease.held(keyOf(task.subject.canary.object)))
       throw new LeaseLostError("the lease is held by another");
     try {
-      await applyEffect(effect, task, options);
+      if (effect.kind === "scale-target")
+        current = withFence(current, await scaleTarget(current.subject, effect.replicas, options));
+      else await applyEffect(effect, current, options);
     } catch (error) {
       if (isStored) {
         for (const left of effects.slice(index + 1)) {
-          if (left.kind === "event" || left.kind === "alert") await applyEffect(left, task, options);
+          if (left.kind === "event" || left.kind === "alert") await applyEffect(left, current, options);
         }
       }
       throw error;
@@ -150,8 +156,8 @@ export async function applyEffect(effect: Effect, task: Task, options: ApplyOpti
     case "restore-primary":
       return writeAll(restorePrimaryWrites(subject, effect.run, effect.mark));
     case "scale-target":
-      // KEDA must let go of the target before its replicas are set, or it would set them back.
-      return writeAll([scalerWrite(subject, effect.replicas === 0), scaleWrite(subject, effect.replicas)]);
+      await scaleTarget(subject, effect.replicas, options);
+      return;
     case "event":
       options.recorder.event(canary.object, effect.type, effect.reason, effect.message);
       options.eventHooks.tell(canary, subject.uid, task.decision.next, effect);
@@ -182,6 +188,34 @@ export async function applyEffect(effect: Effect, task: Task, options: ApplyOpti
     case "remove-finalizer":
       return writeAll([finalizerWrite(subject, false)]);
   }
+}
+
+/** Returns the target as it is then; undefined where it has as many pods already. */
+async function scaleTarget(
+  subject: Subject,
+  replicas: number,
+  { writer }: ApplyOptions,
+): Promise<KubeObject | undefined> {
+  const scaler = scalerWrite(subject, replicas === 0);
+  const scale = scaleWrite(subject, replicas);
+  // KEDA must let go of the target before its replicas are set, or it would set them back.
+  if (scaler !== undefined) await writer.write(scaler);
+  return scale && (await writer.write(scale));
+}
+
+/**
+ * The generation that our own scaling made is stored with what is stored after it, not by a write of its own; one that
+ * holds somebody's newer template too is not.
+ */
+function withFence(task: Task, scaled: KubeObject | undefined): Task {
+  const { subject, decision } = task;
+  const { target, kind } = subject;
+  const { next } = decision;
+  if (scaled === undefined || target === undefined || next.fence !== fenceOf(target.metadata)) return task;
+  // As the server answered a patch of the target.
+  const template = kind.template(scaled as Target);
+  if (template === undefined || targetRevision(subject, template) !== next.applied) return task;
+  return { ...task, decision: { ...decision, next: { ...next, fence: fenceOf(scaled.metadata) } } };
 }
 
 /** While the provider changes both routes may lead to the canary. */

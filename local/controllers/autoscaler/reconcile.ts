@@ -9,6 +9,7 @@ import type { Milliseconds } from "../../../lib/units.ts";
 import { parseLabelSelector } from "../../apiserver/selectors/labels.ts";
 import type { PodUsages } from "../../node/usage/usage.ts";
 import { type Controller, type ControllerContext, queueKey, splitKey } from "../context.ts";
+import { saysAlready } from "../status.ts";
 import { longestMemory, type Memory } from "./behavior.ts";
 import { type AutoscalerPlan, planAutoscaler } from "./plan.ts";
 
@@ -148,7 +149,7 @@ export function startAutoscalers(
     { metadata, status: before }: HorizontalPodAutoscaler,
     status: object,
   ): Promise<void> {
-    if (isDeepStrictEqual({ ...before }, { ...before, ...status })) return;
+    if (saysAlready(before, status)) return;
     const { namespace, name } = metadata;
     try {
       await client.patch(

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import { type DaemonSet, DaemonSetKind, NodeKind, type Pod, PodKind } from "../../../api/core.ts";
 import { isNotFound } from "../../../kube/error.ts";
 import { createQueue } from "../../../kube/queue.ts";
@@ -7,6 +6,7 @@ import { Dependents, watchDependents } from "../dependents.ts";
 import { inBatches, PodControl } from "../pod-control.ts";
 import { hashOf, revisionLabel } from "../revision-history.ts";
 import { Revisions } from "../revisions.ts";
+import { saysAlready } from "../status.ts";
 import { podOfTemplate } from "../template-pod.ts";
 import { daemonTolerations } from "./nodes.ts";
 import { type DaemonSetCounts, planDaemonSet } from "./plan.ts";
@@ -56,7 +56,7 @@ export function startDaemonSets(context: ControllerContext): Controller {
     { metadata, status: before }: DaemonSet,
     status: DaemonSetCounts,
   ): Promise<void> {
-    if (isDeepStrictEqual({ ...before }, { ...before, ...status })) return;
+    if (saysAlready(before, status)) return;
     try {
       await client.patch(
         DaemonSetKind,

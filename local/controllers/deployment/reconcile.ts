@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import {
   type Deployment,
   DeploymentKind,
@@ -11,6 +10,8 @@ import { createQueue } from "../../../kube/queue.ts";
 import { controllerOf } from "../../../kube/snapshot.ts";
 import { type Controller, type ControllerContext, queueKey, splitKey } from "../context.ts";
 import { Dependents, watchDependents } from "../dependents.ts";
+import { saysAlready } from "../status.ts";
+import { asksNothingNew, together } from "../together.ts";
 import { rolloutLimits } from "./limits.ts";
 import { type DeploymentPlan, planDeployment } from "./plan.ts";
 import { revisionAnnotation, sizeAnnotations } from "./revision.ts";
@@ -39,7 +40,9 @@ export function startDeployments(context: ControllerContext): Controller {
       if (isConflict(error)) return { after: 20 };
       throw error;
     }
-    await writeStatus(deployment, plan.status);
+    // A new or another size is answered by ReplicaSets at once: the status is written when that is seen.
+    if (plan.create || plan.scale.length > 0) queue.addWithin(key, together);
+    else await writeStatus(deployment, plan.status);
     return plan.recheckAt === undefined ? undefined : { after: plan.recheckAt - clock.now() + 5 };
   }
 
@@ -126,8 +129,7 @@ export function startDeployments(context: ControllerContext): Controller {
     { metadata, status: before }: Deployment,
     status: DeploymentStatus,
   ): Promise<void> {
-    const { collisionCount: _, ...held } = before ?? {};
-    if (isDeepStrictEqual(held, status)) return;
+    if (saysAlready(before, status)) return;
     try {
       await client.patch(
         DeploymentKind,
@@ -142,13 +144,17 @@ export function startDeployments(context: ControllerContext): Controller {
   }
 
   const stop = [
-    informers.onChange(DeploymentKind, ({ object }) => queue.add(queueKey(object))),
+    informers.onChange(DeploymentKind, (change) => {
+      const key = queueKey(change.object);
+      if (asksNothingNew(change)) queue.addWithin(key, together);
+      else queue.add(key);
+    }),
     watchDependents({
       informers,
       kind: ReplicaSetKind,
       ownerKind: DeploymentKind,
       selectorOf: ({ spec }) => spec?.selector,
-      add: (key) => queue.add(key),
+      add: (key) => queue.addWithin(key, together),
     }),
     // Recreate waits for the last old pod.
     informers.onChange(PodKind, ({ kind, object }) => {

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import {
   DeploymentKind,
   type Pod,
@@ -13,6 +12,7 @@ import { isNotFound } from "../../../kube/error.ts";
 import { createQueue } from "../../../kube/queue.ts";
 import { type Controller, type ControllerContext, queueKey, splitKey } from "../context.ts";
 import { matches } from "../label-selector.ts";
+import { saysAlready } from "../status.ts";
 import { type DisruptionBudgetPlan, type Owner, planDisruptionBudget } from "./plan.ts";
 
 /** Tells in the status of each PodDisruptionBudget what may be evicted now. The caller has started the watches. */
@@ -60,15 +60,14 @@ export function startDisruptionBudgets({
 
   async function writeStatus(budget: PodDisruptionBudget, plan: DisruptionBudgetPlan): Promise<void> {
     const { namespace, name, generation = 0 } = budget.metadata;
-    const { conditions: before, ...held } = budget.status ?? {};
     const counts = plan.kind === "counted" ? plan.counts : { disruptionsAllowed: 0 };
     const condition = disruptionAllowed(
       budget,
       plan,
       new Date(clock.now()).toISOString().replace(/\.\d+Z$/, "Z"),
     );
-    const status = { ...held, ...counts, observedGeneration: generation, conditions: [condition] };
-    if (isDeepStrictEqual({ ...held, conditions: before }, status)) return;
+    const status = { ...counts, observedGeneration: generation, conditions: [condition] };
+    if (saysAlready(budget.status, status)) return;
     try {
       await client.patch(
         PodDisruptionBudgetKind,

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import { type Job, JobKind, type Pod, PodKind } from "../../../api/core.ts";
 import type { Condition } from "../../../api/resource.ts";
 import { isNotFound } from "../../../kube/error.ts";
@@ -6,6 +5,7 @@ import { createQueue } from "../../../kube/queue.ts";
 import { type Controller, type ControllerContext, queueKey, splitKey } from "../context.ts";
 import { Dependents, watchDependents } from "../dependents.ts";
 import { inBatches, PodControl } from "../pod-control.ts";
+import { saysAlready } from "../status.ts";
 import { isFinished, type JobEnd, type JobPlan, planJob, trackingFinalizer } from "./plan.ts";
 import { podOfJob } from "./pod.ts";
 
@@ -84,8 +84,7 @@ export function startJobs(context: ControllerContext): Controller {
       ...(completed === undefined ? {} : { completionTime: completed }),
       conditions,
     };
-    const held = { startTime: null, ...before, conditions: before?.conditions ?? [] };
-    if (isDeepStrictEqual(held, { ...held, ...status })) return;
+    if (saysAlready(before, status)) return;
     try {
       await client.patch(
         JobKind,

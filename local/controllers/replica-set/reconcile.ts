@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import { type Pod, PodKind, type ReplicaSet, ReplicaSetKind } from "../../../api/core.ts";
 import type { Condition } from "../../../api/resource.ts";
 import { isNotFound } from "../../../kube/error.ts";
@@ -6,7 +5,9 @@ import { createQueue } from "../../../kube/queue.ts";
 import { type Controller, type ControllerContext, queueKey, splitKey } from "../context.ts";
 import { Dependents, watchDependents } from "../dependents.ts";
 import { inBatches, PodControl } from "../pod-control.ts";
+import { saysAlready } from "../status.ts";
 import { podOfTemplate } from "../template-pod.ts";
+import { asksNothingNew, together } from "../together.ts";
 import { planReplicaSet, type ReplicaSetCounts } from "./plan.ts";
 
 /** Keeps the number of pods of each ReplicaSet. The caller has started the watches. */
@@ -23,7 +24,9 @@ export function startReplicaSets(context: ControllerContext): Controller {
     const owned = await pods.claim(replicaSet, ReplicaSetKind, replicaSet.spec?.selector);
     const plan = planReplicaSet(replicaSet, owned, clock.now());
     const failure = await apply(replicaSet, plan);
-    await writeStatus(replicaSet, plan.status, failure);
+    // What was done changes the counts again at once: they are written when that is seen.
+    if (!failure && plan.create + plan.remove.length > 0) queue.addWithin(key, together);
+    else await writeStatus(replicaSet, plan.status, failure);
     if (failure) throw failure;
     return plan.recheckAt === undefined ? undefined : { after: plan.recheckAt - clock.now() };
   }
@@ -53,7 +56,7 @@ export function startReplicaSets(context: ControllerContext): Controller {
     const before = replicaSet.status;
     const conditions = failureCondition(before?.conditions, failure, new Date(clock.now()).toISOString());
     const status = { ...counts, conditions };
-    if (isDeepStrictEqual({ ...before, conditions: before?.conditions ?? [] }, status)) return;
+    if (saysAlready(before, status)) return;
     const { namespace, name } = replicaSet.metadata;
     try {
       await client.patch(ReplicaSetKind, namespace, name, { kind: "merge", body: { status } }, "status");
@@ -63,13 +66,17 @@ export function startReplicaSets(context: ControllerContext): Controller {
   }
 
   const stop = [
-    informers.onChange(ReplicaSetKind, ({ object }) => queue.add(queueKey(object))),
+    informers.onChange(ReplicaSetKind, (change) => {
+      const key = queueKey(change.object);
+      if (asksNothingNew(change)) queue.addWithin(key, together);
+      else queue.add(key);
+    }),
     watchDependents({
       informers,
       kind: PodKind,
       ownerKind: ReplicaSetKind,
       selectorOf: ({ spec }) => spec?.selector,
-      add: (key) => queue.add(key),
+      add: (key) => queue.addWithin(key, together),
     }),
   ];
   for (const replicaSet of informers.snapshot().list(ReplicaSetKind)) queue.add(queueKey(replicaSet));

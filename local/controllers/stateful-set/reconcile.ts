@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import {
   type ControllerRevision,
   PersistentVolumeClaimKind,
@@ -14,6 +13,7 @@ import { Dependents, watchDependents } from "../dependents.ts";
 import { inBatches } from "../pod-control.ts";
 import { revisionLabel, templateOf } from "../revision-history.ts";
 import { Revisions } from "../revisions.ts";
+import { saysAlready } from "../status.ts";
 import { planStatefulSet, type StatefulSetPlan } from "./plan.ts";
 import { claimsOf, podOfSet } from "./pod.ts";
 import type { StatefulSetCounts } from "./status.ts";
@@ -114,7 +114,7 @@ export function startStatefulSets(context: ControllerContext): Controller {
     { metadata, status: before }: StatefulSet,
     status: StatefulSetCounts,
   ): Promise<void> {
-    if (isDeepStrictEqual({ ...before }, { ...before, ...status })) return;
+    if (saysAlready(before, status)) return;
     try {
       await client.patch(
         StatefulSetKind,
