@@ -98,7 +98,7 @@ test("says what is wrong", async () => {
   const kubeconfig = save("one", {});
   await expect(loadConnection({ kubeconfig, context: "nope" })).rejects.toThrow("there is no context `nope`");
   await expect(loadConnection({ kubeconfig: join(folder, "missing") })).rejects.toThrow(
-    "cannot read the kubeconfig",
+    `cannot read the kubeconfig ${join(folder, "missing")}: there is no such file`,
   );
   writeFileSync(kubeconfig, "clusters: [");
   await expect(loadConnection({ kubeconfig })).rejects.toThrow("cannot read the kubeconfig");

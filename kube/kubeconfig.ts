@@ -100,10 +100,7 @@ function readConfig(path: string): Config {
   try {
     config = (parse(readFileSync(path, "utf8")) ?? {}) as Config;
   } catch (cause) {
-    throw new KubeconfigError(
-      `cannot read the kubeconfig ${path}: ${firstLine(cause instanceof Error ? cause.message : String(cause))}`,
-      { cause },
-    );
+    throw new KubeconfigError(`cannot read the kubeconfig ${path}: ${faultOf(cause)}`, { cause });
   }
   const absolute = <T extends object>(part: T): T => {
     const paths = ["certificate-authority", "client-certificate", "client-key", "tokenFile"];
@@ -186,6 +183,12 @@ function inCluster(): Connection {
     token: () => readFileSync(join(accountPath, "token"), "utf8").trim(),
     namespace: readFileSync(join(accountPath, "namespace"), "utf8").trim(),
   };
+}
+
+function faultOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const missing = "code" in cause && cause.code === "ENOENT";
+  return missing ? "there is no such file" : firstLine(cause.message);
 }
 
 function firstLine(text: string): string {
