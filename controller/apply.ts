@@ -109,11 +109,18 @@ export async function applyDecision(task: Task, options: ApplyOptions): Promise<
 }
 
 /** What the guard may do without a lease. */
-export function lowersOnly({ kind }: Effect): boolean {
-  return kind === "roll-back-route" || kind === "restore-primary";
+export function lowersOnly(
+  effect: Effect,
+): effect is Extract<Effect, { readonly kind: "roll-back-route" | "restore-primary" }> {
+  return effect.kind === "roll-back-route" || effect.kind === "restore-primary";
 }
 
-export async function applyEffect(effect: Effect, task: Task, options: ApplyOptions): Promise<void> {
+/** Carries out an effect after which the decision stands as it was: not so once the target is scaled. */
+export async function applyEffect(
+  effect: Exclude<Effect, { readonly kind: "scale-target" }>,
+  task: Task,
+  options: ApplyOptions,
+): Promise<void> {
   const { subject } = task;
   const { canary, router, snapshot } = subject;
   const writeAll = async (writes: readonly (Write | undefined)[]) => {
@@ -155,9 +162,6 @@ export async function applyEffect(effect: Effect, task: Task, options: ApplyOpti
     }
     case "restore-primary":
       return writeAll(restorePrimaryWrites(subject, effect.run, effect.mark));
-    case "scale-target":
-      await scaleTarget(subject, effect.replicas, options);
-      return;
     case "event":
       options.recorder.event(canary.object, effect.type, effect.reason, effect.message);
       options.eventHooks.tell(canary, subject.uid, task.decision.next, effect);
