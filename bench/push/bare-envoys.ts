@@ -66,7 +66,7 @@ export async function flipBareEnvoys(
       // Taken by this Envoy before the next one looks for a free one.
       const egress = await freePort();
       ports.push(egress);
-      views.push(rawResources({ egress, ...arms }));
+      views.push(rawResources({ egress, ...arms }, []));
       const bootstrap = rawBootstrap(server.ports.plaintext ?? 0);
       envoys.push(await startEnvoy({ ...bootstrap, node: { id: String(index), cluster: "bare" } }));
     }

@@ -11,7 +11,8 @@ import type { Run } from "../../api/signals.ts";
 import { RecordTail } from "../../cli/demo/record.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { silent } from "../../lib/log.ts";
-import { attemptsService } from "../../mesh/signals/attempts-service.ts";
+import { upstreamAttemptLogs } from "../../mesh/build/attempt-log.ts";
+import { serveOtlp } from "../../mesh/signals/otlp-server.ts";
 import { createSignals } from "../../mesh/signals/signals.ts";
 import { createAds } from "../../mesh/xds/ads.ts";
 import { adsDefinition } from "../../mesh/xds/definition.ts";
@@ -45,7 +46,7 @@ export async function rawLoop(faults: number, say: (line: string) => void): Prom
   const faultFile = join(folder, "fault");
   const record = join(folder, "requests.ndjson");
   const [egress, primary, canary] = [await freePort(), await freePort(), await freePort()];
-  const viewAt = rawResources({ egress, primary, canary });
+  const viewAt = rawResources({ egress, primary, canary }, upstreamAttemptLogs());
   let view = viewAt(0);
   let acknowledged: () => void = () => undefined;
   const ads = createAds<{ id: string }>({
@@ -72,10 +73,14 @@ export async function rawLoop(faults: number, say: (line: string) => void): Prom
   });
   const server = await serveGrpc({
     plaintext: { host: "127.0.0.1", port: 0 },
-    services: [
-      { definition: adsDefinition, implementation: ads.implementation },
-      attemptsService(collector, () => ({ workload: undefined }), silent),
-    ],
+    services: [{ definition: adsDefinition, implementation: ads.implementation }],
+  });
+  const otlp = await serveOtlp({
+    host: "127.0.0.1",
+    port: 0,
+    collector,
+    admit: () => ({ workload: undefined }),
+    logger: silent,
   });
   const programs: ChildProcess[] = [];
   const start = (name: string, environment: Record<string, string>) => {
@@ -88,7 +93,7 @@ export async function rawLoop(faults: number, say: (line: string) => void): Prom
   try {
     start("shop", { VERSION: "1", PORT: String(primary) });
     start("shop", { VERSION: "2", PORT: String(canary), FAULT_FILE: faultFile });
-    envoy = await startEnvoy(rawBootstrap(server.ports.plaintext ?? 0));
+    envoy = await startEnvoy(rawBootstrap(server.ports.plaintext ?? 0, otlp.port));
     await untilAnswered([egress, primary, canary]);
     start("load", { URL_TO_CALL: `http://127.0.0.1:${egress}/`, RATE: String(load.rate), RECORD: record });
     const tail = new RecordTail(record);
@@ -127,6 +132,7 @@ export async function rawLoop(faults: number, say: (line: string) => void): Prom
     for (const program of programs) program.kill("SIGKILL");
     await envoy?.stop();
     server.close();
+    otlp.close();
     rmSync(folder, { recursive: true, force: true });
   }
 }

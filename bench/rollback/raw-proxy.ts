@@ -1,15 +1,16 @@
 /** What one Envoy needs to split requests between two services by runtime weights, and to tell of each attempt. */
 import { create, fromJson } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
+import type { AccessLog } from "../../envoy/generated/envoy/config/accesslog/v3/accesslog_pb.js";
 import { ClusterSchema } from "../../envoy/generated/envoy/config/cluster/v3/cluster_pb.js";
 import { ListenerSchema } from "../../envoy/generated/envoy/config/listener/v3/listener_pb.js";
 import { RouteConfigurationSchema } from "../../envoy/generated/envoy/config/route/v3/route_pb.js";
 import { RouterSchema } from "../../envoy/generated/envoy/extensions/filters/http/router/v3/router_pb.js";
 import { HttpConnectionManagerSchema } from "../../envoy/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { RuntimeSchema } from "../../envoy/generated/envoy/service/runtime/v3/rtds_pb.js";
-import { upstreamAttemptLogs } from "../../mesh/build/attempt-log.ts";
 import { encodeResource } from "../../mesh/build/resource.ts";
 import { resourceSet } from "../../mesh/build/resource-set.ts";
+import { signalsCluster } from "../../mesh/build/signals-cluster.ts";
 import type { View } from "../../mesh/build/view.ts";
 
 export const hosts = {
@@ -28,14 +29,21 @@ export interface RawPorts {
   readonly canary: number;
 }
 
-/** Everything but the weights: built once, as in the product, where a weight is a runtime key alone. */
-export function rawResources(ports: RawPorts): (canaryWeight: number) => View {
+/**
+ * Everything but the weights: built once, as in the product, where a weight is a runtime key alone.
+ *
+ * @param upstreamLog what is told of each attempt
+ */
+export function rawResources(
+  ports: RawPorts,
+  upstreamLog: readonly AccessLog[],
+): (canaryWeight: number) => View {
   const fixed = {
     cluster: [
       resourceSet([cluster(clusters.primary, ports.primary), cluster(clusters.canary, ports.canary)]),
     ],
     endpoint: [],
-    listener: [resourceSet([listener(ports.egress)])],
+    listener: [resourceSet([listener(ports.egress, upstreamLog)])],
     route: [resourceSet([routes()])],
     secret: [],
   };
@@ -58,8 +66,8 @@ function cluster(name: string, port: number) {
   return encodeResource("cluster", name, ClusterSchema, message);
 }
 
-function listener(port: number) {
-  const router = create(RouterSchema, { upstreamLog: upstreamAttemptLogs() });
+function listener(port: number, upstreamLog: readonly AccessLog[]) {
+  const router = create(RouterSchema, { upstreamLog: [...upstreamLog] });
   const manager = create(HttpConnectionManagerSchema, {
     statPrefix: "raw",
     routeSpecifier: {
@@ -137,11 +145,19 @@ function weights(canaryWeight: number) {
   return encodeResource("runtime", "fl", RuntimeSchema, create(RuntimeSchema, { name: "fl", layer }));
 }
 
-/** The bootstrap of the one Envoy: everything else by delta ADS from `xdsPort`, where its logs go too. */
-export function rawBootstrap(xdsPort: number): Record<string, unknown> {
+/** The bootstrap of the one Envoy: everything else by delta ADS from `xdsPort`; its attempts go to `signalsPort`. */
+export function rawBootstrap(xdsPort: number, signalsPort?: number): Record<string, unknown> {
   const ads = { resource_api_version: "V3", ads: {}, initial_fetch_timeout: "5s" };
-  const endpoint = { address: { socket_address: { address: "127.0.0.1", port_value: xdsPort } } };
   const options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+  const discovery = {
+    ...controlPlane("xds-grpc", xdsPort),
+    typed_extension_protocol_options: {
+      [options]: {
+        "@type": `type.googleapis.com/${options}`,
+        explicit_http_config: { http2_protocol_options: {} },
+      },
+    },
+  };
   return {
     node: { id: "raw", cluster: "raw" },
     dynamic_resources: {
@@ -157,19 +173,19 @@ export function rawBootstrap(xdsPort: number): Record<string, unknown> {
     layered_runtime: { layers: [{ name: "fl", rtds_layer: { name: "fl", rtds_config: ads } }] },
     static_resources: {
       clusters: [
-        {
-          name: "xds-grpc",
-          type: "STATIC",
-          connect_timeout: "1s",
-          typed_extension_protocol_options: {
-            [options]: {
-              "@type": `type.googleapis.com/${options}`,
-              explicit_http_config: { http2_protocol_options: {} },
-            },
-          },
-          load_assignment: { cluster_name: "xds-grpc", endpoints: [{ lb_endpoints: [{ endpoint }] }] },
-        },
+        discovery,
+        ...(signalsPort === undefined ? [] : [controlPlane(signalsCluster, signalsPort)]),
       ],
     },
+  };
+}
+
+function controlPlane(name: string, port_value: number) {
+  const endpoint = { address: { socket_address: { address: "127.0.0.1", port_value } } };
+  return {
+    name,
+    type: "STATIC",
+    connect_timeout: "1s",
+    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint }] }] },
   };
 }

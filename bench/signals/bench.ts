@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { primarySample } from "../../api/signals.ts";
 import { memoryFlags, memoryVariables } from "../../cli/up/program-file.ts";
-import { readAccessLogs } from "../../envoy/readers/access-log.ts";
+import { readLogsExport } from "../../envoy/readers/otlp-logs.ts";
 import { envoyMissing, type RunningEnvoy } from "../../test/support/envoy.ts";
 import type { Benchmark } from "../benchmark.ts";
 import type { AppsAnswer, AppsOrder } from "./apps.ts";
@@ -33,8 +33,8 @@ cpuSharePer100Proxies   CPU of the control plane's process, as a share of one co
                         recorded in the same run, sent as often as ${rate} requests a second lead to; the benchmark fails
                         where not all of them arrive
 cpuShareSettled         the same a minute later, when V8 has compiled what runs often: it does so once
-mbPer100Proxies         resident memory that these proxies add, beyond the connections that they have for xDS (from
-                        the last 80 of them, with the heap trimmed before and after as the control plane does)
+mbPer100Proxies         resident memory that these proxies add, their two connections with it (from the last 80 of
+                        them, with the heap trimmed before and after as the control plane does)
 reportsPerSecond        of these proxies, arrived in these seconds; attemptsPerSecond: of all to the canary,
                         one in ${primarySample} to the primary
 requestsPerSecond       that the control plane remembers of these seconds, over all proxies
@@ -64,8 +64,8 @@ export const benchmark: Benchmark = {
       const versions = await apps.ask({ failing: 0 });
       say(`recording ${recorded} s of one Envoy`);
       const recording = await record(recorded, rate / proxies, versions, load);
-      const { grpcPort, reportsPort } = await controlPlane.ask({});
-      const wiring: Wiring = { ...versions, grpcPort, reportsPort, certificates };
+      const { port } = await controlPlane.ask({});
+      const wiring: Wiring = { ...versions, controlPlane: port, certificates };
 
       const { extra, unmarked } = await envoyCosts(wiring, load, say);
       const delays = await faultDelays(wiring, controlPlane, load, apps, say);
@@ -180,7 +180,7 @@ async function untilVerdict(controlPlane: Part<object, ControlPlaneAnswer>): Pro
 
 async function controlPlaneCost(
   recording: Awaited<ReturnType<typeof record>>,
-  { grpcPort, reportsPort, certificates }: Wiring,
+  { controlPlane: port, certificates }: Wiring,
   controlPlane: Part<object, ControlPlaneAnswer>,
   parts: { stop(): void }[],
   say: (line: string) => void,
@@ -192,12 +192,11 @@ async function controlPlaneCost(
 }> {
   const toCanary = (rate * canaryWeight) / 100;
   const attempts = toCanary + (rate - toCanary) / primarySample;
-  const entries = recording.attempts.flatMap((message) => readAccessLogs(message).entries);
+  const entries = recording.attempts.flatMap((message) => readLogsExport(message).records);
   const text = (buffers: readonly Buffer[]): string[] => buffers.map((buffer) => buffer.toString("base64"));
   const replayed = startPart<ReplayOrder, object>("replayed-proxies.ts", {
     certificates,
-    grpcPort,
-    reportsPort,
+    port,
     reports: text(recording.reports),
     attempts: text(recording.attempts),
     // How many the recorded Envoy told of is a matter of luck: it sends each request to a version at random.
@@ -205,8 +204,6 @@ async function controlPlaneCost(
   });
   parts.push(replayed);
   await controlPlane.ask({ arm: defaultAnalysis });
-  say(`connecting ${proxies} proxies`);
-  await replayed.ask({ start: 0 });
   await sleep(3000);
   const alone = await controlPlane.ask({});
   await sleep(5000);

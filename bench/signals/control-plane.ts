@@ -12,16 +12,15 @@ import { systemClock } from "../../lib/clock.ts";
 import { silent } from "../../lib/log.ts";
 import { readAuthority } from "../../mesh/ca/authority.ts";
 import { serveOwnCertificate } from "../../mesh/ca/server-credentials.ts";
-import { attemptsService } from "../../mesh/signals/attempts-service.ts";
 import { admitBy } from "../../mesh/signals/authorize.ts";
-import { serveReports } from "../../mesh/signals/report-server.ts";
+import { serveOtlp } from "../../mesh/signals/otlp-server.ts";
 import { type Collector, createSignals } from "../../mesh/signals/signals.ts";
-import { serveGrpc } from "../../mesh/xds/serve.ts";
 import type { Certificates } from "./certificates.ts";
 import {
   canaryWeight,
   defaultAnalysis,
   namespace,
+  podOf,
   proxies,
   run,
   serviceAccount,
@@ -39,8 +38,8 @@ export interface ControlPlaneOrder {
 
 /** What the process answers to each message. */
 export interface ControlPlaneAnswer {
-  readonly grpcPort: number;
-  readonly reportsPort: number;
+  /** Where proxies tell of themselves. */
+  readonly port: number;
   /** CPU seconds so far, and resident bytes. */
   readonly cpu: number;
   readonly rss: number;
@@ -74,10 +73,10 @@ function settingsOf(analysis: object): RunSettings {
 
 const workloads = new Map(
   Array.from({ length: proxies }, (_, proxy) => [
-    `${namespace}/p-${proxy}`,
+    `${namespace}/${podOf(proxy)}`,
     {
       namespace,
-      pod: `p-${proxy}`,
+      pod: podOf(proxy),
       ip: "127.0.0.1",
       labels: {},
       serviceAccount,
@@ -113,11 +112,7 @@ process.once("message", async (certificates: Certificates) => {
     },
   };
   const admit = admitBy(() => workloads, "cluster.local");
-  const grpc = await serveGrpc({
-    tls: { host: "127.0.0.1", port: 0, credentials: serving.credentials },
-    services: [attemptsService(counting, admit, silent)],
-  });
-  const reports = await serveReports({
+  const otlp = await serveOtlp({
     host: "127.0.0.1",
     port: 0,
     tls: { rootPem: authority.rootPem, certificate: serving.current },
@@ -156,8 +151,7 @@ process.once("message", async (certificates: Certificates) => {
     if (trim === true) trimHeap();
     const { user, system } = process.cpuUsage();
     const answer: ControlPlaneAnswer = {
-      grpcPort: grpc.ports.tls ?? 0,
-      reportsPort: reports.port,
+      port: otlp.port,
       cpu: (user + system) / 1e6,
       rss: process.memoryUsage.rss(),
       ...arrived,

@@ -7,7 +7,7 @@ import {
   StatsSinkSchema,
 } from "../../envoy/generated/envoy/config/metrics/v3/stats_pb.js";
 import { file_envoy_extensions_access_loggers_filters_cel_v3_cel } from "../../envoy/generated/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.js";
-import { file_envoy_extensions_access_loggers_grpc_v3_als } from "../../envoy/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
+import { file_envoy_extensions_access_loggers_open_telemetry_v3_logs_service } from "../../envoy/generated/envoy/extensions/access_loggers/open_telemetry/v3/logs_service_pb.js";
 import { file_envoy_extensions_access_loggers_stats_v3_stats } from "../../envoy/generated/envoy/extensions/access_loggers/stats/v3/stats_pb.js";
 import { file_envoy_extensions_access_loggers_stream_v3_stream } from "../../envoy/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js";
 import { file_envoy_extensions_matching_actions_transform_stat_v3_transform_stat } from "../../envoy/generated/envoy/extensions/matching/actions/transform_stat/v3/transform_stat_pb.js";
@@ -16,17 +16,16 @@ import { file_envoy_extensions_stat_sinks_open_telemetry_v3_open_telemetry } fro
 import {
   attemptsSwitch,
   canaryClusterKey,
-  controlPlaneCluster,
   liveRouteMetadata,
   upstreamAttemptLogs,
 } from "../../mesh/build/attempt-log.ts";
 import {
   clusterStatSuffix,
   nodePlaceholder,
-  signalsCluster,
   statsConfig,
   statsSinks,
 } from "../../mesh/build/bootstrap-telemetry.ts";
+import { signalsCluster } from "../../mesh/build/signals-cluster.ts";
 import { inboundAccessLogs, outboundAccessLogs } from "../../mesh/build/telemetry.ts";
 import { freePort, type RunningEnvoy, startEnvoy } from "../../test/support/envoy.ts";
 import type { Certificates } from "./certificates.ts";
@@ -34,7 +33,7 @@ import { canaryWeight, clusters, nodeId, run } from "./plan.ts";
 
 const registry = createRegistry(
   file_envoy_extensions_access_loggers_filters_cel_v3_cel,
-  file_envoy_extensions_access_loggers_grpc_v3_als,
+  file_envoy_extensions_access_loggers_open_telemetry_v3_logs_service,
   file_envoy_extensions_access_loggers_stats_v3_stats,
   file_envoy_extensions_access_loggers_stream_v3_stream,
   file_envoy_extensions_matching_actions_transform_stat_v3_transform_stat,
@@ -47,8 +46,8 @@ const typeUrl = (name: string): string => `type.googleapis.com/envoy.${name}`;
 export interface Wiring {
   readonly primary: number;
   readonly canary: number;
-  readonly grpcPort: number;
-  readonly reportsPort: number;
+  /** Where proxies tell of themselves. */
+  readonly controlPlane: number;
   /** Absent: the control plane is reached in plain text. */
   readonly certificates?: Certificates;
 }
@@ -90,17 +89,7 @@ export async function startProxy(
         cluster(clusters.canary, inboundCanary),
         cluster("inbound|primary", wiring.primary),
         cluster("inbound|canary", wiring.canary),
-        { ...cluster(signalsCluster, wiring.reportsPort), ...tls(wiring.certificates) },
-        {
-          ...cluster(controlPlaneCluster, wiring.grpcPort),
-          ...tls(wiring.certificates, "h2"),
-          typed_extension_protocol_options: {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-              "@type": typeUrl("extensions.upstreams.http.v3.HttpProtocolOptions"),
-              explicit_http_config: { http2_protocol_options: {} },
-            },
-          },
-        },
+        { ...cluster(signalsCluster, wiring.controlPlane), ...tls(wiring.certificates) },
       ],
     },
   });
@@ -182,7 +171,7 @@ function cluster(name: string, port: number) {
   };
 }
 
-function tls(certificates: Certificates | undefined, protocol = "http/1.1") {
+function tls(certificates: Certificates | undefined) {
   if (certificates === undefined) return {};
   const { rootPem, workload } = certificates;
   const transport_socket = {
@@ -190,7 +179,7 @@ function tls(certificates: Certificates | undefined, protocol = "http/1.1") {
     typed_config: {
       "@type": typeUrl("extensions.transport_sockets.tls.v3.UpstreamTlsContext"),
       common_tls_context: {
-        alpn_protocols: [protocol],
+        alpn_protocols: ["http/1.1"],
         tls_certificates: [
           {
             certificate_chain: { inline_string: workload.cert },

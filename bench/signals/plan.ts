@@ -16,8 +16,11 @@ export const clusters = {
 export const namespace = "demo";
 export const serviceAccount = "shop";
 
+/** Pod of one proxy, of the same length for all, so that what one has sent can be sent in another's name. */
+export const podOf = (proxy: number): string => `p-${String(proxy).padStart(4, "0")}`;
 /** Node id of one proxy; every tenth is a canary's. */
-export const nodeId = (proxy: number): string => `sidecar~127.0.0.1~p-${proxy}.demo~demo.svc.cluster.local`;
+export const nodeId = (proxy: number): string =>
+  `sidecar~127.0.0.1~${podOf(proxy)}.${namespace}~${namespace}.svc.cluster.local`;
 export const workloadOf = (proxy: number): string =>
   proxy % canaryWeight === 0 ? run.canary.workload : run.primary.workload;
 

@@ -1,10 +1,8 @@
 /** What a real Envoy sends of its traffic, to be sent again for many. */
 import { createServer, type Server as NetServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Server, ServerCredentials, type ServerReadableStream } from "@grpc/grpc-js";
-import { nodeHeader } from "../../mesh/build/bootstrap-telemetry.ts";
-import { attemptsDefinition } from "../../mesh/signals/attempts-service.ts";
-import { PostReader } from "../../mesh/signals/post-reader.ts";
+import { attemptsPath, nodeHeader } from "../../mesh/build/signals-cluster.ts";
+import { PostReader } from "../../mesh/signals/receiver/post-reader.ts";
 import type { AppsAnswer } from "./apps.ts";
 import { startProxy } from "./envoy.ts";
 import type { LoadAnswer, LoadOrder } from "./load.ts";
@@ -13,7 +11,7 @@ import type { Part } from "./process.ts";
 export interface Recording {
   /** Bodies of the reports, one a second. */
   readonly reports: readonly Buffer[];
-  /** Messages of the log of attempts, the first with the node's identity. */
+  /** Those of the log of attempts. */
   readonly attempts: readonly Buffer[];
 }
 
@@ -30,26 +28,15 @@ export async function record(
     const reader = new PostReader(nodeHeader);
     socket.on("error", () => socket.destroy());
     socket.on("data", (bytes: Buffer) => {
-      for (const { body } of reader.push(bytes)) {
-        reports.push(Buffer.from(body));
+      for (const { path, body } of reader.push(bytes)) {
+        (path === attemptsPath ? attempts : reports).push(Buffer.from(body));
         socket.write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
       }
     });
   });
-  const reportsPort = await listen(sink);
-  const log = new Server();
-  log.addService(attemptsDefinition, {
-    streamAccessLogs: (call: ServerReadableStream<Buffer, Buffer>) =>
-      call.on("data", (bytes: Buffer) => attempts.push(Buffer.from(bytes))),
-  });
-  const grpcPort = await new Promise<number>((resolve, reject) =>
-    log.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
-      error ? reject(error) : resolve(port),
-    ),
-  );
   const envoy = await startProxy(
     { proxy: 0, sink: true, log: true, live: true },
-    { ...apps, grpcPort, reportsPort },
+    { ...apps, controlPlane: await listen(sink) },
   );
   try {
     await load.ask({ port: envoy.port, rate });
@@ -57,7 +44,6 @@ export async function record(
     await load.ask({ port: 0, rate: 0 });
   } finally {
     await envoy.stop();
-    log.forceShutdown();
     sink.close();
   }
   // The first reports are of the start, before the traffic.

@@ -13,11 +13,10 @@ import { deployGateways } from "../../mesh/gateway-api/deploy.ts";
 import { startGatewayStatus } from "../../mesh/gateway-api/status.ts";
 import { startPolicies } from "../../mesh/policies.ts";
 import { policyKinds } from "../../mesh/policy-filters.ts";
-import { attemptsService } from "../../mesh/signals/attempts-service.ts";
 import { admitBy } from "../../mesh/signals/authorize.ts";
+import { serveOtlp } from "../../mesh/signals/otlp-server.ts";
 import { admitControllers } from "../../mesh/signals/remote/authorize.ts";
 import { signalsService } from "../../mesh/signals/remote/service.ts";
-import { serveReports } from "../../mesh/signals/report-server.ts";
 import { createSignals } from "../../mesh/signals/signals.ts";
 import { startMesh } from "../../mesh/start.ts";
 import { startStatus } from "../../mesh/status.ts";
@@ -122,15 +121,10 @@ async function start(options: MeshRoomOptions, atEnd: Ends): Promise<Omit<MeshRo
   const grpc = await serveGrpc({
     plaintext: { host, port: ports.xds },
     tls: { host, port: ports.tls, credentials: ca.serverCredentials },
-    services: [
-      ...mesh.services,
-      ca.service,
-      attemptsService(collector, admit, logger),
-      ...(controllers.length > 0 ? [forControllers] : []),
-    ],
+    services: [...mesh.services, ca.service, ...(controllers.length > 0 ? [forControllers] : [])],
   });
   atEnd(() => grpc.close());
-  const reports = await serveReports({
+  const otlp = await serveOtlp({
     host,
     port: ports.signals,
     tls: { rootPem: ca.rootPem, certificate: ca.servingCertificate },
@@ -138,7 +132,7 @@ async function start(options: MeshRoomOptions, atEnd: Ends): Promise<Omit<MeshRo
     admit,
     logger: logger.child({ room: "signals" }),
   });
-  atEnd(() => reports.close());
+  atEnd(() => otlp.close());
   const debug = createDebug(mesh, client);
   return { signals, series, debug, programmed: (route) => mesh.programmed(route), ca };
 }

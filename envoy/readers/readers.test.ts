@@ -1,89 +1,41 @@
 import { readFileSync } from "node:fs";
-import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
-import { StreamAccessLogsMessageSchema } from "../generated/envoy/service/accesslog/v3/als_pb.js";
-import { readAccessLogs } from "./access-log.ts";
+import { expect, test } from "vitest";
+import { readLogsExport, readNodeName } from "./otlp-logs.ts";
 import { readMetricsExport } from "./otlp-metrics.ts";
 
-describe("access log entries", () => {
-  test("are read as protobuf-es reads them", () => {
-    const message = create(StreamAccessLogsMessageSchema, {
-      identifier: {
-        node: { id: "sidecar~127.0.0.1~a.demo~demo.svc", cluster: "a" },
-        logName: "fairlead_attempts",
-      },
-      logEntries: {
-        case: "httpLogs",
-        value: {
-          logEntry: [
-            {
-              commonProperties: {
-                downstreamRemoteAddress: {
-                  address: {
-                    case: "socketAddress",
-                    value: { address: "127.9.1.1", portSpecifier: { case: "portValue", value: 40_000 } },
-                  },
-                },
-                startTime: { seconds: 1_795_255_394n, nanos: 500_000_000 },
-                duration: { seconds: 0n, nanos: 250_000_000 },
-                upstreamCluster: "outbound|80||shop-canary.demo.svc.cluster.local",
-                responseFlags: { upstreamConnectionFailure: true, upstreamRetryLimitExceeded: true },
-                customTags: { attempt: "1", workload: "shop" },
-              },
-            },
-            { response: { responseCode: 200, responseTrailers: { "grpc-status": "14" } } },
-          ],
-        },
-      },
-    });
-    const read = readAccessLogs(Buffer.from(toBinary(StreamAccessLogsMessageSchema, message)));
-    expect(read.identifier).toEqual({
-      nodeId: "sidecar~127.0.0.1~a.demo~demo.svc",
-      logName: "fairlead_attempts",
-    });
-    expect(read.entries).toEqual([
-      {
-        downstream: "127.9.1.1:40000",
-        end: 1_795_255_394_750,
-        upstreamCluster: "outbound|80||shop-canary.demo.svc.cluster.local",
-        flags: ["UF", "URX"],
-        status: 0,
-        grpcStatus: undefined,
-        tags: new Map([
-          ["attempt", "1"],
-          ["workload", "shop"],
-        ]),
-      },
-      {
-        downstream: "",
-        end: 0,
-        upstreamCluster: "",
-        flags: [],
-        status: 200,
-        grpcStatus: 14,
-        tags: new Map(),
-      },
-    ]);
-  });
-
-  test("that are damaged throw RangeError and nothing else", () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+test("bytes that are damaged throw RangeError and nothing else", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+      for (const read of [readLogsExport, readNodeName, readMetricsExport]) {
         try {
-          readAccessLogs(Buffer.from(bytes));
-          readMetricsExport(Buffer.from(bytes));
+          read(Buffer.from(bytes));
         } catch (error) {
           expect(error).toBeInstanceOf(RangeError);
         }
-      }),
-    );
-  });
+      }
+    }),
+  );
 });
 
-/** What a real Envoy 1.40 sent: 90 answers 200 and 10 answers 503, then nothing. */
+/** What a real Envoy 1.40 sent. */
 const recorded = (name: string): Buffer => readFileSync(new URL(`testdata/${name}.bin`, import.meta.url));
 
+test("a message of Envoy's OpenTelemetry access log is read: its node, and each record's time and text", () => {
+  const { resource, records } = readLogsExport(recorded("attempts"));
+  expect(readNodeName(resource)).toBe("sidecar~127.0.0.1~p-0000.demo~demo.svc.cluster.local");
+  expect(records).toHaveLength(9);
+  const canary = "outbound|80||shop-canary.demo.svc.cluster.local";
+  const primary = "outbound|80||shop-primary.demo.svc.cluster.local";
+  expect(records[0]?.text).toBe(`127.0.0.1:58958\t17\t${primary}\t${canary}\t-\t200\t1\t-\t14`);
+  expect(records[8]?.text).toBe(`127.0.0.1:58878\t20\t${canary}\t${canary}\t-\t200\t1\t-\t-`);
+  expect(records.map(({ at }) => Math.round(at - 1_795_348_440_000))).toEqual([
+    191, 193, 190, 191, 190, 191, 193, 188, 189,
+  ]);
+  expect(() => readLogsExport(recorded("attempts").subarray(0, 900))).toThrow(RangeError);
+});
+
+// 90 answers 200 and 10 answers 503, then nothing.
 test("a report of Envoy's stats sink is read: cumulative counters, latencies since the last", () => {
   const { at, start, samples } = readMetricsExport(recorded("report-busy"));
   expect(at - start).toBeGreaterThan(1000);

@@ -49,6 +49,14 @@ export class Cursor {
     return new Cursor(this.buffer, start, this.position);
   }
 
+  /** The bytes of a field, not copied. */
+  bytes(): Buffer {
+    const length = this.varint();
+    const start = this.position;
+    this.advance(length);
+    return this.buffer.subarray(start, this.position);
+  }
+
   text(): string {
     const length = this.varint();
     const start = this.position;

@@ -5,7 +5,7 @@ import { rootSecret, workloadSecret } from "./sds-server.ts";
 const discoveryCluster = "xds-grpc";
 const secretCluster = "sds-grpc";
 const statsCluster = "prometheus_stats";
-/** Where the stats sink sends its reports, and what stands there for the node's id: as `mesh/build` names them. */
+/** Where reports and attempts go, and what stands there for the node's id: as `mesh/build` names them. */
 const signalsCluster = "fairlead-signals";
 const nodePlaceholder = "FAIRLEAD_NODE_ID";
 
@@ -59,7 +59,7 @@ export function buildBootstrap(config: AgentConfig, socket: string, telemetry: T
       ],
     },
     static_resources: {
-      clusters: [discovery(config), reports(config), secrets(socket), adminCluster(config)],
+      clusters: [discovery(config), signals(config), secrets(socket), adminCluster(config)],
       listeners: [statsListener(config)],
     },
     ...bindUpstream(config),
@@ -125,10 +125,19 @@ function discovery(config: AgentConfig): object {
   };
 }
 
-/** Reports of statistics, one a second: the port after the control plane's takes them. */
-function reports(config: AgentConfig): object {
+/** What the proxy tells, reports each second and attempts as they end: the port after the control plane's takes them. */
+function signals(config: AgentConfig): object {
   const { host, port } = splitAddress(config.discoveryAddress);
-  return controlPlane(signalsCluster, host, port + 1, "http/1.1");
+  return {
+    ...controlPlane(signalsCluster, host, port + 1, "http/1.1"),
+    // The proxy closes what it does not use, before the control plane would: none is lost in between.
+    typed_extension_protocol_options: httpOptions({
+      common_http_protocol_options: { idle_timeout: "600s" },
+      explicit_http_config: { http_protocol_options: {} },
+    }),
+    // One a thread: messages wait for one another where the control plane is slow, which more connections make slower.
+    circuit_breakers: { thresholds: [{ max_connections: 1 }] },
+  };
 }
 
 /** A cluster to the control plane, over TLS with the workload's own certificate. */
@@ -238,12 +247,12 @@ function statsListener({ loopback, podIp }: AgentConfig): object {
 }
 
 function http2Options(http2_protocol_options: object): object {
-  return {
-    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-      "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-      explicit_http_config: { http2_protocol_options },
-    },
-  };
+  return httpOptions({ explicit_http_config: { http2_protocol_options } });
+}
+
+function httpOptions(options: object): object {
+  const name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+  return { [name]: { "@type": `type.googleapis.com/${name}`, ...options } };
 }
 
 function oneEndpoint(cluster_name: string, address: object): object {

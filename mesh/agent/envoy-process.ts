@@ -31,8 +31,8 @@ export function envoyArguments({ bootstrap, concurrency, logLevel }: EnvoyComman
     ["--drain-strategy", "immediate"],
     ["--file-flush-interval-msec", "1000"],
     ["-l", logLevel],
-    // one line a second for as long as the control plane is away says nothing new
-    ["--component-log-level", "stats_sinks:critical"],
+    // A line for each report (stats_sinks) and each attempt (misc) while the control plane is away says nothing new.
+    ["--component-log-level", "stats_sinks:critical,misc:critical"],
     ["--log-format", "%Y-%m-%dT%T.%fZ\t%l\tenvoy %n\t%v"],
   ].flat();
 }

@@ -7,7 +7,8 @@ import {
 } from "../../envoy/generated/envoy/config/metrics/v3/stats_pb.js";
 import { file_envoy_extensions_matching_common_inputs_stats_v3_stats } from "../../envoy/generated/envoy/extensions/matching/common_inputs/stats/v3/stats_pb.js";
 import { file_envoy_extensions_stat_sinks_open_telemetry_v3_open_telemetry } from "../../envoy/generated/envoy/extensions/stat_sinks/open_telemetry/v3/open_telemetry_pb.js";
-import { nodePlaceholder, signalsCluster, statsConfig, statsSinks } from "../build/bootstrap-telemetry.ts";
+import { nodePlaceholder, statsConfig, statsSinks } from "../build/bootstrap-telemetry.ts";
+import { signalsCluster } from "../build/signals-cluster.ts";
 import { buildBootstrap } from "./bootstrap.ts";
 import { readAgentConfig } from "./config.ts";
 import { readTelemetryBootstrap } from "./telemetry-bootstrap.ts";

@@ -20,10 +20,9 @@ import {
   StatusCodeFilterSchema,
 } from "../../envoy/generated/envoy/config/accesslog/v3/accesslog_pb.js";
 import { RuntimeUInt32Schema } from "../../envoy/generated/envoy/config/core/v3/base_pb.js";
-import { ApiVersion } from "../../envoy/generated/envoy/config/core/v3/config_source_pb.js";
 import { HeaderMatcherSchema } from "../../envoy/generated/envoy/config/route/v3/route_components_pb.js";
 import { ExpressionFilterSchema } from "../../envoy/generated/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.js";
-import { HttpGrpcAccessLogConfigSchema } from "../../envoy/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
+import { OpenTelemetryAccessLogConfigSchema } from "../../envoy/generated/envoy/extensions/access_loggers/open_telemetry/v3/logs_service_pb.js";
 import {
   ConfigSchema,
   Config_Histogram_Unit as Unit,
@@ -31,13 +30,12 @@ import {
 import { StringMatcherSchema } from "../../envoy/generated/envoy/type/matcher/v3/string_pb.js";
 import { FractionalPercent_DenominatorType as Denominator } from "../../envoy/generated/envoy/type/v3/percent_pb.js";
 import { typed } from "./any.ts";
+import { attemptsPath, signalsCluster } from "./signals-cluster.ts";
 import { onlyWithPrefix, rulesOf } from "./stat-tags.ts";
 import { statsPrefix } from "./telemetry.ts";
 
-/** Log name under which attempts arrive at the control plane. */
-export const attemptsLog = "fairlead_attempts";
-/** Cluster of every bootstrap that reaches the control plane. */
-export const controlPlaneCluster = "xds-grpc";
+/** Name of the log, which each message says. */
+const attemptsLog = "fairlead_attempts";
 /** `filter_metadata` of a live canary's route, which switches the log of its attempts on. */
 export const liveRouteMetadata = "fairlead";
 /** Key in it: the cluster of the canary. */
@@ -57,13 +55,30 @@ export const attemptsHistogram = "fairlead_attempt_duration_milliseconds";
 export const shieldClusterPrefix = "shield|";
 /** Request header with the number of the attempt, which every virtual host asks for. */
 const attemptHeader = "x-envoy-attempt-count";
-/** Tags of an entry in the log of attempts: the number of the attempt, and the cluster that its route calls the canary's. */
-export const attemptTags = { attempt: "attempt", canary: "canary" } as const;
+/** Between the parts of an entry in the log of attempts. */
+export const attemptSeparator = "\t";
+/**
+ * The parts of an entry, by Envoy's command operators. What the application says comes last: whatever it is, no other part
+ * is mistaken for another.
+ *
+ * By headers and trailers, as Envoy's own operator for the gRPC status makes one up for answers that have none.
+ */
+const attemptParts = [
+  "%DOWNSTREAM_REMOTE_ADDRESS%",
+  "%DURATION%",
+  "%UPSTREAM_CLUSTER_RAW%",
+  `%METADATA(ROUTE:${liveRouteMetadata}:${canaryClusterKey})%`,
+  "%RESPONSE_FLAGS%",
+  "%RESPONSE_CODE%",
+  `%REQ(${attemptHeader})%`,
+  "%TRAILER(grpc-status)%",
+  "%RESP(grpc-status)%",
+] as const;
 /** Attempts are sent this soon after they end. */
 const attemptFlushMs = 50;
 
 /**
- * One gRPC access log entry an attempt, for routes that carry the metadata `fairlead` and for no others: a
+ * One access log entry an attempt, by OTLP over HTTP/1.1, for routes that carry the metadata `fairlead` and for no others: a
  * release switches it by its route alone.
  *
  * All attempts at the canary and all failures; of the primary's successes one in {@link primarySample}, which is
@@ -73,7 +88,7 @@ export function upstreamAttemptLogs(): AccessLog[] {
   const metadata = "xds.route_metadata.filter_metadata";
   return [
     create(AccessLogSchema, {
-      name: "envoy.access_loggers.http_grpc",
+      name: "envoy.access_loggers.open_telemetry",
       // An expression costs five to ten microseconds: none where no canary is live, one for most attempts where one is.
       filter: and(
         shareOf(attemptsSwitch, 1, 1),
@@ -92,37 +107,18 @@ export function upstreamAttemptLogs(): AccessLog[] {
       ),
       configType: {
         case: "typedConfig",
-        value: typed(HttpGrpcAccessLogConfigSchema, {
-          commonConfig: {
-            logName: attemptsLog,
-            transportApiVersion: ApiVersion.V3,
-            grpcService: {
-              targetSpecifier: { case: "envoyGrpc", value: { clusterName: controlPlaneCluster } },
+        value: typed(OpenTelemetryAccessLogConfigSchema, {
+          httpService: {
+            httpUri: {
+              uri: `http://${signalsCluster}${attemptsPath}`,
+              httpUpstreamType: { case: "cluster", value: signalsCluster },
+              timeout: create(DurationSchema, { seconds: 3n }),
             },
-            bufferFlushInterval: create(DurationSchema, { nanos: attemptFlushMs * 1_000_000 }),
-            bufferSizeBytes: 16_384,
-            customTags: [
-              {
-                tag: attemptTags.attempt,
-                type: { case: "requestHeader", value: { name: attemptHeader, defaultValue: "1" } },
-              },
-              {
-                tag: attemptTags.canary,
-                type: {
-                  case: "metadata",
-                  value: {
-                    kind: { kind: { case: "route", value: {} } },
-                    metadataKey: {
-                      key: liveRouteMetadata,
-                      path: [{ segment: { case: "key", value: canaryClusterKey } }],
-                    },
-                  },
-                },
-              },
-            ],
           },
-          additionalResponseHeadersToLog: ["grpc-status"],
-          additionalResponseTrailersToLog: ["grpc-status"],
+          logName: attemptsLog,
+          body: { value: { case: "stringValue", value: attemptParts.join(attemptSeparator) } },
+          bufferFlushInterval: create(DurationSchema, { nanos: attemptFlushMs * 1_000_000 }),
+          bufferSizeBytes: 16_384,
         }),
       },
     }),

@@ -33,12 +33,9 @@ import {
   noAnswerFlags,
   shieldClusterPrefix,
 } from "./attempt-log.ts";
+import { nodeHeader, reportsPath, signalsCluster } from "./signals-cluster.ts";
 import { statsPrefix } from "./telemetry.ts";
 
-/** Cluster of every bootstrap to which reports go. */
-export const signalsCluster = "fairlead-signals";
-/** Header in which a proxy says who it is; its certificate must prove it. */
-export const nodeHeader = "x-fairlead-node";
 /** Stands for the node's id until the agent writes the bootstrap. */
 export const nodePlaceholder = "FAIRLEAD_NODE_ID";
 
@@ -100,7 +97,7 @@ export function statsSinks(): StatsSink[] {
             case: "httpService",
             value: {
               httpUri: {
-                uri: `http://${signalsCluster}/v1/metrics`,
+                uri: `http://${signalsCluster}${reportsPath}`,
                 httpUpstreamType: { case: "cluster", value: signalsCluster },
                 timeout: create(DurationSchema, { seconds: 3n }),
               },

@@ -16,7 +16,7 @@ import { file_envoy_config_trace_v3_opentelemetry } from "../../envoy/generated/
 import { file_envoy_config_trace_v3_zipkin } from "../../envoy/generated/envoy/config/trace/v3/zipkin_pb.js";
 import { file_envoy_extensions_access_loggers_file_v3_file } from "../../envoy/generated/envoy/extensions/access_loggers/file/v3/file_pb.js";
 import { file_envoy_extensions_access_loggers_filters_cel_v3_cel } from "../../envoy/generated/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.js";
-import { file_envoy_extensions_access_loggers_grpc_v3_als } from "../../envoy/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
+import { file_envoy_extensions_access_loggers_open_telemetry_v3_logs_service } from "../../envoy/generated/envoy/extensions/access_loggers/open_telemetry/v3/logs_service_pb.js";
 import { file_envoy_extensions_access_loggers_stats_v3_stats } from "../../envoy/generated/envoy/extensions/access_loggers/stats/v3/stats_pb.js";
 import { file_envoy_extensions_access_loggers_stream_v3_stream } from "../../envoy/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js";
 import { file_envoy_extensions_clusters_composite_v3_cluster } from "../../envoy/generated/envoy/extensions/clusters/composite/v3/cluster_pb.js";
@@ -62,7 +62,7 @@ const files: readonly DescFile[] = [
   file_envoy_config_rbac_v3_rbac,
   file_envoy_config_route_v3_route,
   file_envoy_extensions_access_loggers_filters_cel_v3_cel,
-  file_envoy_extensions_access_loggers_grpc_v3_als,
+  file_envoy_extensions_access_loggers_open_telemetry_v3_logs_service,
   file_envoy_extensions_access_loggers_stats_v3_stats,
   file_envoy_extensions_access_loggers_stream_v3_stream,
   file_envoy_extensions_filters_http_ext_authz_v3_ext_authz,

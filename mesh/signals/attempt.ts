@@ -1,6 +1,6 @@
 import { type Arm, type Attempt, primarySample, type Run, type Source } from "../../api/signals.ts";
-import type { AttemptEntry } from "../../envoy/readers/access-log.ts";
 import { failedGrpcStatuses, noAnswerFlags } from "../build/attempt-log.ts";
+import type { AttemptEntry } from "./attempt-entry.ts";
 
 const noAnswer: ReadonlySet<string> = new Set(noAnswerFlags);
 /** The client's own cancel, and what the mesh itself refused or injected: says nothing about the version. */
@@ -22,7 +22,7 @@ export function armOfHost(run: Run, host: string): Arm | undefined {
 }
 
 /**
- * The attempt that an access log entry tells of; undefined where it counts for neither side.
+ * The attempt that an entry of the log of attempts tells of; undefined where it counts for neither side.
  *
  * @param at when it ended, epoch milliseconds by our clock
  */

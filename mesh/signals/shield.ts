@@ -1,15 +1,10 @@
 /** What callers' proxies say of shielded requests: the canary's attempts, and the rescues that followed. */
 import type { Attempt, Run, Source } from "../../api/signals.ts";
-import type { AttemptEntry } from "../../envoy/readers/access-log.ts";
-import {
-  attemptsCounter,
-  attemptsHistogram,
-  attemptTags,
-  shieldClusterPrefix,
-} from "../build/attempt-log.ts";
+import { attemptsCounter, attemptsHistogram, shieldClusterPrefix } from "../build/attempt-log.ts";
 import { statsPrefix } from "../build/telemetry.ts";
 import { hostOfCluster } from "../model/names.ts";
 import { attemptOf, isFailure } from "./attempt.ts";
+import type { AttemptEntry } from "./attempt-entry.ts";
 
 /**
  * A part of what a caller's proxy counts of a shield: the first attempts, or those that followed, at the pods of one
@@ -72,8 +67,8 @@ const statistic = new RegExp(
 );
 
 /** Host of the canary whose shield the route of an attempt has; undefined where it has none. */
-export function shieldedHost({ tags }: AttemptEntry): string | undefined {
-  return hostOfShield(tags.get(attemptTags.canary) ?? "");
+export function shieldedHost({ canaryCluster }: AttemptEntry): string | undefined {
+  return hostOfShield(canaryCluster);
 }
 
 /**
@@ -87,7 +82,7 @@ export function shieldedAttemptOf(
   source: Source,
   at: number,
 ): Attempt | undefined {
-  if (entry.tags.get(attemptTags.attempt) !== "1") return undefined;
+  if (entry.attempt !== 1) return undefined;
   const attempt = attemptOf(entry, "canary", source, at);
   if (attempt === undefined || hostOfCluster(entry.upstreamCluster) !== run.primary.host) return attempt;
   return { ...attempt, failed: true, status: 0, flags: ["UH"] };

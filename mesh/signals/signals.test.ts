@@ -1,6 +1,5 @@
 import { createServer } from "node:http";
 import { createRegistry, type JsonValue, toJson } from "@bufbuild/protobuf";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { afterEach, expect, test } from "vitest";
 import { type Attempt, primarySample, type Signal, type Window } from "../../api/signals.ts";
 import { AccessLogSchema } from "../../envoy/generated/envoy/config/accesslog/v3/accesslog_pb.js";
@@ -9,7 +8,7 @@ import {
   StatsSinkSchema,
 } from "../../envoy/generated/envoy/config/metrics/v3/stats_pb.js";
 import { file_envoy_extensions_access_loggers_filters_cel_v3_cel } from "../../envoy/generated/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.js";
-import { file_envoy_extensions_access_loggers_grpc_v3_als } from "../../envoy/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
+import { file_envoy_extensions_access_loggers_open_telemetry_v3_logs_service } from "../../envoy/generated/envoy/extensions/access_loggers/open_telemetry/v3/logs_service_pb.js";
 import { file_envoy_extensions_access_loggers_stats_v3_stats } from "../../envoy/generated/envoy/extensions/access_loggers/stats/v3/stats_pb.js";
 import { file_envoy_extensions_access_loggers_stream_v3_stream } from "../../envoy/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js";
 import { file_envoy_extensions_matching_actions_transform_stat_v3_transform_stat } from "../../envoy/generated/envoy/extensions/matching/actions/transform_stat/v3/transform_stat_pb.js";
@@ -19,17 +18,17 @@ import { systemClock } from "../../lib/clock.ts";
 import { silent } from "../../lib/log.ts";
 import { envoyMissing, freePort, startEnvoy } from "../../test/support/envoy.ts";
 import { canaryClusterKey, liveRouteMetadata, upstreamAttemptLogs } from "../build/attempt-log.ts";
-import { clusterStatSuffix, signalsCluster, statsConfig, statsSinks } from "../build/bootstrap-telemetry.ts";
+import { clusterStatSuffix, statsConfig, statsSinks } from "../build/bootstrap-telemetry.ts";
+import { signalsCluster } from "../build/signals-cluster.ts";
 import { inboundAccessLogs } from "../build/telemetry.ts";
 import { run } from "../testbed/run.ts";
-import { attemptsService } from "./attempts-service.ts";
-import { serveReports } from "./report-server.ts";
+import { serveOtlp } from "./otlp-server.ts";
 import { createSignals } from "./signals.ts";
 
 const registry = createRegistry(
   file_envoy_extensions_stat_sinks_open_telemetry_v3_open_telemetry,
   file_envoy_extensions_access_loggers_filters_cel_v3_cel,
-  file_envoy_extensions_access_loggers_grpc_v3_als,
+  file_envoy_extensions_access_loggers_open_telemetry_v3_logs_service,
   file_envoy_extensions_access_loggers_stats_v3_stats,
   file_envoy_extensions_access_loggers_stream_v3_stream,
   file_envoy_extensions_matching_actions_transform_stat_v3_transform_stat,
@@ -61,7 +60,7 @@ async function startVersion(answer: (n: number) => number): Promise<number> {
   return address !== null && typeof address === "object" ? address.port : 0;
 }
 
-function cluster(name: string, port: number, extra: Record<string, unknown> = {}) {
+function cluster(name: string, port: number) {
   const address = { socketAddress: { address: "127.0.0.1", portValue: port } };
   return {
     name,
@@ -69,21 +68,11 @@ function cluster(name: string, port: number, extra: Record<string, unknown> = {}
     type: "STATIC",
     connectTimeout: "1s",
     loadAssignment: { clusterName: name, endpoints: [{ lbEndpoints: [{ endpoint: { address } }] }] },
-    ...extra,
   };
 }
 
 const primaryCluster = `outbound|80||${run.primary.host}`;
 const canaryCluster = `outbound|80||${run.canary.host}`;
-const http2 = {
-  typedExtensionProtocolOptions: {
-    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-      "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-      explicitHttpConfig: { http2ProtocolOptions: {} },
-    },
-  },
-};
-
 function listener(port: number) {
   const route = (path: string, name: string, marked: boolean) => ({
     match: { path },
@@ -155,18 +144,9 @@ test.skipIf(envoyMissing)(
       clock: systemClock,
       cuts: { set: () => ({ held: 0, of: 0 }), release: () => undefined },
     });
-    const server = new Server();
     const admit = () => ({ workload: { namespace: "demo", workload: "shop" } });
-    const { definition, implementation } = attemptsService(collector, admit, silent);
-    server.addService(definition, implementation);
-    const reports = await serveReports({ host: "127.0.0.1", port: 0, collector, admit, logger: silent });
-    stops.push(() => reports.close());
-    const control = await new Promise<number>((resolve, reject) =>
-      server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
-        error ? reject(error) : resolve(port),
-      ),
-    );
-    stops.push(() => server.forceShutdown());
+    const otlp = await serveOtlp({ host: "127.0.0.1", port: 0, collector, admit, logger: silent });
+    stops.push(() => otlp.close());
     const port = await freePort();
     const envoy = await startEnvoy({
       node: { id: "sidecar~127.0.0.1~a.demo~demo.svc.cluster.local", cluster: "a.demo" },
@@ -177,8 +157,7 @@ test.skipIf(envoyMissing)(
         clusters: [
           cluster(primaryCluster, primary),
           cluster(canaryCluster, canary),
-          cluster("xds-grpc", control, http2),
-          cluster(signalsCluster, reports.port),
+          cluster(signalsCluster, otlp.port),
         ],
         listeners: [listener(port)],
       },

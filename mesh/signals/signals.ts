@@ -1,9 +1,9 @@
 import { bucketBounds, type Cut, type Run, type Signals, type Window } from "../../api/signals.ts";
-import type { AttemptEntry } from "../../envoy/readers/access-log.ts";
 import type { MetricsExport } from "../../envoy/readers/otlp-metrics.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { hostOfCluster } from "../model/names.ts";
 import { armOfHost, attemptOf } from "./attempt.ts";
+import type { AttemptEntry } from "./attempt-entry.ts";
 import { countsOf, keyOf, type ReportingWorkload, type Subject } from "./counts.ts";
 import { halfOf } from "./half.ts";
 import { History } from "./history.ts";

@@ -15,12 +15,12 @@ import { systemClock } from "../../../lib/clock.ts";
 import { silent } from "../../../lib/log.ts";
 import { until } from "../../../local/testing/until.ts";
 import { readTelemetryBootstrap } from "../../../mesh/agent/telemetry-bootstrap.ts";
-import { controlPlaneCluster, upstreamAttemptLogs } from "../../../mesh/build/attempt-log.ts";
-import { nodePlaceholder, signalsCluster } from "../../../mesh/build/bootstrap-telemetry.ts";
+import { upstreamAttemptLogs } from "../../../mesh/build/attempt-log.ts";
+import { nodePlaceholder } from "../../../mesh/build/bootstrap-telemetry.ts";
+import { signalsCluster } from "../../../mesh/build/signals-cluster.ts";
 import { inboundAccessLogs, outboundAccessLogs } from "../../../mesh/build/telemetry.ts";
 import type { Interception } from "../../../mesh/model/proxy.ts";
-import { attemptsService } from "../../../mesh/signals/attempts-service.ts";
-import { serveReports } from "../../../mesh/signals/report-server.ts";
+import { serveOtlp } from "../../../mesh/signals/otlp-server.ts";
 import { createSignals, type SignalsRoom } from "../../../mesh/signals/signals.ts";
 import { startMesh } from "../../../mesh/start.ts";
 import { startStatus, statedKinds } from "../../../mesh/status.ts";
@@ -112,7 +112,7 @@ export async function startTraffic(
   });
   const grpc = new GrpcServer();
   for (const { definition, implementation } of mesh.services) grpc.addService(definition, implementation);
-  const seen = options.signals && (await startSignals(grpc, mesh.cuts));
+  const seen = options.signals && (await startSignals(mesh.cuts));
   const xdsPort = await new Promise<number>((resolve, reject) =>
     grpc.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
       error ? reject(error) : resolve(port),
@@ -129,7 +129,7 @@ export async function startTraffic(
     ...{ node: { id, cluster: "caller", metadata }, xdsPort },
     layer: options.layer ?? true,
   });
-  const envoy = await startEnvoy(seen ? withReports(bootstrap, id, xdsPort, seen.port) : bootstrap);
+  const envoy = await startEnvoy(seen ? withSignals(bootstrap, id, seen.port) : bootstrap);
   const agent = new Agent({ keepAlive: true, maxSockets: 64 });
   const servers: Server[] = [];
   const gateways: RunningEnvoy[] = [];
@@ -262,45 +262,29 @@ export async function startTraffic(
 
 /** What the proxy tells arrives here. */
 async function startSignals(
-  grpc: GrpcServer,
   cuts: Parameters<typeof createSignals>[0]["cuts"],
 ): Promise<{ readonly room: SignalsRoom; readonly port: number; close(): unknown }> {
   const room = createSignals({ replica: "test", clock: systemClock, cuts });
   const admit = () => ({ workload: undefined });
-  const { definition, implementation } = attemptsService(room.collector, admit, silent);
-  grpc.addService(definition, implementation);
   const { collector } = room;
-  const reports = await serveReports({ host: "127.0.0.1", port: 0, collector, admit, logger: silent });
-  return { room, port: reports.port, close: () => reports.close() };
+  const otlp = await serveOtlp({ host: "127.0.0.1", port: 0, collector, admit, logger: silent });
+  return { room, port: otlp.port, close: () => otlp.close() };
 }
 
 interface StaticResources {
-  readonly static_resources: { readonly clusters: readonly (object & { readonly name: string })[] };
+  readonly static_resources: { readonly clusters: readonly object[] };
 }
 
-/** The parts of an injected proxy's bootstrap that make it report. */
-function withReports(bootstrap: object, id: string, xdsPort: number, reportsPort: number) {
+/** The parts of an injected proxy's bootstrap by which it tells of itself. */
+function withSignals(bootstrap: object, id: string, port_value: number) {
   const { clusters } = (bootstrap as StaticResources).static_resources;
-  const copies = [
-    [controlPlaneCluster, xdsPort],
-    [signalsCluster, reportsPort],
-  ] as const;
-  const [known] = clusters;
-  const more = copies.map(([name, port]) => ({
-    ...known,
-    name,
-    ...(name === signalsCluster && { typed_extension_protocol_options: {} }),
-    load_assignment: {
-      cluster_name: name,
-      endpoints: [
-        {
-          lb_endpoints: [
-            { endpoint: { address: { socket_address: { address: "127.0.0.1", port_value: port } } } },
-          ],
-        },
-      ],
-    },
-  }));
+  const endpoint = { address: { socket_address: { address: "127.0.0.1", port_value } } };
+  const signals = {
+    name: signalsCluster,
+    type: "STATIC",
+    connect_timeout: "1s",
+    load_assignment: { cluster_name: signalsCluster, endpoints: [{ lb_endpoints: [{ endpoint }] }] },
+  };
   const telemetry = JSON.parse(
     JSON.stringify(readTelemetryBootstrap()).replaceAll(nodePlaceholder, id),
   ) as object;
@@ -308,7 +292,7 @@ function withReports(bootstrap: object, id: string, xdsPort: number, reportsPort
     ...bootstrap,
     ...telemetry,
     stats_flush_interval: "1s",
-    static_resources: { clusters: [...clusters, ...more] },
+    static_resources: { clusters: [...clusters, signals] },
   };
 }
 

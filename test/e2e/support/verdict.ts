@@ -35,10 +35,10 @@ export async function openVerdictBed(canaryRate: number): Promise<VerdictBed> {
   };
   const start = async () => {
     const versions = await apps.ask({ failing: 0 });
-    const { grpcPort, reportsPort } = await controlPlane.ask({});
+    const { port } = await controlPlane.ask({});
     return startProxy(
       { proxy: 1, sink: true, log: true, live: true },
-      { ...versions, grpcPort, reportsPort, certificates },
+      { ...versions, controlPlane: port, certificates },
     );
   };
   const envoy = await start().catch((error: unknown) => {

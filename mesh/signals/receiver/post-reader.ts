@@ -1,5 +1,7 @@
-/** One request of a proxy: who sends it, and its body. */
+/** One request of a proxy. */
 export interface Post {
+  readonly path: string;
+  /** Who sends it, where a header says so; empty otherwise. */
   readonly node: string;
   readonly body: Buffer;
 }
@@ -17,15 +19,16 @@ const longestSize = 7;
 /** What the head of a request says. */
 interface Head {
   readonly bytes: Buffer;
+  readonly path: string;
   readonly node: string;
   readonly length: number | "chunked";
 }
 
 /**
- * Reads the HTTP/1.1 requests of one connection, as Envoy's stats sink sends them: POST, one after the other, with a
+ * Reads the HTTP/1.1 requests of one connection, as Envoy's stats sink and access log send them: POST, one after the other, with a
  * length or in chunks. Everything else is refused.
  *
- * By hand, because one comes from every proxy each second: Node's own server takes three times as long.
+ * By hand, because they come from every proxy each second: Node's own server takes three times as long.
  *
  * @see RFC 9112
  */
@@ -66,17 +69,18 @@ export class PostReader {
     }
     if (this.known === undefined || this.known.bytes.compare(pending, 0, end) !== 0)
       this.known = this.head(copyOf(pending, end));
-    const { node, length } = this.known;
+    const { path, node, length } = this.known;
     const start = end + headEnd.length;
     const body = length === "chunked" ? readChunks(pending, start) : readLength(pending, start, length);
     if (body === undefined) return undefined;
     this.pending = body.end < pending.length ? pending.subarray(body.end) : empty;
-    return { node, body: body.bytes };
+    return { path, node, body: body.bytes };
   }
 
   private head(bytes: Buffer): Head {
     const [first = "", ...lines] = bytes.toString("latin1").split("\r\n");
-    if (!/^POST \S+ HTTP\/1\.1$/.test(first)) throw new RangeError("http: only POST is understood");
+    const path = /^POST (\S+) HTTP\/1\.1$/.exec(first)?.[1];
+    if (path === undefined) throw new RangeError("http: only POST is understood");
     let node = "";
     let length: number | "chunked" | undefined;
     for (const line of lines) {
@@ -91,7 +95,7 @@ export class PostReader {
         else throw new RangeError("http: the length of a request is not understood");
       }
     }
-    return { bytes, node, length: length ?? 0 };
+    return { bytes, path, node, length: length ?? 0 };
   }
 }
 
@@ -101,7 +105,7 @@ interface Body {
   readonly end: number;
 }
 
-/** In memory of its own: a part of Node's pool, kept for as long as the connection lives, would keep all of it. */
+/** The first bytes in memory of their own: a part of Node's pool, kept for as long as the connection lives, would keep all of it. */
 function copyOf(bytes: Buffer, end: number): Buffer {
   const copy = Buffer.alloc(end);
   bytes.copy(copy, 0, 0, end);
