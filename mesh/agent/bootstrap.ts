@@ -135,8 +135,8 @@ function signals(config: AgentConfig): object {
       common_http_protocol_options: { idle_timeout: "600s" },
       explicit_http_config: { http_protocol_options: {} },
     }),
-    // One a thread: messages wait for one another where the control plane is slow, which more connections make slower.
-    circuit_breakers: { thresholds: [{ max_connections: 1 }] },
+    // Enough for what a busy proxy sends while it waits for answers; more would make a slow control plane slower.
+    circuit_breakers: { thresholds: [{ max_connections: 8 }] },
   };
 }
 

@@ -2,8 +2,8 @@
  * The receiver's thread: takes the connections of proxies, reads their requests and hands the bodies over in batches.
  *
  * A thread of its own because it sleeps: to wake up for each of hundreds of small messages a second, one by one, costs more
- * than to read them. Where many come it reads all that is there twenty times a second, and nothing in between, which no
- * other part of a control plane could do.
+ * than to read them. Where many come it reads all that is there ten times a second, and nothing in between, which no other part
+ * of a control plane could do.
  */
 import { constants } from "node:crypto";
 import { createServer, type Socket } from "node:net";
@@ -29,9 +29,9 @@ import { PostReader } from "./post-reader.ts";
 const silence = 900_000;
 const keepalive = 30_000;
 /** Milliseconds of one turn: read what is there, sleep for the rest. */
-const turn = 50;
-/** Posts of one second from which on turns cost less than waking up for each. */
-const manyPosts = 40;
+const turn = 100;
+/** Posts of one second from which on turns cost less than waking up for each: where few come, each is read at once. */
+const manyPosts = 100;
 /** Bytes of posts that may wait for a control plane that is busy; what comes then is forgotten: counts come again. */
 const mostWaiting = 32_000_000;
 
