@@ -46,7 +46,7 @@ export async function rawLoop(faults: number, say: (line: string) => void): Prom
   const faultFile = join(folder, "fault");
   const record = join(folder, "requests.ndjson");
   const [egress, primary, canary] = [await freePort(), await freePort(), await freePort()];
-  const viewAt = rawResources({ egress, primary, canary }, upstreamAttemptLogs());
+  const viewAt = rawResources({ egress, primary, canary }, upstreamAttemptLogs({}));
   let view = viewAt(0);
   let acknowledged: () => void = () => undefined;
   const ads = createAds<{ id: string }>({
@@ -132,7 +132,7 @@ export async function rawLoop(faults: number, say: (line: string) => void): Prom
     for (const program of programs) program.kill("SIGKILL");
     await envoy?.stop();
     server.close();
-    otlp.close();
+    await otlp.close();
     rmSync(folder, { recursive: true, force: true });
   }
 }

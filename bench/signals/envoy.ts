@@ -106,7 +106,7 @@ function outbound(port: number, { log, live }: Variant) {
   ];
   return listener("outbound", port, {
     accessLog: outboundAccessLogs({ workload: "load", namespace: "demo" }),
-    upstreamLog: log ? upstreamAttemptLogs() : [],
+    upstreamLog: log ? upstreamAttemptLogs({}) : [],
     route: { route: { weighted_clusters: { clusters: weights } }, ...(live ? { metadata } : {}) },
   });
 }

@@ -106,7 +106,5 @@ export class Cursor {
 
 /** Tag of a length-delimited field. */
 export const bytesField = (number: number): number => (number << 3) | 2;
-/** Tag of a varint field. */
-export const varintField = (number: number): number => number << 3;
 /** Tag of a 64-bit field. */
 export const fixed64Field = (number: number): number => (number << 3) | 1;

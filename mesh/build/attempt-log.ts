@@ -29,6 +29,7 @@ import {
 } from "../../envoy/generated/envoy/extensions/access_loggers/stats/v3/stats_pb.js";
 import { StringMatcherSchema } from "../../envoy/generated/envoy/type/matcher/v3/string_pb.js";
 import { FractionalPercent_DenominatorType as Denominator } from "../../envoy/generated/envoy/type/v3/percent_pb.js";
+import type { Proxy } from "../model/proxy.ts";
 import { typed } from "./any.ts";
 import { attemptsPath, signalsCluster } from "./signals-cluster.ts";
 import { onlyWithPrefix, rulesOf } from "./stat-tags.ts";
@@ -83,8 +84,11 @@ const attemptFlushMs = 50;
  *
  * All attempts at the canary and all failures; of the primary's successes one in {@link primarySample}, which is
  * enough to tell a failure of both from the canary's own and keeps a busy proxy's log small. For `Router.upstream_log`.
+ *
+ * None for an Envoy before 1.37, which would refuse its listeners: it has no log by HTTP. Its counts are judged all the same.
  */
-export function upstreamAttemptLogs(): AccessLog[] {
+export function upstreamAttemptLogs({ knowsShields }: Pick<Proxy, "knowsShields">): AccessLog[] {
+  if (knowsShields === false) return [];
   const metadata = "xds.route_metadata.filter_metadata";
   return [
     create(AccessLogSchema, {

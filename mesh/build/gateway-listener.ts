@@ -175,7 +175,7 @@ function http(table: string, { model, proxy, policies, telemetry }: GatewayConte
       ...telemetry.outboundAccessLogs(proxy.facts),
       ...(policies.http.length > 0 ? [denialLog()] : []),
     ],
-    attemptLogs: telemetry.upstreamAttemptLogs(),
+    attemptLogs: telemetry.upstreamAttemptLogs(proxy),
     ...(telemetry.tracing && { tracing: telemetry.tracing }),
   });
 }

@@ -170,7 +170,7 @@ function outboundHttp(proxy: Proxy, telemetry: Telemetry, routes: string, resolv
     filters: [],
     lastFilters: byName ? [forwardProxyFilter()] : [],
     accessLogs: telemetry.outboundAccessLogs(proxy.facts).map(butTunnels),
-    attemptLogs: telemetry.upstreamAttemptLogs(),
+    attemptLogs: telemetry.upstreamAttemptLogs(proxy),
     ...(telemetry.tracing && { tracing: telemetry.tracing }),
   });
 }

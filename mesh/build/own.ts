@@ -90,7 +90,8 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
     const { settings } = seen;
     if (proxy.interception === "NONE") {
       const listeners = boundByEgress(seen, proxy, inbound);
-      return parts.get("outbound", [JSON.stringify(proxy.facts), JSON.stringify(listeners), recorded], () => [
+      const inputs = [JSON.stringify(proxy.facts), JSON.stringify(listeners), proxy.knowsShields, recorded];
+      return parts.get("outbound", inputs, () => [
         encodeListener(() => buildHttpProxyListener(proxy, recorded)),
         ...buildPortListeners(proxy, listeners, recorded).map((listener) =>
           encodeResource("listener", listener.name, ListenerSchema, listener),
@@ -98,10 +99,13 @@ export function createOwnBuilder(policyFilters: PolicyFiltersOf, telemetry: Tele
       ]);
     }
     const ports = redirectPorts(seen, callerOf(seen, proxy));
-    return redirect.get(JSON.stringify([proxy.facts, proxy.scope]), [ports, settings, recorded], () =>
-      buildRedirectListeners(proxy, ports, settings, recorded).map((listener) =>
-        encodeResource("listener", listener.name, ListenerSchema, listener),
-      ),
+    return redirect.get(
+      JSON.stringify([proxy.facts, proxy.scope, proxy.knowsShields]),
+      [ports, settings, recorded],
+      () =>
+        buildRedirectListeners(proxy, ports, settings, recorded).map((listener) =>
+          encodeResource("listener", listener.name, ListenerSchema, listener),
+        ),
     );
   }
 

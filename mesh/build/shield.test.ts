@@ -10,6 +10,7 @@ import { defaultSettings } from "../model/model.ts";
 import { readNode } from "../model/proxy.ts";
 import { createTranslator } from "../translate/translate.ts";
 import { cutTable } from "../xds/cut-routes.ts";
+import { upstreamAttemptLogs } from "./attempt-log.ts";
 import { createBuilder } from "./builder.ts";
 import { readableResource } from "./readable.ts";
 import type { Layers } from "./resource-set.ts";
@@ -23,7 +24,7 @@ const { model } = createTranslator(defaultSettings)(snapshotOf(objects as KubeOb
 const telemetry = {
   inboundAccessLogs: () => [],
   outboundAccessLogs: () => [],
-  upstreamAttemptLogs: () => [],
+  upstreamAttemptLogs,
 };
 
 function viewOf(minorNumber: number, metadata: Record<string, string> = {}, of = model) {
@@ -59,6 +60,14 @@ test.each([
   for (const layers of [resources.cluster, resources.route, plainRoutes, resources.runtime])
     expect(textOf(layers)).not.toContain("shield");
   expect(textOf(plainRoutes)).toContain("weight: 200000");
+});
+
+test.each([
+  [36, false],
+  [37, true],
+] as const)("an Envoy 1.%d has the log of attempts, which it would refuse before 1.37: %s", (minor, has) => {
+  const { resources } = viewOf(minor);
+  expect(textOf(resources.listener).includes("/v1/logs")).toBe(has);
 });
 
 test("the table with the real weights has the real share, and a cut takes both to 0", () => {

@@ -35,7 +35,7 @@ export interface ServiceIdentity {
 export interface Telemetry {
   readonly inboundAccessLogs: (self: WorkloadFacts, service: ServiceIdentity | undefined) => AccessLog[];
   readonly outboundAccessLogs: (self: WorkloadFacts) => AccessLog[];
-  readonly upstreamAttemptLogs: () => AccessLog[];
+  readonly upstreamAttemptLogs: (proxy: Pick<Proxy, "knowsShields">) => AccessLog[];
   /** How requests are traced; absent: they are not. */
   readonly tracing?: MessageInitShape<typeof HttpConnectionManager_TracingSchema>;
 }

@@ -33,7 +33,7 @@ export interface Proxy {
   readonly generator?: "grpc" | undefined;
   /** Gets the clusters of its own namespace and asks for others at their first request; undefined: gets all. */
   readonly scope?: "learned" | undefined;
-  /** False for an Envoy before 1.37 and for a gRPC client, which have no composite clusters. */
+  /** False for an Envoy before 1.37 and for a gRPC client, which have no composite clusters and no log of attempts. */
   readonly knowsShields?: false | undefined;
 }
 

@@ -120,7 +120,7 @@ function listener(port: number) {
                   name: "envoy.filters.http.router",
                   typedConfig: {
                     "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-                    upstreamLog: upstreamAttemptLogs().map(
+                    upstreamLog: upstreamAttemptLogs({}).map(
                       (log): JsonValue => toJson(AccessLogSchema, log, { registry }),
                     ),
                   },
