@@ -24,13 +24,13 @@ const recorded = (name: string): Buffer => readFileSync(new URL(`testdata/${name
 test("a message of Envoy's OpenTelemetry access log is read: its node, and each record's time and text", () => {
   const { resource, records } = readLogsExport(recorded("attempts"));
   expect(readNodeName(resource)).toBe("sidecar~127.0.0.1~p-0000.demo~demo.svc.cluster.local");
-  expect(records).toHaveLength(9);
+  expect(records).toHaveLength(8);
   const canary = "outbound|80||shop-canary.demo.svc.cluster.local";
   const primary = "outbound|80||shop-primary.demo.svc.cluster.local";
-  expect(records[0]?.text).toBe(`127.0.0.1:58958\t17\t${primary}\t${canary}\t-\t200\t1\t-\t14`);
-  expect(records[8]?.text).toBe(`127.0.0.1:58878\t20\t${canary}\t${canary}\t-\t200\t1\t-\t-`);
-  expect(records.map(({ at }) => Math.round(at - 1_795_348_440_000))).toEqual([
-    191, 193, 190, 191, 190, 191, 193, 188, 189,
+  expect(records[0]?.text).toBe(`127.0.0.1:52464\t2\t${primary}\t-\t${canary}\t-\t200\t1\t-\t14`);
+  expect(records[7]?.text).toBe(`127.0.0.1:52500\t6\t${canary}\t-\t${canary}\t-\t503\t1\t-\t-`);
+  expect(records.map(({ at }) => Math.round((at - 1_795_349_731_351) * 10))).toEqual([
+    5, 6, 6, 6, 6, 8, 5, 7,
   ]);
   expect(() => readLogsExport(recorded("attempts").subarray(0, 900))).toThrow(RangeError);
 });

@@ -68,6 +68,7 @@ const attemptParts = [
   "%DOWNSTREAM_REMOTE_ADDRESS%",
   "%DURATION%",
   "%UPSTREAM_CLUSTER_RAW%",
+  "%METADATA(UPSTREAM_HOST:istio:workload_name)%",
   `%METADATA(ROUTE:${liveRouteMetadata}:${canaryClusterKey})%`,
   "%RESPONSE_FLAGS%",
   "%RESPONSE_CODE%",

@@ -8,6 +8,8 @@ export interface AttemptEntry {
   /** Epoch milliseconds by the proxy's clock when the attempt ended. */
   readonly end: number;
   readonly upstreamCluster: string;
+  /** Whose pod was asked; empty where that is not known. */
+  readonly workload: string;
   /** The cluster that its route calls the canary's; empty where it calls none so. */
   readonly canaryCluster: string;
   /** Short names as Envoy prints them, e.g. `UF`. */
@@ -30,11 +32,22 @@ const noFlags: readonly string[] = [];
  * @throws RangeError where its text has not the parts of `mesh/build/attempt-log.ts`
  */
 export function readAttempt({ at, text }: LogRecord): AttemptEntry {
-  const [downstream, duration, upstreamCluster, canaryCluster, flags, status, attempt, trailer, header] =
-    text.split(attemptSeparator);
+  const [
+    downstream,
+    duration,
+    upstreamCluster,
+    workload,
+    canaryCluster,
+    flags,
+    status,
+    attempt,
+    trailer,
+    header,
+  ] = text.split(attemptSeparator);
   if (
     downstream === undefined ||
     upstreamCluster === undefined ||
+    workload === undefined ||
     canaryCluster === undefined ||
     flags === undefined ||
     header === undefined
@@ -44,6 +57,7 @@ export function readAttempt({ at, text }: LogRecord): AttemptEntry {
     downstream,
     end: at + numberOf(duration, 0),
     upstreamCluster,
+    workload: workload === absent ? "" : workload,
     canaryCluster: canaryCluster === absent ? "" : canaryCluster,
     flags: flags === absent ? noFlags : flags.split(","),
     status: numberOf(status, 0),

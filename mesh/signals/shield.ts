@@ -2,7 +2,6 @@
 import type { Attempt, Run, Source } from "../../api/signals.ts";
 import { attemptsCounter, attemptsHistogram, shieldClusterPrefix } from "../build/attempt-log.ts";
 import { statsPrefix } from "../build/telemetry.ts";
-import { hostOfCluster } from "../model/names.ts";
 import { attemptOf, isFailure } from "./attempt.ts";
 import type { AttemptEntry } from "./attempt-entry.ts";
 
@@ -84,7 +83,7 @@ export function shieldedAttemptOf(
 ): Attempt | undefined {
   if (entry.attempt !== 1) return undefined;
   const attempt = attemptOf(entry, "canary", source, at);
-  if (attempt === undefined || hostOfCluster(entry.upstreamCluster) !== run.primary.host) return attempt;
+  if (attempt === undefined || !isUnreached(run, entry.workload)) return attempt;
   return { ...attempt, failed: true, status: 0, flags: ["UH"] };
 }
 
