@@ -31,8 +31,8 @@ export function envoyArguments({ bootstrap, concurrency, logLevel }: EnvoyComman
     ["--drain-strategy", "immediate"],
     ["--file-flush-interval-msec", "1000"],
     ["-l", logLevel],
-    // A line for each report (stats_sinks) and each attempt (misc) while the control plane is away says nothing new.
-    ["--component-log-level", "stats_sinks:critical,misc:critical"],
+    // A line for each report (stats) and for each batch of attempts (misc) while the control plane is away says nothing new.
+    ["--component-log-level", "stats:critical,misc:critical"],
     ["--log-format", "%Y-%m-%dT%T.%fZ\t%l\tenvoy %n\t%v"],
   ].flat();
 }

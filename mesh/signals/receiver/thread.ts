@@ -48,6 +48,8 @@ interface Connection {
   /** Answers to posts before it is admitted. */
   unanswered: number;
   admitted: boolean;
+  /** It was told to go: whatever else it says is not read. */
+  over: boolean;
 }
 
 function receive({ host, port, tls, shared }: ReceiverSetup, outside: MessagePort): void {
@@ -92,7 +94,7 @@ function receive({ host, port, tls, shared }: ReceiverSetup, outside: MessagePor
 
   const open = (socket: Socket) => {
     const connection = ++connectionsSoFar;
-    const state: Connection = { socket, unanswered: 0, admitted: false };
+    const state: Connection = { socket, unanswered: 0, admitted: false, over: false };
     connections.set(connection, state);
     tell({ kind: "opened", connection, reporter: reporterOf(socket) });
     const reader = new PostReader(nodeHeader);
@@ -107,11 +109,12 @@ function receive({ host, port, tls, shared }: ReceiverSetup, outside: MessagePor
       tell({ kind: "closed", connection });
     });
     socket.on("data", (bytes: Buffer) => {
+      if (state.over) return;
       try {
         for (const { path, node, body } of reader.push(bytes)) {
           const kind = kindsByPath.get(path);
           if (kind === undefined) {
-            socket.end(notFound);
+            dismiss(state, notFound);
             return;
           }
           if (node !== named) {
@@ -152,12 +155,17 @@ function receive({ host, port, tls, shared }: ReceiverSetup, outside: MessagePor
     const state = connections.get(message.connection);
     if (state === undefined) return;
     if (message.kind === "damaged") state.socket.destroy();
-    else if (message.kind === "refused") state.socket.end(refusal);
+    else if (message.kind === "refused") dismiss(state, refusal);
     else {
       state.admitted = true;
       for (; state.unanswered > 0; state.unanswered--) state.socket.write(taken);
     }
   });
+}
+
+function dismiss(connection: Connection, answer: Buffer): void {
+  connection.over = true;
+  connection.socket.end(answer);
 }
 
 function tlsOptions({
