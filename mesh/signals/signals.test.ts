@@ -17,6 +17,7 @@ import { file_envoy_extensions_stat_sinks_open_telemetry_v3_open_telemetry } fro
 import { systemClock } from "../../lib/clock.ts";
 import { silent } from "../../lib/log.ts";
 import { envoyMissing, freePort, startEnvoy } from "../../test/support/envoy.ts";
+import { envoyArguments } from "../agent/envoy-process.ts";
 import { canaryClusterKey, liveRouteMetadata, upstreamAttemptLogs } from "../build/attempt-log.ts";
 import { clusterStatSuffix, statsConfig, statsSinks } from "../build/bootstrap-telemetry.ts";
 import { signalsCluster } from "../build/signals-cluster.ts";
@@ -134,6 +135,52 @@ function listener(port: number) {
   };
 }
 
+/** A proxy with the product's reports and log of attempts. */
+function proxyOf(to: Readonly<Record<"primary" | "canary" | "controlPlane", number>>, port: number) {
+  return {
+    node: { id: "sidecar~127.0.0.1~a.demo~demo.svc.cluster.local", cluster: "a.demo" },
+    statsFlushInterval: "1s",
+    statsConfig: toJson(StatsConfigSchema, statsConfig()),
+    statsSinks: statsSinks().map((sink): JsonValue => toJson(StatsSinkSchema, sink, { registry })),
+    staticResources: {
+      clusters: [
+        cluster(primaryCluster, to.primary),
+        cluster(canaryCluster, to.canary),
+        cluster(signalsCluster, to.controlPlane),
+      ],
+      listeners: [listener(port)],
+    },
+  };
+}
+
+test.skipIf(envoyMissing)(
+  "an Envoy whose control plane is away says nothing of each report and attempt",
+  async () => {
+    const version = await startVersion(() => 200);
+    const [port, nobody] = [await freePort(), await freePort()];
+    const all = envoyArguments({ binary: "", bootstrap: "", concurrency: 1, logLevel: "warning" });
+    const quiet = all.slice(all.indexOf("--component-log-level")).slice(0, 2);
+    const toldBy = async (more: string[]): Promise<string[]> => {
+      const config = proxyOf({ primary: version, canary: version, controlPlane: nobody }, port);
+      const envoy = await startEnvoy(config, undefined, ["--file-flush-interval-msec", "100", ...more]);
+      try {
+        for (let second = 0; second < 3; second++) {
+          await fetch(`http://127.0.0.1:${port}/canary`);
+          await new Promise((resolve) => setTimeout(resolve, 1000));
+        }
+        return envoy
+          .log()
+          .split("\n")
+          .filter((line) => line.includes("OTLP"));
+      } finally {
+        await envoy.stop();
+      }
+    };
+    expect((await toldBy([])).length).toBeGreaterThan(4);
+    expect(await toldBy(quiet)).toEqual([]);
+  },
+);
+
 test.skipIf(envoyMissing)(
   "a real Envoy's attempts and counters arrive by arm, and unmarked routes send no attempts",
   async () => {
@@ -148,20 +195,7 @@ test.skipIf(envoyMissing)(
     const otlp = await serveOtlp({ host: "127.0.0.1", port: 0, collector, admit, logger: silent });
     stops.push(() => otlp.close());
     const port = await freePort();
-    const envoy = await startEnvoy({
-      node: { id: "sidecar~127.0.0.1~a.demo~demo.svc.cluster.local", cluster: "a.demo" },
-      statsFlushInterval: "1s",
-      statsConfig: toJson(StatsConfigSchema, statsConfig()),
-      statsSinks: statsSinks().map((sink): JsonValue => toJson(StatsSinkSchema, sink, { registry })),
-      staticResources: {
-        clusters: [
-          cluster(primaryCluster, primary),
-          cluster(canaryCluster, canary),
-          cluster(signalsCluster, otlp.port),
-        ],
-        listeners: [listener(port)],
-      },
-    });
+    const envoy = await startEnvoy(proxyOf({ primary, canary, controlPlane: otlp.port }, port));
     stops.push(() => envoy.stop());
 
     const attempts: Attempt[] = [];
