@@ -193,6 +193,9 @@ class Told {
 
   take(message: FromReceiver): void {
     switch (message.kind) {
+      case "unsecured":
+        this.options.logger.debug({ reason: message.reason }, "a proxy failed in tls");
+        return;
       case "opened":
         this.tellers.set(message.connection, {
           reporter: message.reporter,

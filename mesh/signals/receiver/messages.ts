@@ -30,6 +30,8 @@ interface OfConnection {
 export type FromReceiver =
   | { readonly kind: "listening"; readonly port: number }
   | { readonly kind: "failed"; readonly reason: string }
+  /** A connection that did not come to be: its TLS failed. */
+  | { readonly kind: "unsecured"; readonly reason: string }
   | ({ readonly kind: "opened"; readonly reporter: Reporter } & OfConnection)
   /** The node that the head of its posts names, before the first of them. */
   | ({ readonly kind: "named"; readonly node: string } & OfConnection)

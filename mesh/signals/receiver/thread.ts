@@ -140,6 +140,7 @@ function receive({ host, port, tls, shared }: ReceiverSetup, outside: MessagePor
   };
 
   const server = tls === undefined ? createServer(open) : createTlsServer(tlsOptions(tls), open);
+  server.on("tlsClientError", (error) => tell({ kind: "unsecured", reason: error.message }));
   server.on("error", (error) => tell({ kind: "failed", reason: error.message }));
   server.listen(port, host, () => {
     const address = server.address();
