@@ -76,7 +76,7 @@ const attemptParts = [
   "%TRAILER(grpc-status)%",
   "%RESP(grpc-status)%",
 ] as const;
-/** Attempts are sent this soon after they end: half as soon costs a busy Envoy twice as much. */
+/** Attempts are sent this soon after they end: at half the delay the log costs a busy Envoy twice as much. */
 const attemptFlushMs = 100;
 
 /**
