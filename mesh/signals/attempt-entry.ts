@@ -69,7 +69,8 @@ export function readAttempt({ at, text }: LogRecord): AttemptEntry {
 function numberOf(text: string | undefined, otherwise: number): number {
   if (text === undefined || text === absent) return otherwise;
   const number = Number(text);
-  if (!Number.isInteger(number) || number < 0) throw new RangeError("attempts: a number is none");
+  if (!Number.isInteger(number) || number < 0)
+    throw new RangeError(`attempts: ${JSON.stringify(text)} is no count`);
   return number;
 }
 

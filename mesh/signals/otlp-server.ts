@@ -56,7 +56,7 @@ const receiverFile = new URL(
  * Connections are a thread's of their own (`receiver/thread.ts`), which is started again should it ever die. A damaged or
  * refused message ends its own connection and nothing else.
  *
- * @throws where the port cannot be bound
+ * @throws where the port cannot be bound, or the thread cannot be started
  */
 export async function serveOtlp(options: OtlpServerOptions): Promise<OtlpServer> {
   const { host, tls, logger } = options;
@@ -127,16 +127,19 @@ async function startReceiver(
   };
   const told = new Told(options, tell);
   const port = await new Promise<number>((resolve, reject) => {
-    const refuse = (cause: unknown) => {
+    const fail = (error: unknown) => {
       void worker.terminate();
-      const place = `${setup.host}:${setup.port}`;
-      reject(new Error(`cannot listen on ${place}: stop what listens there or name another port`, { cause }));
+      reject(error);
     };
-    worker.once("error", refuse);
+    const refuse = (cause: unknown) => {
+      const place = `${setup.host}:${setup.port}`;
+      fail(new Error(`cannot listen on ${place}: stop what listens there or name another port`, { cause }));
+    };
+    worker.once("error", fail);
     worker.on("message", (message: FromReceiver) => {
       if (message.kind === "failed") return refuse(new Error(message.reason));
       if (message.kind === "listening") {
-        worker.off("error", refuse);
+        worker.off("error", fail);
         return resolve(message.port);
       }
       told.take(message);
